@@ -1,0 +1,5 @@
+"""How an answer is shown."""
+
+from .stream import show
+
+__all__ = ["show"]

@@ -1,0 +1,89 @@
+"""A streamed answer as plain text on standard output, and a line below it that says who answered.
+
+The same in a notebook and in a terminal: each character is written once, and the saved notebook has the text.
+"""
+
+from __future__ import annotations
+
+import html
+import sys
+import time
+from typing import TextIO
+
+from IPython.display import display
+
+from mojentic_nb.llm import Run, TextDelta
+
+__all__ = ["show"]
+
+FLUSH_PERIOD = 0.05  # seconds; a message per token would meet Jupyter's limit of 1,000 a second and lose text
+# A model's text is not to be trusted: control characters could recolour, overwrite or retitle what the reader sees.
+CONTROLS = (
+    {code: 0x2400 + code for code in range(0x20) if chr(code) not in "\n\t"}
+    | {0x7F: 0x2421}
+    | dict.fromkeys(range(128, 160), 65533)
+)
+REASONS = {
+    "stop": "",
+    "length": "cut off at the token limit",
+    "content_filter": "ended by the provider's content filter",
+}
+
+
+def show(run: Run, name: str) -> None:
+    """Write `run` to standard output as it streams, then a line with the model's `name`, the tokens and the time.
+
+    An interrupt ends the provider's request, keeps what has arrived, says so and goes on as KeyboardInterrupt; an
+    error of the run is raised after the text that had come.
+    """
+    started = time.monotonic()
+    pieces = 0
+    out = Writer(sys.stdout)
+    try:
+        with run:
+            for event in run:
+                if isinstance(event, TextDelta):
+                    out.write(event.delta)
+                    pieces += 1
+    except KeyboardInterrupt:
+        out.end()
+        footer(name, f"stopped after {pieces} tokens", f"{time.monotonic() - started:.1f} s")
+        raise
+    finally:
+        out.end()
+    tokens = run.usage.output_tokens or pieces
+    footer(name, f"{tokens} tokens", f"{time.monotonic() - started:.1f} s", REASONS.get(str(run.finish_reason), ""))
+
+
+class Writer:
+    """Writes text that comes in pieces, free of control characters, and flushes it at a bearable rate."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._period = 0 if out.isatty() else FLUSH_PERIOD
+        self._flushed = 0.0
+        self._last = "\n"
+
+    def write(self, text: str) -> None:
+        """Write `text`; in a notebook it shows within 0.2 s, ipykernel's own period, also when nothing follows."""
+        text = text.replace("\r\n", "\n").translate(CONTROLS)
+        self._last = text[-1:] or self._last
+        self._out.write(text)
+        now = time.monotonic()
+        if now - self._flushed >= self._period:
+            self._flushed = now
+            self._out.flush()
+
+    def end(self) -> None:
+        """End the last line, if it isn't, and show all."""
+        if self._last != "\n":
+            self._out.write("\n")
+            self._last = "\n"
+        self._out.flush()
+
+
+def footer(*parts: str) -> None:
+    """Show `parts` as one quiet line."""
+    line = " · ".join(filter(None, parts))
+    quiet = f'<small style="opacity: 0.65">{html.escape(line)}</small>'
+    display({"text/html": quiet, "text/plain": line}, raw=True)  # type: ignore[no-untyped-call]

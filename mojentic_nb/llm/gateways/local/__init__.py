@@ -1,0 +1,133 @@
+"""A model that needs no key and no server: llama.cpp in a process of its own, next to the program that asks.
+
+Needs the extra ``local``. ``python -m mojentic_nb.llm.gateways.local fetch`` gets the embedded model ahead of its first
+use.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from importlib.util import find_spec
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from mojentic_nb.llm.errors import ConfigurationError, LLMError
+from mojentic_nb.llm.events import ModelEvent
+from mojentic_nb.llm.gateways.base import Request
+from mojentic_nb.llm.gateways.openai import OpenAIGateway
+
+from .model_file import MODEL_NAME, embedded_model
+from .process import ModelOptions, ModelProcess
+
+__all__ = ["MODEL_NAME", "LocalGateway", "available"]
+
+MODEL_VARIABLE = "MOJENTIC_NB_LOCAL_MODEL"
+# The sampling that the model's authors advise, https://huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct
+# but for the penalty: without it so small a model repeats a sentence until its context is full.
+EMBEDDED_SAMPLING = {"temp": 0.2, "top_p": 0.9, "penalty_repeat": 1.1, "penalty_last_n": 256}
+EMBEDDED_MAX_TOKENS = 2048
+
+
+def available() -> bool:
+    """Whether the extra ``local`` is installed."""
+    return find_spec("xllamacpp") is not None
+
+
+class LocalGateway:
+    """The way to a model on this machine.
+
+    The model is the GGUF file `model_path`, else the one that ``MOJENTIC_NB_LOCAL_MODEL`` names, else the embedded
+    SmolLM2-135M-Instruct, which is fetched once and ends its answers after 2,048 tokens unless asked otherwise.
+
+    `n_ctx` is the context in tokens, `n_threads` defaults to the CPUs at hand (at most 8), `port` to any free one. The
+    model is loaded at the first request, and again after its process has ended; :meth:`close`, the gateway's end or the
+    program's ends it. Raises :class:`~mojentic_nb.llm.errors.ConfigurationError` for a missing extra or file.
+    """
+
+    def __init__(
+        self,
+        model_path: str | os.PathLike[str] | None = None,
+        *,
+        n_ctx: int = 8192,
+        n_threads: int | None = None,
+        port: int = 0,
+    ) -> None:
+        if not available():
+            raise ConfigurationError("The local model needs llama.cpp: pip install 'mojentic_nb[local]'")
+        path = model_path or os.environ.get(MODEL_VARIABLE)
+        file = checked(Path(path).expanduser()) if path else embedded_model()
+        self.model = file.stem if path else MODEL_NAME
+        self._options = ModelOptions(
+            model_path=str(file.resolve()),
+            name=self.model,
+            n_ctx=n_ctx,
+            n_threads=n_threads or min(8, os.cpu_count() or 1),
+            port=port,
+            max_tokens=-1 if path else EMBEDDED_MAX_TOKENS,
+            sampling={} if path else EMBEDDED_SAMPLING,
+        )
+        self._process: ModelProcess | None = None
+        self._gateway: OpenAIGateway | None = None
+
+    @property
+    def process(self) -> ModelProcess | None:
+        """The model's process; None before the first request."""
+        return self._process
+
+    def stream(self, request: Request) -> Generator[ModelEvent, None, None]:
+        """Ask the model and yield its events; whatever `request` names as its model, this one answers."""
+        process, gateway = self._running()
+        try:
+            yield from gateway.stream(request)
+        except LLMError as error:
+            if process.alive:
+                raise
+            raise process.death() from error
+
+    def close(self) -> None:
+        """End the model's process; the next request would start another."""
+        if self._process:
+            self._process.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"LocalGateway({self.model!r})"
+
+    def _running(self) -> tuple[ModelProcess, OpenAIGateway]:
+        """The model's process, started if it isn't running, and the gateway to it."""
+        import openai
+
+        if self._process is None or self._gateway is None or not self._process.alive:
+            self._process = ModelProcess(self._options)
+            client = openai.OpenAI(
+                base_url=f"{self._process.url}/v1",
+                api_key=self._process.api_key,
+                max_retries=0,
+                # A proxy that the environment names is not for this machine's own loopback interface.
+                http_client=openai.DefaultHttpxClient(trust_env=False),
+            )
+            self._gateway = OpenAIGateway(client=client)
+        return self._process, self._gateway
+
+
+def checked(file: Path) -> Path:
+    """`file`, if it is there and looks like a model."""
+    try:
+        with file.open("rb") as start:
+            magic = start.read(4)
+    except OSError as error:
+        raise ConfigurationError(
+            f"The model file {file} can't be read ({error.strerror}): check model_path or {MODEL_VARIABLE}."
+        ) from error
+    if magic != b"GGUF":
+        raise ConfigurationError(f"{file} is not a GGUF file: llama.cpp reads models in the GGUF format only.")
+    return file

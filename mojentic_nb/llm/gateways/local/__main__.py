@@ -1,0 +1,27 @@
+"""``python -m mojentic_nb.llm.gateways.local fetch``: get the embedded model ahead of its first use."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from mojentic_nb.llm.errors import LLMError
+
+from .model_file import embedded_model
+
+
+def main() -> None:
+    """Run the command line; exits with status 1 and one line where the model can't be had."""
+    parser = argparse.ArgumentParser(prog="python -m mojentic_nb.llm.gateways.local", description=__doc__)
+    parser.add_argument(
+        "command", choices=["fetch"], help="download the embedded model (93 MB) unless it is here already"
+    )
+    parser.parse_args()
+    try:
+        print(embedded_model())
+    except LLMError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""The model's process, seen from the program that started it.
+
+The model has a process of its own so that a crash in native code never takes the user's kernel along. It can't outlive
+that kernel: see :mod:`.serve`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import subprocess
+import sys
+import tempfile
+import weakref
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import IO
+
+from mojentic_nb.llm.errors import ConfigurationError, LLMError, ProviderUnavailableError
+
+__all__ = ["ModelOptions", "ModelProcess"]
+
+SCRIPT = Path(__file__).with_name("serve.py")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOptions:
+    """What to load, and how.
+
+    `n_ctx` is in tokens; `port` 0 takes a free one; `max_tokens` ends an answer that was asked for without a limit, -1
+    never does; `sampling` goes by llama.cpp's own names.
+    """
+
+    model_path: str
+    name: str
+    n_ctx: int
+    n_threads: int
+    port: int = 0
+    max_tokens: int = -1
+    sampling: dict[str, float] = field(default_factory=dict)
+
+
+class ModelProcess:
+    """A running model, listening at `url` for requests with `api_key`.
+
+    Returns when the model is loaded. Raises :class:`~mojentic_nb.llm.errors.ConfigurationError` where it can't be.
+    """
+
+    def __init__(self, options: ModelOptions) -> None:
+        self.api_key = secrets.token_urlsafe(32)
+        self._options = options
+        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (the finalizer closes it)
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", str(SCRIPT)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            # A group of its own: Ctrl-C in a terminal is for the answer, not for the model.
+            start_new_session=os.name == "posix",
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        )
+        self._finalizer = weakref.finalize(self, stop, self._process, self._errors)
+        try:
+            self.url = self._handshake()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def pid(self) -> int:
+        """The id of the process."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process is running."""
+        return self._process.poll() is None
+
+    def close(self) -> None:
+        """End the process. Does nothing the second time."""
+        self._finalizer()
+
+    def death(self) -> ProviderUnavailableError:
+        """The error that says how the process ended."""
+        how = exit_words(self._process.wait())
+        return ProviderUnavailableError(
+            f"The local model's process ended in the middle ({how}); what had arrived is kept. "
+            f"Ask again: the model is loaded afresh."
+        )
+
+    def _handshake(self) -> str:
+        """Say what to load, and wait for the address at which the model then listens."""
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None  # noqa: S101 (for the type checker: pipes were asked for)
+        assert stdout is not None  # noqa: S101
+        options = {**asdict(self._options), "api_key": self.api_key, "parent": os.getpid()}
+        try:
+            stdin.write(json.dumps(options).encode() + b"\n")
+            stdin.flush()
+        except BrokenPipeError:  # it ended before it read; the answer's absence says so
+            pass
+        answer = stdout.readline()
+        if not answer:
+            raise self._load_error()
+        url: str = json.loads(answer)["url"]
+        return url
+
+    def _load_error(self) -> LLMError:
+        """Why the model could not be loaded, from llama.cpp's own words."""
+        code = self._process.wait()
+        self._errors.seek(0)
+        log = self._errors.read().decode(errors="replace")
+        path, options = self._options.model_path, self._options
+        if "couldn't bind" in log:
+            return ConfigurationError(
+                f"Port {options.port} is taken: choose another one, or leave `port` out for a free one."
+            )
+        if "failed to allocate" in log or "MemoryError" in log or code == -9:
+            return ConfigurationError(
+                f"Not enough memory to load {path} with a context of {options.n_ctx} tokens: "
+                f"pass a smaller n_ctx, or take a smaller model."
+            )
+        if reason := re.search(r"error loading model: (.*)", log) or re.search(r" E (.*)", log):
+            return ConfigurationError(
+                f"llama.cpp can't load {path}: {reason[1]}. Check the file, or download it again."
+            )
+        last = (log.strip().splitlines() or ["no message"])[-1]
+        return ConfigurationError(f"llama.cpp can't load {path}: it ended with {exit_words(code)}: {last}")
+
+
+def stop(process: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
+    """End `process` and free what belongs to it."""
+    process.kill()
+    process.wait()
+    for stream in (process.stdin, process.stdout, errors):
+        if stream:
+            stream.close()
+
+
+def exit_words(code: int) -> str:
+    """An exit code in words."""
+    return f"killed by signal {-code}" if code < 0 else f"exit code {code}"

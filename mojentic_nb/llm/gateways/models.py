@@ -1,0 +1,5 @@
+"""The path at which programs written for Mojentic find the messages; they live in :mod:`mojentic_nb.llm.messages`."""
+
+from mojentic_nb.llm.messages import LLMMessage, MessageRole
+
+__all__ = ["LLMMessage", "MessageRole"]

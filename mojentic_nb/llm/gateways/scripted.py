@@ -1,0 +1,53 @@
+"""A gateway that answers from a script: for tests, for talks, for trying a display without a model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Iterable
+
+from mojentic_nb.llm.errors import ConfigurationError
+from mojentic_nb.llm.events import ModelEvent, StepFinish, TextDelta, Usage
+
+from .base import Request
+
+__all__ = ["ScriptedGateway"]
+
+
+class ScriptedGateway:
+    """Answers the first request with the first step of `script`, the second with the second, and so on.
+
+    A step is a text, streamed word by word, or the events themselves, among which an exception is raised where it
+    stands. `requests` keeps what was asked. Asking past the script's end raises
+    :class:`~mojentic_nb.llm.errors.ConfigurationError`.
+    """
+
+    def __init__(self, script: Iterable[str | Iterable[ModelEvent | Exception]]) -> None:
+        self.requests: list[Request] = []
+        self._script = list(script)
+
+    def stream(self, request: Request) -> Generator[ModelEvent, None, None]:
+        """Yield the events of the script's next step."""
+        self.requests.append(request)
+        if len(self.requests) > len(self._script):
+            raise ConfigurationError(
+                f"The script has {len(self._script)} steps and was asked for one more: add the answer to request "
+                f"{len(self.requests)} to ScriptedGateway's script."
+            )
+        step = self._script[len(self.requests) - 1]
+        for event in text_events(step) if isinstance(step, str) else step:
+            if isinstance(event, Exception):
+                raise event
+            yield event
+
+    def assert_complete(self) -> None:
+        """Raise AssertionError unless every step of the script was asked for."""
+        asked = len(self.requests)
+        if asked < len(self._script):
+            raise AssertionError(f"{asked} of the script's {len(self._script)} steps were asked for.")
+
+
+def text_events(text: str) -> Generator[ModelEvent, None, None]:
+    """The events of an answer that is just `text`: a delta a word, which counts as a token."""
+    words = re.findall(r"\s*\S+\s*$|\s*\S+|\s+", text)
+    yield from map(TextDelta, words)
+    yield StepFinish("stop", Usage(output_tokens=len(words)))
