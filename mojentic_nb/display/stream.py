@@ -10,6 +10,7 @@ import sys
 import time
 from typing import TextIO
 
+from IPython import get_ipython
 from IPython.display import display
 
 from mojentic_nb.llm import Run, TextDelta
@@ -38,7 +39,7 @@ def show(run: Run, name: str) -> None:
     """
     started = time.monotonic()
     pieces = 0
-    out = Writer(sys.stdout)
+    out = Writer(sys.stdout, live=not headless())
     try:
         with run:
             for event in run:
@@ -55,31 +56,47 @@ def show(run: Run, name: str) -> None:
     footer(name, f"{tokens} tokens", f"{time.monotonic() - started:.1f} s", REASONS.get(str(run.finish_reason), ""))
 
 
-class Writer:
-    """Writes text that comes in pieces, free of control characters, and flushes it at a bearable rate."""
+def headless() -> bool:
+    """Whether nobody watches: nbclient, nbconvert, papermill and nbval run a kernel without standard input."""
+    kernel = getattr(get_ipython(), "kernel", None)
+    return kernel is not None and not kernel._allow_stdin  # noqa: SLF001 (there is no public way to tell)
 
-    def __init__(self, out: TextIO) -> None:
+
+class Writer:
+    """Writes text that comes in pieces, free of control characters.
+
+    When `live`, at a rate that a notebook bears; else all at once in the end, since a program that runs a notebook
+    saves every flush as an output of its own, which tears the text apart.
+    """
+
+    def __init__(self, out: TextIO, *, live: bool) -> None:
         self._out = out
+        self._live = live
         self._period = 0 if out.isatty() else FLUSH_PERIOD
         self._flushed = 0.0
+        self._kept: list[str] = []
         self._last = "\n"
 
     def write(self, text: str) -> None:
-        """Write `text`; in a notebook it shows within 0.2 s, ipykernel's own period, also when nothing follows."""
+        """Write `text`; a kernel flushes what is left over by itself, within 0.2 s."""
         text = text.replace("\r\n", "\n").translate(CONTROLS)
         self._last = text[-1:] or self._last
+        if not self._live:
+            self._kept.append(text)
+            return
         self._out.write(text)
-        now = time.monotonic()
-        if now - self._flushed >= self._period:
-            self._flushed = now
+        if time.monotonic() - self._flushed >= self._period:
             self._out.flush()
+            self._flushed = time.monotonic()
 
     def end(self) -> None:
-        """End the last line, if it isn't, and show all."""
+        """Show all, with the last line ended. Does nothing the second time."""
         if self._last != "\n":
-            self._out.write("\n")
+            self._kept.append("\n")
             self._last = "\n"
+        self._out.write("".join(self._kept))
         self._out.flush()
+        self._kept.clear()
 
 
 def footer(*parts: str) -> None:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["OpenAIGateway"]
 
 OPENAI = "api.openai.com"
+FINISH_REASONS: dict[str, FinishReason] = {"length": "length", "content_filter": "content_filter"}
 
 
 class OpenAIGateway:
@@ -135,7 +136,8 @@ def decode(chunks: Iterable[bytes]) -> Iterator[ModelEvent]:
         for choice in body.get("choices") or ():
             if text := (choice.get("delta") or {}).get("content"):
                 yield TextDelta(text)
-            finish_reason = choice.get("finish_reason") or finish_reason
+            if reason := choice.get("finish_reason"):
+                finish_reason = FINISH_REASONS.get(reason, "stop")
     if finish_reason:
         yield StepFinish(finish_reason, usage)
 

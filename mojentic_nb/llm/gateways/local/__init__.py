@@ -18,10 +18,10 @@ from mojentic_nb.llm.events import ModelEvent
 from mojentic_nb.llm.gateways.base import Request
 from mojentic_nb.llm.gateways.openai import OpenAIGateway
 
-from .model_file import MODEL_NAME, embedded_model
+from .model_file import SMOLLM2
 from .process import ModelOptions, ModelProcess
 
-__all__ = ["MODEL_NAME", "LocalGateway", "available"]
+__all__ = ["LocalGateway", "available"]
 
 MODEL_VARIABLE = "MOJENTIC_NB_LOCAL_MODEL"
 # The sampling that the model's authors advise, https://huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct
@@ -57,8 +57,8 @@ class LocalGateway:
         if not available():
             raise ConfigurationError("The local model needs llama.cpp: pip install 'mojentic_nb[local]'")
         path = model_path or os.environ.get(MODEL_VARIABLE)
-        file = checked(Path(path).expanduser()) if path else embedded_model()
-        self.model = file.stem if path else MODEL_NAME
+        file = checked(Path(path).expanduser()) if path else SMOLLM2.path()
+        self.model = file.stem if path else SMOLLM2.model
         self._options = ModelOptions(
             model_path=str(file.resolve()),
             name=self.model,

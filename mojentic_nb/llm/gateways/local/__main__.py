@@ -7,7 +7,7 @@ import sys
 
 from mojentic_nb.llm.errors import LLMError
 
-from .model_file import embedded_model
+from .model_file import SMOLLM2
 
 
 def main() -> None:
@@ -18,7 +18,7 @@ def main() -> None:
     )
     parser.parse_args()
     try:
-        print(embedded_model())
+        print(SMOLLM2.path())
     except LLMError as error:
         sys.exit(str(error))
 

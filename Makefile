@@ -1,0 +1,74 @@
+# `make lab` and `make test` set up all they need, from Python 3.11+ and pip, and then do what they say.
+
+PYTHON   ?= python3
+VENV     ?= .venv
+LAB_ARGS ?=
+
+PY  := $(VENV)/bin/python
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check
+SAY := @printf '\n==> %s\n'
+# Jupyter refuses to run as root, as in a container, unless told that it is meant.
+ROOT_ARGS := $(if $(filter 0,$(shell id -u)),--allow-root)
+
+.DEFAULT_GOAL := help
+.PHONY: help lab test check fresh pictures clean
+
+help:
+	@echo "make lab       start JupyterLab on the quickstart notebook, answered by a model on this machine"
+	@echo "make test      run every test: Python, notebooks, and JupyterLab in a browser"
+	@echo "make check     lint, formatting and types"
+	@echo "make fresh     test 'make lab' itself, in a fresh clone and an empty home"
+	@echo "make pictures  take the screenshots of the README anew"
+	@echo "make clean     remove the virtual environment $(VENV) and all caches"
+	@echo "The first run installs into $(VENV); later ones start at once and need no network."
+	@echo "LAB_ARGS='--no-browser --port=9999' goes to JupyterLab, PYTHON=python3.12 chooses the Python."
+
+lab: $(VENV)/.lab
+	$(SAY) "Starting JupyterLab on the quickstart notebook (Ctrl-C ends it)"
+	@exec $(PY) -m jupyterlab notebooks/01_quickstart.ipynb $(ROOT_ARGS) $(LAB_ARGS)
+
+test: $(VENV)/.test
+	$(SAY) "Python tests"
+	@$(PY) -m pytest tests --ignore=tests/browser --ignore=tests/fresh
+	$(SAY) "Notebooks, run and compared with their saved outputs"
+	@$(PY) -m pytest --nbval --nbval-current-env notebooks
+	$(SAY) "JupyterLab in a browser"
+	@$(PY) -m pytest tests/browser
+
+check: $(VENV)/.test
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+
+fresh: $(VENV)/.test
+	$(SAY) "'make lab' in a fresh clone and an empty home"
+	@$(PY) -m pytest tests/fresh
+
+pictures: $(VENV)/.test
+	@$(PY) docs/pictures.py
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis test-results
+
+# Each stamp is made anew when pyproject.toml changes.
+$(VENV)/.lab: pyproject.toml | $(VENV)/.python
+	$(SAY) "Installing JupyterLab, llama.cpp and mojentic_nb into $(VENV) (once, about a minute)"
+	@$(PIP) -e ".[lab,local]"
+	$(SAY) "Getting the embedded model ready"
+	@$(PY) -m mojentic_nb.llm.gateways.local fetch
+	@touch $@
+
+$(VENV)/.test: pyproject.toml | $(VENV)/.python
+	$(SAY) "Installing mojentic_nb and what its tests need into $(VENV) (once, about two minutes)"
+	@$(PIP) -e ".[all,test]"
+	$(SAY) "Getting the embedded model ready"
+	@$(PY) -m mojentic_nb.llm.gateways.local fetch
+	$(SAY) "Looking for a Chromium for the browser tests"
+	@$(PY) tests/browser/chromium.py
+	@touch $@
+
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("mojentic_nb needs Python 3.11 or newer, $(PYTHON) is " + sys.version.split()[0] + ": call make with PYTHON=python3.11, say")'
+	$(SAY) "Making the virtual environment $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
