@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from mojentic_nb.llm.errors import ConfigurationError, LLMError
+from mojentic_nb.llm.errors import ConfigurationError, IncompleteStreamError, ProviderUnavailableError
 from mojentic_nb.llm.events import ModelEvent
 from mojentic_nb.llm.gateways.base import Request
 from mojentic_nb.llm.gateways.openai import OpenAIGateway
@@ -81,10 +81,10 @@ class LocalGateway:
         process, gateway = self._running()
         try:
             yield from gateway.stream(request)
-        except LLMError as error:
-            if process.alive:
+        except (IncompleteStreamError, ProviderUnavailableError) as error:
+            if (death := process.death()) is None:
                 raise
-            raise process.death() from error
+            raise death from error
 
     def close(self) -> None:
         """End the model's process; the next request would start another."""

@@ -22,6 +22,7 @@ from mojentic_nb.llm.errors import ConfigurationError, LLMError, ProviderUnavail
 
 __all__ = ["ModelOptions", "ModelProcess"]
 
+DYING = 1.0  # seconds from the end of its connections, which come first, to the end of a process
 SCRIPT = Path(__file__).with_name("serve.py")
 
 
@@ -82,9 +83,12 @@ class ModelProcess:
         """End the process. Does nothing the second time."""
         self._finalizer()
 
-    def death(self) -> ProviderUnavailableError:
-        """The error that says how the process ended."""
-        how = exit_words(self._process.wait())
+    def death(self) -> ProviderUnavailableError | None:
+        """The error that says how the process ended; None if it runs on."""
+        try:
+            how = exit_words(self._process.wait(DYING))
+        except subprocess.TimeoutExpired:
+            return None
         return ProviderUnavailableError(
             f"The local model's process ended in the middle ({how}); what had arrived is kept. "
             f"Ask again: the model is loaded afresh."
@@ -117,7 +121,7 @@ class ModelProcess:
             return ConfigurationError(
                 f"Port {options.port} is taken: choose another one, or leave `port` out for a free one."
             )
-        if "failed to allocate" in log or "MemoryError" in log or code == -9:
+        if re.search("failed to allocate|bad_alloc|MemoryError", log) or code == -9:
             return ConfigurationError(
                 f"Not enough memory to load {path} with a context of {options.n_ctx} tokens: "
                 f"pass a smaller n_ctx, or take a smaller model."

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from loopback import Loopback
+
+
+@pytest.fixture
+def server():
+    """A loopback server that plays what the test gives it."""
+    loopback = Loopback()
+    yield loopback
+    loopback.close()
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch):
+    """No key, no model and no Ollama of whoever runs the tests; the loopback interface is reached without a proxy."""
+    for name in ["OPENAI_API_KEY", "OPENAI_BASE_URL", "MOJENTIC_NB_MODEL", "MOJENTIC_NB_LOCAL_MODEL"]:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("OLLAMA_HOST", "http://127.0.0.1:9")  # the port of "discard": nothing listens
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+@pytest.fixture(scope="session")
+def project() -> Path:
+    """The project's root folder."""
+    return Path(__file__).parents[1]

@@ -1,0 +1,237 @@
+"""OpenAI's gateway, against a real server that plays recorded and written responses."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+import openai
+import pytest
+from loopback import Cut, Hold, Loopback, Reply, chunk, completion, json_reply, sse
+from recordings import recorded
+
+from mojentic_nb.llm import CompletionConfig, LLMBroker, LLMMessage, StepFinish, TextDelta, Usage
+from mojentic_nb.llm.errors import (
+    AuthenticationError,
+    BadRequestError,
+    ConfigurationError,
+    ContextWindowError,
+    IncompleteStreamError,
+    LLMError,
+    ModelNotFoundError,
+    ProviderUnavailableError,
+    RateLimitError,
+)
+from mojentic_nb.llm.gateways import OpenAIGateway
+from mojentic_nb.llm.gateways.openai import decode
+
+KEY = "sk-secret-of-the-test"
+QUESTION = [LLMMessage(content="Why is the sky blue?")]
+
+
+def broker(server: Loopback) -> LLMBroker:
+    client = openai.OpenAI(api_key=KEY, base_url=server.url, max_retries=0)
+    return LLMBroker("a-model", OpenAIGateway(client=client))
+
+
+def merged(events) -> list:
+    """The events with adjacent text joined, since a provider's bytes may be split anywhere."""
+    result = []
+    for kind, group in groupby(events, type):
+        result += [TextDelta("".join(event.delta for event in group))] if kind is TextDelta else list(group)
+    return result
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "end"),
+    [
+        ("local_text", "Kalimba of the ocean, I am you", StepFinish("stop", Usage(43, 32))),
+        ("local_length", "", StepFinish("length", Usage(34, 5))),
+        ("openai_text", "2", None),
+        ("mistral_text", "2", None),
+    ],
+)
+def test_a_recording_means_the_same_however_it_is_split(name: str, text: str, end: StepFinish | None):
+    for exchange in recorded(name):
+        body = exchange.body
+        *texts, last = whole = merged(decode([body]))
+
+        assert len(texts) == 1
+        assert texts[0].delta.startswith(text)
+        assert last == (end or StepFinish("stop", last.usage))
+        assert last.usage.input_tokens > 0
+        assert last.usage.output_tokens > 0
+        assert merged(decode(body[i : i + 1] for i in range(len(body)))) == whole
+        for cut in range(len(body)):
+            assert merged(decode([body[:cut], body[cut:]])) == whole
+
+
+WRITTEN = {
+    "usage after the choices": (completion("Hello", " you"), ["Hello you"], StepFinish("stop", Usage(3, 2))),
+    "no usage": (sse(chunk("Hello"), chunk(finish_reason="stop")), ["Hello"], StepFinish("stop")),
+    "null usage and counts": (
+        sse({**chunk("Hello", "stop"), "usage": None}, {"usage": {"prompt_tokens": None}}),
+        ["Hello"],
+        StepFinish("stop"),
+    ),
+    "[DONE] without a finish reason": (sse(chunk("Hello")), ["Hello"], StepFinish("stop")),
+    "a finish reason without [DONE]": (sse(chunk("Hello", "stop"), done=False), ["Hello"], StepFinish("stop")),
+    "cut off at the limit": (sse(chunk("Hello", "length")), ["Hello"], StepFinish("length")),
+    "filtered": (sse(chunk("Hello", "content_filter")), ["Hello"], StepFinish("content_filter")),
+    "a finish reason of the server's own": (sse(chunk("Hello", "eos_token")), ["Hello"], StepFinish("stop")),
+    "a first chunk with empty choices": (sse({"choices": []}, chunk("Hello", "stop")), ["Hello"], StepFinish("stop")),
+    "null choices and delta": (
+        sse({"choices": None}, {"choices": [{"delta": None}]}, chunk("Hello", "stop")),
+        ["Hello"],
+        StepFinish("stop"),
+    ),
+    "comments": (b": OPENROUTER PROCESSING\n\n" + sse(chunk("Hello", "stop")), ["Hello"], StepFinish("stop")),
+    "broken off": (sse(chunk("Hello"), done=False), ["Hello"], None),
+}
+
+
+@pytest.mark.parametrize(("body", "texts", "end"), WRITTEN.values(), ids=WRITTEN.keys())
+def test_what_servers_send(body: bytes, texts: list[str], end: StepFinish | None):
+    expected = [*map(TextDelta, texts), *([end] if end else [])]
+
+    assert merged(decode([body])) == expected
+    for cut in range(len(body)):
+        assert merged(decode([body[:cut], body[cut:]])) == expected
+
+
+def test_text_arrives_while_the_server_still_writes(server: Loopback):
+    hold = Hold()
+    server.play(Reply([sse(chunk("Hello"), done=False), hold, completion(" you")]))
+
+    pieces = broker(server).generate_stream(QUESTION)
+
+    assert next(pieces) == "Hello"
+    hold.release()
+    assert list(pieces) == [" you"]
+
+
+def test_only_what_the_caller_set_is_sent(server: Loopback):
+    server.play(Reply([completion("a")]), Reply([completion("b")]))
+
+    broker(server).generate(QUESTION)
+    broker(server).generate(QUESTION, model="another", config=CompletionConfig(temperature=0, max_tokens=9, top_p=0.5))
+
+    plain = {
+        "model": "a-model",
+        "messages": [{"role": "user", "content": "Why is the sky blue?"}],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    assert server.requests[0].body == plain
+    assert server.requests[1].body == {**plain, "model": "another", "temperature": 0, "max_tokens": 9, "top_p": 0.5}
+    assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
+
+
+def test_closing_the_run_closes_the_connection(server: Loopback):
+    server.play(Reply([sse(chunk("Hello"), done=False), Hold()]))
+    run = broker(server).stream(QUESTION)
+    next(iter(run))
+
+    run.close()
+
+    assert server.hung_up.wait(1)
+    assert run.messages[-1].content == "Hello"
+    assert run.finish_reason == "cancelled"
+
+
+def error(message: str, code: object = None, kind: str | None = None) -> dict:
+    return {"error": {"message": message, "code": code, "type": kind}}
+
+
+REFUSALS = {
+    "wrong key": (json_reply(error("Incorrect API key"), 401), AuthenticationError, "refused the API key"),
+    "no permission": (json_reply(error("no access"), 403), AuthenticationError, "refused the API key"),
+    "no such model": (json_reply(error("nope"), 404), ModelNotFoundError, "has no model 'a-model': check the name"),
+    "too many requests": (json_reply(error("slow down"), 429), RateLimitError, "wait, then ask again"),
+    "context (OpenAI)": (json_reply(error("long", "context_length_exceeded"), 400), ContextWindowError, "send less"),
+    "context (llama.cpp)": (
+        json_reply(error("long", 400, "exceed_context_size_error"), 400),
+        ContextWindowError,
+        "send less",
+    ),
+    "another refusal": (
+        json_reply(error("bad\nparameter"), 400),
+        BadRequestError,
+        r"status 400\)\. It said: bad param",
+    ),
+    "server error": (json_reply(error("oops"), 500), ProviderUnavailableError, "failed .*: try again later"),
+    "an HTML page": (Reply([b"<h1>Bad gateway</h1>"], 502, "text/html"), ProviderUnavailableError, "failed"),
+    "an error in a stream": (Reply([sse(error("overloaded", 529))]), ProviderUnavailableError, "It said: overloaded"),
+    "an error without a code in a stream": (Reply([sse({"error": "oops"})]), ProviderUnavailableError, "oops"),
+    "garbage": (Reply([b"data: <html>\n\n"]), IncompleteStreamError, "not a completion chunk: '<html>'"),
+    "JSON that is no object": (Reply([b"data: 7\n\n"]), IncompleteStreamError, "not a completion chunk: '7'"),
+    "cut in the middle": (Reply([sse(chunk("x"), done=False), Cut()]), IncompleteStreamError, "broke .*: ask again"),
+    "ended too early": (Reply([sse(chunk("x"), done=False)]), IncompleteStreamError, "broke off .*: ask again"),
+}
+
+
+@pytest.mark.parametrize(("reply", "kind", "says"), REFUSALS.values(), ids=REFUSALS.keys())
+def test_a_failure_is_one_line_that_says_what_to_do(server: Loopback, reply: Reply, kind: type[LLMError], says: str):
+    server.play(reply)
+
+    with pytest.raises(kind, match=says) as failure:
+        broker(server).generate(QUESTION)
+
+    assert "\n" not in str(failure.value)
+    assert KEY not in str(failure.value)
+
+
+@pytest.mark.parametrize("name", ["local_context", "local_refused"])
+def test_recorded_refusals(server: Loopback, name: str):
+    exchange = recorded(name)[0]
+    server.play(Reply([exchange.body], exchange.status, exchange.content_type))
+
+    with pytest.raises({"local_context": ContextWindowError, "local_refused": AuthenticationError}[name]):
+        broker(server).generate(QUESTION)
+
+
+def test_what_had_arrived_is_not_lost_with_the_connection(server: Loopback):
+    server.play(Reply([sse(chunk("Hello"), done=False), Cut()]))
+    run = broker(server).stream(QUESTION)
+
+    with pytest.raises(IncompleteStreamError) as failure:
+        list(run)
+
+    assert failure.value.partial.content == "Hello"
+    assert run.messages[-1].content == "Hello"
+    assert failure.value.__cause__ is not None
+
+
+def test_no_server_at_the_address():
+    gateway = OpenAIGateway(client=openai.OpenAI(api_key=KEY, base_url="http://127.0.0.1:9", max_retries=0))
+
+    with pytest.raises(ProviderUnavailableError, match=r"127\.0\.0\.1:9 can't be reached: is the server running"):
+        LLMBroker("a-model", gateway).generate(QUESTION)
+
+
+def test_a_server_that_does_not_answer_in_time(server: Loopback):
+    server.play(Reply([Hold()]))
+    client = openai.OpenAI(api_key=KEY, base_url=server.url, max_retries=0, timeout=0.1)
+
+    with pytest.raises(IncompleteStreamError, match="broke in the middle of the answer: ask again"):
+        LLMBroker("a-model", OpenAIGateway(client=client)).generate(QUESTION)
+
+
+def test_openai_itself_needs_a_key():
+    with pytest.raises(ConfigurationError, match="set the environment variable OPENAI_API_KEY"):
+        OpenAIGateway()
+
+
+def test_a_server_of_ones_own_needs_none(server: Loopback):
+    server.play(Reply([completion("Hello")]))
+
+    assert LLMBroker("m", OpenAIGateway(base_url=server.url)).generate(QUESTION) == "Hello"
+
+
+def test_the_key_is_not_in_the_repr(server: Loopback):
+    assert KEY not in repr(OpenAIGateway(KEY, server.url))
+
+
+def test_the_models_are_listed(server: Loopback):
+    server.play(json_reply({"object": "list", "data": [{"id": "a"}, {"id": "b"}]}))
+
+    assert OpenAIGateway(KEY, server.url).list_models() == ["a", "b"]

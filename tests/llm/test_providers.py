@@ -1,0 +1,88 @@
+"""Models by name, and which one answers when none is named."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from loopback import Loopback, json_reply
+
+from mojentic_nb.llm.errors import ConfigurationError
+from mojentic_nb.llm.gateways import LocalGateway, OllamaGateway, OpenAIGateway
+from mojentic_nb.llm.gateways.providers import broker_for, default_name
+
+
+@pytest.mark.parametrize(
+    ("name", "gateway", "model"),
+    [
+        ("openai:gpt-5-mini", OpenAIGateway, "gpt-5-mini"),
+        ("ollama:qwen3:4b", OllamaGateway, "qwen3:4b"),
+        ("local", LocalGateway, "SmolLM2-135M-Instruct"),
+        (" local ", LocalGateway, "SmolLM2-135M-Instruct"),
+    ],
+)
+def test_a_name_says_who_provides_the_model(name, gateway, model, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-x")
+
+    broker = broker_for(name)
+
+    assert isinstance(broker.adapter, gateway)
+    assert broker.model == model
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("gpt-5-mini", "There is no provider 'gpt-5-mini': write PROVIDER:MODEL, as in"),
+        ("opneai:gpt-5", "There is no provider 'opneai'"),
+        ("openai", "'openai' names no model: write openai:MODEL"),
+        ("ollama:", "'ollama:' names no model"),
+        ("openai:gpt-5", "set the environment variable OPENAI_API_KEY"),
+        ("local:/no/such.gguf", r"/no/such.gguf can't be read \(No such file or directory\)"),
+        ("", "There is no provider ''"),
+    ],
+)
+def test_a_name_that_leads_nowhere(name: str, words: str):
+    with pytest.raises(ConfigurationError, match=words) as failure:
+        broker_for(name)
+
+    assert "\n" not in str(failure.value)
+
+
+def test_the_embedded_model_is_the_default_whatever_keys_there_are(monkeypatch: pytest.MonkeyPatch):
+    for key in ["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "OPENROUTER_API_KEY"]:
+        monkeypatch.setenv(key, "sk-paid")
+
+    assert default_name() == "local"
+
+
+def test_a_running_ollamas_first_chat_model_comes_before_it(server: Loopback, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("OLLAMA_HOST", server.url)
+    server.play(
+        json_reply({"models": [{"model": "nomic-embed-text"}, {"model": "qwen3:4b"}]}),
+        json_reply({"model_info": {}, "capabilities": ["embedding"]}),
+        json_reply({"model_info": {}, "capabilities": ["completion"]}),
+    )
+
+    assert default_name() == "ollama:qwen3:4b"
+
+
+@pytest.mark.parametrize("reply", [json_reply({"models": []}), json_reply({"error": "no"}, 500)])
+def test_an_ollama_without_models_does_not_count(server: Loopback, monkeypatch: pytest.MonkeyPatch, reply):
+    monkeypatch.setenv("OLLAMA_HOST", server.url)
+    server.play(reply)
+
+    assert default_name() == "local"
+
+
+def test_the_environment_names_the_default(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("MOJENTIC_NB_MODEL", "openai:gpt-5-mini")
+
+    assert default_name() == "openai:gpt-5-mini"
+
+
+def test_without_any_model_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "xllamacpp", None)  # as if it were not installed
+
+    with pytest.raises(ConfigurationError, match=r"pip install 'mojentic_nb\[local\]' .* start Ollama, or name one"):
+        default_name()

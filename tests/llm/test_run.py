@@ -1,0 +1,151 @@
+"""A run: its events, its text, and what is left when it ends early."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from mojentic_nb.llm import CompletionConfig, Finish, LLMBroker, LLMMessage, MessageRole, StepFinish, TextDelta, Usage
+from mojentic_nb.llm.errors import ConfigurationError, IncompleteStreamError, ProviderUnavailableError
+from mojentic_nb.llm.gateways import ScriptedGateway
+
+QUESTION = [LLMMessage(role=MessageRole.System, content="Be brief."), LLMMessage(content="Why?")]
+
+
+def broker(*script) -> LLMBroker:
+    return LLMBroker("a-model", ScriptedGateway(script))
+
+
+def test_the_events_of_an_answer():
+    run = broker("Because it is.").stream(QUESTION)
+
+    assert list(run) == [
+        TextDelta("Because"),
+        TextDelta(" it"),
+        TextDelta(" is."),
+        StepFinish("stop", Usage(0, 3)),
+        Finish("stop", Usage(0, 3)),
+    ]
+    assert run.finish_reason == "stop"
+    assert run.usage == Usage(output_tokens=3)
+
+
+@given(st.text())
+def test_the_text_is_whole_in_every_form(text: str):
+    pieces = list(broker(text).generate_stream(QUESTION))
+    run = broker(text).stream(QUESTION)
+    for _ in run:
+        pass
+
+    assert "".join(pieces) == broker(text).generate(QUESTION) == text
+    assert (run.messages[-1].content if text else "") == text
+
+
+def test_the_answer_becomes_the_assistants_message():
+    run = broker("Because.").stream(QUESTION)
+
+    assert run.messages == QUESTION
+    assert "".join(run.text()) == "Because."
+    assert run.messages == [*QUESTION, LLMMessage(role=MessageRole.Assistant, content="Because.")]
+
+
+def test_the_callers_messages_are_never_changed():
+    messages = list(QUESTION)
+    copies = [message.model_copy() for message in messages]
+    run = broker("Because.").stream(messages)
+
+    "".join(run.text())
+    run.messages.append(LLMMessage(content="mine"))
+
+    assert messages == copies == QUESTION
+    assert len(run.messages) == 3
+
+
+def test_nothing_is_asked_before_the_iteration():
+    asking = broker("Because.")
+
+    asking.generate_stream(QUESTION)
+
+    assert asking.adapter.requests == []
+
+
+@pytest.mark.parametrize("seen", [0, 1, 2])
+@pytest.mark.parametrize("how", [GeneratorExit, KeyboardInterrupt])
+def test_stopping_at_any_event_keeps_what_was_seen(seen: int, how: type[BaseException]):
+    run = broker([TextDelta("a"), TextDelta("b"), TextDelta("c"), StepFinish("stop")]).stream(QUESTION)
+    events = iter(run)
+    text = "".join(next(events).delta for _ in range(seen + 1))
+
+    if how is GeneratorExit:
+        run.close()
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            events.throw(KeyboardInterrupt)
+
+    assert run.finish_reason == "cancelled"
+    assert run.messages[-1] == LLMMessage(role=MessageRole.Assistant, content=text)
+    assert list(run) == []
+
+
+def test_ending_the_text_early_stops_the_run():
+    run = broker("one two three").stream(QUESTION)
+    text = run.text()
+    next(text)
+
+    text.close()
+
+    assert run.finish_reason == "cancelled"
+
+
+def test_closing_after_the_end_changes_nothing():
+    run = broker("Because.").stream(QUESTION)
+    list(run)
+
+    run.close()
+
+    assert run.finish_reason == "stop"
+
+
+def test_an_error_carries_what_had_arrived():
+    run = broker([TextDelta("Be"), TextDelta("cause"), ProviderUnavailableError("gone")]).stream(QUESTION)
+
+    with pytest.raises(ProviderUnavailableError, match="gone") as failure:
+        list(run)
+
+    assert failure.value.partial.content == "Because"
+    assert run.finish_reason is None
+
+
+def test_an_answer_without_an_end_is_an_error():
+    with pytest.raises(IncompleteStreamError, match="ask again") as failure:
+        broker([TextDelta("Be")]).generate(QUESTION)
+
+    assert failure.value.partial.content == "Be"
+
+
+def test_a_script_answers_request_after_request():
+    asking = broker("first", "second")
+
+    answers = [asking.generate(QUESTION), asking.generate([LLMMessage(content="And?")], model="other")]
+
+    assert answers == ["first", "second"]
+    assert [request.model for request in asking.adapter.requests] == ["a-model", "other"]
+    asking.adapter.assert_complete()
+
+
+def test_a_script_that_is_too_short_or_too_long_says_so():
+    asking = broker("only one")
+
+    with pytest.raises(AssertionError, match="0 of the script's 1 steps"):
+        asking.adapter.assert_complete()
+    asking.generate(QUESTION)
+    with pytest.raises(ConfigurationError, match="has 1 steps .* add the answer to request 2"):
+        asking.generate(QUESTION)
+
+
+@pytest.mark.parametrize("bad", [{"temperature": -1}, {"max_tokens": 0}, {"top_p": 2}, {"temprature": 1}])
+def test_settings_that_make_no_sense_are_refused(bad: dict):
+    with pytest.raises(ValidationError, match=next(iter(bad))):
+        CompletionConfig(**bad)

@@ -1,0 +1,48 @@
+"""The decoder of server-sent events: any bytes, however they were split."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mojentic_nb.llm.gateways.sse import SSEDecoder
+
+CASES = {
+    "plain": (b"data: a\n\ndata: b\n\n", ["a", "b"]),
+    "no space after the colon": (b"data:a\n\n", ["a"]),
+    "only one space is taken off": (b"data:  a\n\n", [" a"]),
+    "CRLF": (b"data: a\r\n\r\ndata: b\r\n\r\n", ["a", "b"]),
+    "CR alone": (b"data: a\r\rdata: b\r\r", ["a", "b"]),
+    "several lines": (b"data: a\ndata: b\n\n", ["a\nb"]),
+    "several lines with CRLF": (b"data: a\r\ndata: b\r\n\r\n", ["a\nb"]),
+    "comments": (b": OPENROUTER PROCESSING\n\ndata: a\n\n: bye\n\n", ["a"]),
+    "other fields": (b"event: x\nid: 1\nretry: 5\ndata: a\n\n", ["a"]),
+    "characters of several bytes": ("data: ä🌊\n\n".encode(), ["ä🌊"]),
+    "bytes that are no UTF-8": (b"data: \xff\n\n", ["\ufffd"]),
+    "line separators that are not line ends": ("data: a\u2028b\x0bc\x85d\n\n".encode(), ["a\u2028b\x0bc\x85d"]),
+    "no blank line in the end": (b"data: a\n\ndata: b\n", ["a", "b"]),
+    "no line end in the end": (b"data: a\n\ndata: b", ["a", "b"]),
+    "nothing": (b"", []),
+}
+
+
+def decode(*chunks: bytes) -> list[str]:
+    decoder = SSEDecoder()
+    return [data for chunk in chunks for data in decoder.feed(chunk)] + list(decoder.end())
+
+
+@pytest.mark.parametrize(("body", "events"), CASES.values(), ids=CASES.keys())
+def test_whole_byte_by_byte_and_at_every_split(body: bytes, events: list[str]):
+    assert decode(body) == events
+    assert decode(*(body[i : i + 1] for i in range(len(body)))) == events
+    for cut in range(len(body) + 1):
+        assert decode(body[:cut], body[cut:]) == events
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="\r\n", codec="utf-8"))), st.lists(st.integers(0, 500)))
+def test_what_was_sent_comes_out(events: list[str], cuts: list[int]):
+    body = "".join(f"data: {event}\n\n" for event in events).encode()
+    edges = [0, *sorted(cut for cut in cuts if cut < len(body)), len(body)]
+
+    assert decode(*(body[a:b] for a, b in zip(edges, edges[1:], strict=False))) == events

@@ -1,0 +1,274 @@
+"""The embedded model, for real: llama.cpp runs SmolLM2 in a process of its own."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import psutil
+import pytest
+from loopback import PATIENCE
+
+from mojentic_nb.llm import CompletionConfig, LLMBroker, LLMMessage, TextDelta
+from mojentic_nb.llm.errors import ConfigurationError, ContextWindowError, ProviderUnavailableError
+from mojentic_nb.llm.gateways import LocalGateway
+from mojentic_nb.llm.gateways.local.model_file import SMOLLM2
+
+QUESTION = [LLMMessage(content="What makes a good chart?")]
+BRIEF = CompletionConfig(temperature=0, max_tokens=20)
+
+
+@pytest.fixture(scope="module")
+def gateway():
+    """The embedded model, running."""
+    with LocalGateway() as gateway:
+        yield gateway
+
+
+def ask(gateway: LocalGateway, config: CompletionConfig = BRIEF) -> str:
+    return LLMBroker(gateway.model, gateway).generate(QUESTION, config=config)
+
+
+def gone(pid: int) -> bool:
+    """Whether the process with that id ends, now or soon."""
+    try:
+        return not psutil.wait_procs([psutil.Process(pid)], PATIENCE)[1]
+    except psutil.NoSuchProcess:
+        return True
+
+
+def test_a_real_model_answers_piece_by_piece(gateway: LocalGateway):
+    run = LLMBroker(gateway.model, gateway).stream(QUESTION, config=BRIEF)
+
+    pieces = list(run.text())
+
+    assert gateway.model == "SmolLM2-135M-Instruct"
+    assert len(pieces) > 10
+    assert "chart" in "".join(pieces)
+    assert run.finish_reason == "length"
+    assert run.usage.output_tokens == 20
+
+
+def test_one_process_answers_all_requests(gateway: LocalGateway):
+    ask(gateway)
+    pid = gateway.process.pid
+
+    assert ask(gateway) == ask(gateway)
+    assert gateway.process.pid == pid != os.getpid()
+
+
+def test_two_gateways_share_nothing(gateway: LocalGateway):
+    ask(gateway)
+    with LocalGateway() as other:
+        ask(other)
+
+        assert other.process.pid != gateway.process.pid
+        assert other.process.url != gateway.process.url
+        assert other.process.api_key != gateway.process.api_key
+
+
+def fetch(gateway: LocalGateway, path: str, *, key: str | None = None, origin: str = "http://evil.example"):
+    request = urllib.request.Request(gateway.process.url + path, headers={"origin": origin})  # noqa: S310
+    if key:
+        request.add_header("authorization", f"Bearer {key}")
+    return urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=PATIENCE)
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/slots", "/props", "/"])
+def test_the_server_is_closed_to_whoever_lacks_the_key(gateway: LocalGateway, path: str):
+    ask(gateway)
+
+    for key in [None, "wrong"]:
+        with pytest.raises(urllib.error.HTTPError) as refusal:
+            fetch(gateway, path, key=key)
+        assert refusal.value.code in (401, 404)
+
+
+def test_no_web_page_may_read_its_answers(gateway: LocalGateway):
+    ask(gateway)
+
+    headers = fetch(gateway, "/v1/models", key=gateway.process.api_key).headers
+
+    assert not headers["access-control-allow-origin"]
+    assert headers["access-control-allow-credentials"] in (None, "false")
+
+
+def test_it_listens_on_the_loopback_interface_alone(gateway: LocalGateway):
+    ask(gateway)
+
+    listening = [at.laddr.ip for at in psutil.Process(gateway.process.pid).net_connections() if at.status == "LISTEN"]
+
+    assert listening == ["127.0.0.1"]
+
+
+def test_a_proxy_in_the_environment_is_passed_by(monkeypatch: pytest.MonkeyPatch):
+    for name in ["HTTP_PROXY", "http_proxy", "ALL_PROXY"]:
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY")
+
+    with LocalGateway() as gateway:
+        assert ask(gateway)
+
+
+def test_the_key_is_not_to_be_seen(gateway: LocalGateway):
+    ask(gateway)
+
+    process = psutil.Process(gateway.process.pid)
+
+    assert gateway.process.api_key not in " ".join([*process.cmdline(), *process.environ().values(), repr(gateway)])
+
+
+def test_a_context_that_is_full_says_so(gateway: LocalGateway):
+    with pytest.raises(ContextWindowError, match="longer than 'SmolLM2-135M-Instruct' can read: send less"):
+        LLMBroker(gateway.model, gateway).generate([LLMMessage(content="word " * 9000)])
+
+
+def test_the_process_ends_with_the_gateway():
+    gateway = LocalGateway()
+    ask(gateway)
+    pid = gateway.process.pid
+
+    del gateway
+    gc.collect()
+
+    assert gone(pid)
+
+
+def test_after_close_the_next_request_starts_another():
+    with LocalGateway() as gateway:
+        ask(gateway)
+        first = gateway.process.pid
+        gateway.close()
+        gateway.close()
+
+        assert gone(first)
+        assert ask(gateway)
+
+
+def test_a_process_that_dies_in_the_middle_is_an_error_and_the_next_request_works():
+    with LocalGateway() as gateway:
+        run = LLMBroker(gateway.model, gateway).stream(QUESTION)
+        events = iter(run)
+        first = next(event for event in events if isinstance(event, TextDelta))
+
+        os.kill(gateway.process.pid, signal.SIGKILL)
+        with pytest.raises(ProviderUnavailableError, match=r"killed by signal 9.*Ask again") as failure:
+            list(events)
+
+        assert failure.value.partial.content.startswith(first.delta)
+        assert run.messages[-1].content.startswith(first.delta)
+        assert ask(gateway)
+
+
+PARENT = """
+import os, signal, sys, time
+from mojentic_nb.llm import LLMBroker, LLMMessage
+from mojentic_nb.llm.gateways import LocalGateway
+gateway = LocalGateway()
+pieces = LLMBroker(gateway.model, gateway).generate_stream([LLMMessage(content="Tell me a long story.")])
+next(pieces)
+{fork}
+print(gateway.process.pid, flush=True)
+{end}
+"""
+FORK = """
+if not os.fork():
+    time.sleep(60)  # a child, as multiprocessing makes it: it holds the model's pipe open
+"""
+
+
+@pytest.mark.parametrize("fork", ["", FORK], ids=["alone", "with a forked child"])
+@pytest.mark.parametrize(
+    "end",
+    ["os.kill(os.getpid(), signal.SIGKILL)", "os.abort()", "os._exit(3)", "sys.exit()", "raise KeyboardInterrupt"],
+)
+def test_the_process_ends_with_the_program_however_that_ends(end: str, fork: str):
+    program = subprocess.Popen(
+        [sys.executable, "-c", PARENT.format(end=end, fork=fork)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    pid = int(program.stdout.readline())
+    try:
+        assert gone(pid)
+    finally:
+        os.killpg(program.pid, signal.SIGKILL)
+        program.wait()
+        program.stdout.close()
+
+
+def model(path: Path, size: int | None = None) -> Path:
+    """The first `size` bytes of the embedded model as a file of its own."""
+    path.write_bytes(SMOLLM2.path().read_bytes()[:size])
+    return path
+
+
+def test_any_other_gguf_file_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    file = tmp_path / "my model.gguf"
+    file.symlink_to(SMOLLM2.path())
+
+    with LocalGateway(file) as by_argument:
+        assert by_argument.model == "my model"
+        assert ask(by_argument)
+    monkeypatch.setenv("MOJENTIC_NB_LOCAL_MODEL", str(file))
+    with LocalGateway() as by_environment:
+        assert by_environment.model == "my model"
+        assert ask(by_environment)
+
+
+def test_a_missing_file():
+    with pytest.raises(ConfigurationError, match=r"no/such.gguf can't be read \(No such file or directory\): check"):
+        LocalGateway("no/such.gguf")
+
+
+def test_a_file_that_is_no_model(tmp_path: Path):
+    (tmp_path / "x.gguf").write_text("hello")
+
+    with pytest.raises(ConfigurationError, match="is not a GGUF file: llama.cpp reads"):
+        LocalGateway(tmp_path / "x.gguf")
+
+
+@pytest.mark.parametrize("size", [1_000_000, 60_000_000])
+def test_a_model_cut_short(tmp_path: Path, size: int):
+    with LocalGateway(model(tmp_path / "short.gguf", size)) as gateway, pytest.raises(ConfigurationError) as failure:
+        ask(gateway)
+
+    assert "llama.cpp can't load" in str(failure.value)
+    assert "download it again" in str(failure.value)
+    assert "\n" not in str(failure.value)
+
+
+def test_too_little_memory():
+    with (
+        LocalGateway(n_ctx=10_000_000) as gateway,
+        pytest.raises(
+            ConfigurationError, match="Not enough memory .* context of 10000000 tokens: pass a smaller n_ctx"
+        ),
+    ):
+        ask(gateway)
+
+
+def test_a_port_that_is_taken():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with (
+            LocalGateway(port=port) as gateway,
+            pytest.raises(ConfigurationError, match=f"Port {port} is taken: choose another one"),
+        ):
+            ask(gateway)
+
+
+def test_without_the_extra_the_error_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "xllamacpp", None)  # as if it were not installed
+
+    with pytest.raises(ConfigurationError, match=r"pip install 'mojentic_nb\[local\]'"):
+        LocalGateway()

