@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import groupby
-
 import openai
 import pytest
 from loopback import Cut, Hold, Loopback, Reply, chunk, completion, json_reply, sse
@@ -36,8 +34,12 @@ def broker(server: Loopback) -> LLMBroker:
 def merged(events) -> list:
     """The events with adjacent text joined, since a provider's bytes may be split anywhere."""
     result = []
-    for kind, group in groupby(events, type):
-        result += [TextDelta("".join(event.delta for event in group))] if kind is TextDelta else list(group)
+    for event in events:
+        match result, event:
+            case [*_, TextDelta(before)], TextDelta(delta):
+                result[-1] = TextDelta(before + delta)
+            case _:
+                result.append(event)
     return result
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,4 +47,4 @@ def test_what_was_sent_comes_out(events: list[str], cuts: list[int]):
     body = "".join(f"data: {event}\n\n" for event in events).encode()
     edges = [0, *sorted(cut for cut in cuts if cut < len(body)), len(body)]
 
-    assert decode(*(body[a:b] for a, b in zip(edges, edges[1:], strict=False))) == events
+    assert decode(*(body[a:b] for a, b in pairwise(edges))) == events

@@ -1,0 +1,180 @@
+"""`%%llm` in a real kernel, on the embedded model."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import psutil
+import pytest
+from jupyter_client.manager import KernelManager
+
+LONG = "%%llm -m local\nTell me a very long story about the sea."
+
+
+class Kernel:
+    """A running kernel, asked as a front end does."""
+
+    def __init__(self) -> None:
+        self.manager = KernelManager(kernel_name="python3")
+        self.manager.start_kernel()
+        self.client = self.manager.client()
+        self.client.start_channels()
+        self.client.wait_for_ready(60)
+
+    @property
+    def process(self) -> psutil.Process:
+        return psutil.Process(self.manager.provisioner.pid)
+
+    def start(self, code: str, *, watched: bool = True) -> str:
+        """Run a cell; `watched` as JupyterLab does, else as nbclient does. Returns the request's id."""
+        return self.client.execute(code, allow_stdin=watched)
+
+    def messages(self, request: str):
+        """The messages of a cell, until it is done."""
+        while True:
+            message = self.client.get_iopub_msg(timeout=60)
+            if message["parent_header"].get("msg_id") != request:
+                continue
+            if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
+                return
+            if message["msg_type"] in ("stream", "display_data", "execute_result", "error"):
+                yield message
+
+    def run(self, code: str, *, watched: bool = True) -> list[dict]:
+        return list(self.messages(self.start(code, watched=watched)))
+
+    def models(self) -> list[psutil.Process]:
+        """The model processes that this kernel has started."""
+        return [child for child in self.process.children() if "serve.py" in " ".join(child.cmdline())]
+
+    def close(self) -> None:
+        self.client.stop_channels()
+        self.manager.shutdown_kernel(now=True)
+
+
+@pytest.fixture
+def kernel():
+    """A kernel with the extension loaded."""
+    kernel = Kernel()
+    kernel.run("%load_ext mojentic_nb")
+    yield kernel
+    kernel.close()
+
+
+def text(messages: list[dict]) -> str:
+    return "".join(message["content"]["text"] for message in messages if message["msg_type"] == "stream")
+
+
+def test_the_answer_streams_while_the_cell_runs(kernel: Kernel):
+    *pieces, last = kernel.run("%%llm -m local\nWhat makes a good chart?")
+
+    assert len(pieces) > 3
+    assert {piece["msg_type"] for piece in pieces} == {"stream"}
+    assert len(text(pieces)) > 40
+    assert last["content"]["data"]["text/plain"].startswith("local:SmolLM2-135M-Instruct · ")
+    assert last["content"]["data"]["text/html"].startswith("<small ")
+
+
+def test_each_character_is_sent_once_and_not_a_message_for_each_token(kernel: Kernel):
+    *pieces, last = kernel.run("%%llm -m local\nWhat makes a good chart?")
+
+    tokens = int(last["content"]["data"]["text/plain"].split(" · ")[1].split()[0])
+    assert len(text(pieces)) < 10 * tokens
+    assert len(pieces) < tokens
+
+
+def test_a_run_that_nobody_watches_saves_the_answer_in_one_piece(kernel: Kernel):
+    messages = kernel.run("%%llm -m local\nWhat makes a good chart?", watched=False)
+
+    assert [message["msg_type"] for message in messages] == ["stream", "display_data"]
+    assert len(text(messages)) > 40
+
+
+def test_an_interrupt_stops_the_generation_and_keeps_the_answer(kernel: Kernel):
+    request = kernel.start(LONG)
+    messages = kernel.messages(request)
+    first = next(messages)
+
+    kernel.manager.interrupt_kernel()
+    started = time.monotonic()
+    *rest, footer, error = messages
+
+    assert time.monotonic() - started < 2
+    assert len(text([first, *rest])) > 0
+    assert "stopped after" in footer["content"]["data"]["text/plain"]
+    assert error["content"]["ename"] == "KeyboardInterrupt"
+    assert error["content"]["traceback"] == ["KeyboardInterrupt"]
+    assert kernel.run(SLOT_GOES_IDLE)[0]["content"]["data"]["text/plain"] == "True"
+    assert kernel.run("6 * 7")[0]["content"]["data"]["text/plain"] == "42"
+    assert "SmolLM2" in kernel.run("%%llm -m local\nHello")[-1]["content"]["data"]["text/plain"]
+
+
+SLOT_GOES_IDLE = """
+import json, time, urllib.request
+def busy():
+    process = get_ipython().magics_manager.registry["LLMMagics"]._brokers["local"].adapter.process
+    request = urllib.request.Request(process.url + "/slots", headers={"authorization": "Bearer " + process.api_key})
+    return json.load(urllib.request.urlopen(request))[0]["is_processing"]
+deadline = time.monotonic() + 2
+while busy() and time.monotonic() < deadline:
+    time.sleep(0.05)
+not busy()
+"""
+
+
+def test_an_error_is_one_line_and_the_kernel_goes_on(kernel: Kernel):
+    (error,) = kernel.run("%%llm -m local:/no/such.gguf\nHello")
+
+    (line,) = error["content"]["traceback"]
+    assert line.startswith("ConfigurationError: The model file /no/such.gguf can't be read")
+    assert kernel.run("6 * 7")[0]["content"]["data"]["text/plain"] == "42"
+
+
+def test_a_model_that_crashes_does_not_take_the_kernel_along(kernel: Kernel):
+    messages = kernel.messages(kernel.start(LONG))
+    next(messages)
+
+    kernel.models()[0].send_signal(signal.SIGSEGV)
+    *_, error = messages
+
+    assert error["content"]["ename"] == "ProviderUnavailableError"
+    assert "killed by signal 11" in error["content"]["evalue"]
+    assert "SmolLM2" in kernel.run("%%llm -m local\nHello")[-1]["content"]["data"]["text/plain"]
+
+
+@pytest.mark.parametrize("generating", [True, False])
+def test_a_killed_kernel_leaves_no_model_behind(kernel: Kernel, generating: bool):
+    messages = kernel.messages(kernel.start(LONG if generating else "%%llm -m local\nHello"))
+    next(messages) if generating else list(messages)
+    models = kernel.models()
+
+    os.kill(kernel.process.pid, signal.SIGKILL)
+    _, left = psutil.wait_procs(models, 5)
+
+    assert len(models) == 1
+    assert left == []
+
+
+def test_a_restarted_kernel_leaves_no_model_behind(kernel: Kernel):
+    kernel.run("%%llm -m local\nHello")
+    models = kernel.models()
+
+    kernel.manager.restart_kernel()
+
+    assert models
+    assert not psutil.wait_procs(models, 5)[1]
+
+
+def test_two_notebooks_share_nothing(kernel: Kernel):
+    other = Kernel()
+    try:
+        other.run("%load_ext mojentic_nb")
+        for each in (kernel, other):
+            each.run("%%llm -m local\nHello")
+
+        assert len(kernel.models()) == len(other.models()) == 1
+        assert kernel.models() != other.models()
+    finally:
+        other.close()

@@ -1,0 +1,167 @@
+"""`%%llm` in a real IPython shell, in this process; the model is a loopback server, or the embedded one."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from loopback import Cut, Loopback, Reply, chunk, completion, sse
+
+
+@pytest.fixture
+def bare_shell(monkeypatch: pytest.MonkeyPatch, tmp_path):
+    """A fresh shell."""
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    monkeypatch.setenv("NO_COLOR", "1")
+    shell = InteractiveShell.instance()
+    yield shell
+    shell.history_manager.end_session()
+    InteractiveShell.clear_instance()
+
+
+@pytest.fixture
+def shell(bare_shell: InteractiveShell):
+    """A fresh shell with the extension loaded."""
+    bare_shell.run_line_magic("load_ext", "mojentic_nb")
+    yield bare_shell
+    bare_shell.run_line_magic("unload_ext", "mojentic_nb")
+
+
+@pytest.fixture
+def model(server: Loopback, monkeypatch: pytest.MonkeyPatch) -> Loopback:
+    """The server that answers to `-m openai:…`."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+    return server
+
+
+def test_the_answer_is_written_and_who_gave_it(shell, model: Loopback, capsys: pytest.CaptureFixture):
+    model.play(Reply([completion("Because", " of", " scattering.")]))
+
+    result = shell.run_cell("%%llm -m openai:gpt-5-mini\nWhy is the sky {blue}?\n\nBe $brief.\n")
+
+    out = capsys.readouterr().out
+    assert result.success
+    assert out.startswith("Because of scattering.\nopenai:gpt-5-mini · 3 tokens · 0.")
+    assert model.requests[0].body["messages"] == [{"role": "user", "content": "Why is the sky {blue}?\n\nBe $brief."}]
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"), [("length", "cut off at the token limit"), ("content_filter", "content filter")]
+)
+def test_an_answer_that_did_not_end_by_itself_says_so(shell, model: Loopback, capsys, reason: str, words: str):
+    model.play(Reply([sse(chunk("So", reason))]))
+
+    shell.run_cell("%%llm -m openai:m\nWhy?")
+
+    assert words in capsys.readouterr().out
+
+
+def test_control_characters_of_a_model_do_nothing(shell, model: Loopback, capsys: pytest.CaptureFixture):
+    model.play(Reply([completion("a\x1b[31mred\x1b]0;title\x07\r", "\x9bb\n\tc\x7f")]))
+
+    shell.run_cell("%%llm -m openai:m\nWhy?")
+
+    assert capsys.readouterr().out.startswith("a␛[31mred␛]0;title␇␍\ufffdb\n\tc␡\n")
+
+
+def test_the_trait_and_the_environment_name_the_default(shell, model: Loopback, monkeypatch: pytest.MonkeyPatch):
+    model.play(*(Reply([completion("a")]) for _ in range(3)))
+
+    monkeypatch.setenv("MOJENTIC_NB_MODEL", "openai:by-environment")
+    shell.run_cell("%%llm\nWhy?")
+    shell.run_cell('%config LLMMagics.model = "openai:by-trait"')
+    shell.run_cell("%%llm\nWhy?")
+    shell.run_cell("%%llm -m openai:by-option\nWhy?")
+
+    assert [request.body["model"] for request in model.requests] == ["by-environment", "by-trait", "by-option"]
+
+
+def test_a_key_in_the_environment_does_not_make_a_paid_model_the_default(shell, model: Loopback, capsys):
+    shell.run_cell("%%llm\nHello")
+
+    assert "local:SmolLM2-135M-Instruct · " in capsys.readouterr().out
+    assert model.requests == []
+
+
+ERRORS = {
+    "unknown provider": ("%%llm -m foo\nhi", "ConfigurationError: There is no provider 'foo': write PROVIDER:MODEL"),
+    "no model": ("%%llm -m openai\nhi", "ConfigurationError: 'openai' names no model"),
+    "no Ollama": ("%%llm -m ollama:x\nhi", "ProviderUnavailableError: Ollama can't be reached: start it with"),
+    "no such file": ("%%llm -m local:/no.gguf\nhi", "ConfigurationError: The model file /no.gguf can't be read"),
+    "unknown option": ("%%llm --modle x\nhi", "UsageError: unrecognized arguments: --modle x"),
+    "empty cell": ("%%llm\n", "UsageError: %%llm is a cell magic, but the cell body is empty"),
+    "blank cell": ("%%llm\n\n  \n", "UsageError: The cell is empty: write the question below the %%llm line."),
+}
+
+
+@pytest.mark.parametrize(("cell", "words"), ERRORS.values(), ids=ERRORS.keys())
+def test_bad_input_gets_one_line(shell, capsys: pytest.CaptureFixture, cell: str, words: str):
+    result = shell.run_cell(cell)
+
+    said = capsys.readouterr()
+    assert not result.success
+    assert (said.out + said.err).strip().startswith(words)
+    assert len((said.out + said.err).strip().splitlines()) == 1
+
+
+def test_an_error_in_the_middle_keeps_the_text(shell, model: Loopback, capsys: pytest.CaptureFixture):
+    model.play(Reply([sse(chunk("Because"), done=False), Cut()]), Reply([completion("again")]))
+
+    shell.run_cell("%%llm -m openai:m\nWhy?")
+    shell.run_cell("%%llm -m openai:m\nWhy?")
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "Because"
+    assert lines[1].startswith("IncompleteStreamError: The connection to 127.0.0.1")
+    assert lines[2] == "again"
+
+
+def test_the_help_tells_what_it_is_for(shell, capsys: pytest.CaptureFixture):
+    shell.run_cell("%%llm?")
+
+    said = capsys.readouterr().out
+    assert "Ask a language model; the answer streams into the cell." in said
+    assert "--model" in said
+
+
+def traces(shell: InteractiveShell) -> dict:
+    """All of a shell that an extension may change."""
+    manager = shell.magics_manager
+    return {
+        "magics": {kind: dict(functions) for kind, functions in manager.magics.items()},
+        "registry": dict(manager.registry),
+        "configurables": list(shell.configurables),
+        "names": set(shell.user_ns),
+        "events": {name: list(functions) for name, functions in shell.events.callbacks.items()},
+        "transformers": [list(shell.input_transformers_cleanup), list(shell.input_transformers_post)],
+        "matchers": list(shell.Completer.custom_matchers),
+        "environment": dict(os.environ),
+    }
+
+
+def test_unloading_leaves_no_trace(bare_shell: InteractiveShell, model: Loopback):
+    model.play(Reply([completion("a")]), Reply([completion("b")]))
+    bare_shell.run_line_magic("load_ext", "storemagic")  # IPython loads its own magics when they are first used
+    bare_shell.run_line_magic("unload_ext", "storemagic")
+    before = traces(bare_shell)
+
+    bare_shell.run_line_magic("load_ext", "mojentic_nb")
+    bare_shell.run_line_magic("reload_ext", "mojentic_nb")
+    bare_shell.run_cell("%%llm -m openai:m\nWhy?")
+    assert "llm" in traces(bare_shell)["magics"]["cell"]
+    bare_shell.run_line_magic("unload_ext", "mojentic_nb")
+
+    for what, was in before.items():
+        assert traces(bare_shell)[what] == was, what
+
+
+def test_unloading_ends_the_model_that_was_started(shell):
+    shell.run_cell("%%llm -m local\nHello")
+    process = shell.magics_manager.registry["LLMMagics"]._brokers["local"].adapter.process
+
+    shell.run_line_magic("unload_ext", "mojentic_nb")
+
+    assert not process.alive
+    shell.run_line_magic("load_ext", "mojentic_nb")

@@ -1,0 +1,78 @@
+"""`%%llm` without a browser: in a terminal, and in a notebook that a program runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pexpect
+import pytest
+
+BRIEF = "%%llm -m local\nHello"
+
+
+@pytest.fixture
+def environment_of_ipython(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to work in, and no one's own IPython profile."""
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    monkeypatch.setenv("NO_COLOR", "1")
+    return tmp_path
+
+
+@pytest.mark.usefixtures("environment_of_ipython")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--ext", "mojentic_nb", "-c", BRIEF],
+        ["-c", "%load_ext mojentic_nb\nget_ipython().run_cell_magic('llm', '-m local', 'Hello')"],
+    ],
+)
+def test_ipython_runs_a_cell_from_the_command_line(arguments: list[str]):
+    result = subprocess.run([sys.executable, "-m", "IPython", *arguments], capture_output=True, text=True, check=True)
+
+    *answer, footer = result.stdout.strip().splitlines()
+    assert "".join(answer).strip()
+    assert re.fullmatch(r"local:SmolLM2-135M-Instruct · \d+ tokens · \d+\.\d s", footer)
+
+
+def test_ctrl_c_in_a_terminal_stops_the_answer_and_keeps_it(environment_of_ipython: Path):
+    command = ["-m", "IPython", "--simple-prompt", "--no-banner", "--ext", "mojentic_nb"]
+    terminal = pexpect.spawn(sys.executable, command, encoding="utf-8", timeout=30, env={**os.environ, "TERM": "dumb"})
+    terminal.expect(r"In \[1\]: ")
+    terminal.send("%%llm -m local\nTell me a very long story about the sea.\n\n\n")
+    terminal.expect(r"\w+ \w+ \w+ \w+ \w+ \w+ \w+ \w+")  # the echo of the question
+    terminal.expect(r"\w+ \w+ \w+")  # the answer has begun
+
+    terminal.sendintr()
+
+    terminal.expect(r"local:SmolLM2-135M-Instruct · stopped after \d+ tokens · \d+\.\d s")
+    terminal.expect(r"In \[2\]: ")
+    assert "Traceback" not in terminal.before
+    terminal.send("print(6 * 7)\n")
+    terminal.expect("42")
+    terminal.send(BRIEF + "\n\n\n")  # the model that answered is still there
+    terminal.expect(r"local:SmolLM2-135M-Instruct · \d+ tokens")
+    terminal.close(force=True)
+
+
+def test_jupyter_execute_runs_the_quickstart(project: Path, environment_of_ipython: Path):
+    source = project / "notebooks" / "01_quickstart.ipynb"
+    (environment_of_ipython / source.name).write_bytes(source.read_bytes())
+
+    subprocess.run(
+        [sys.executable, "-m", "jupyter", "execute", source.name, "--output=done"],
+        cwd=environment_of_ipython,
+        check=True,
+        capture_output=True,
+    )
+
+    cells = json.loads((environment_of_ipython / "done.ipynb").read_text())["cells"]
+    answers = [cell["outputs"] for cell in cells if "".join(cell["source"]).startswith("%%llm")]
+    assert len(answers) == 2
+    for stream, footer in answers:
+        assert "".join(stream["text"]).strip()
+        assert "local:SmolLM2-135M-Instruct" in "".join(footer["data"]["text/plain"])
