@@ -64,7 +64,7 @@ $(VENV)/.test: pyproject.toml | $(VENV)/.python
 	$(SAY) "Getting the embedded model ready"
 	@$(PY) -m mojentic_nb.llm.gateways.local fetch
 	$(SAY) "Looking for a Chromium for the browser tests"
-	@$(PY) tests/browser/chromium.py
+	@$(PY) tests/chromium.py
 	@touch $@
 
 $(VENV)/.python:

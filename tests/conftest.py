@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from chromium import ARGUMENTS, executable
 from loopback import Loopback
 
 
@@ -27,3 +28,9 @@ def environment(monkeypatch: pytest.MonkeyPatch):
 def project() -> Path:
     """The project's root folder."""
     return Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict) -> dict:
+    """What pytest-playwright starts: see chromium.py."""
+    return {**browser_type_launch_args, "executable_path": executable(), "args": ARGUMENTS}

@@ -1,0 +1,68 @@
+"""The quickstart in a real JupyterLab, with a real kernel, in a real browser."""
+
+from __future__ import annotations
+
+import re
+
+from lab import Lab
+
+LOAD, ASK, ASK_AGAIN, PYTHON, CHECK = 2, 4, 7, 9, 11
+
+
+def test_the_answer_grows_while_the_cell_runs(lab: Lab):
+    lab.open("01_quickstart.ipynb")
+    lab.command("notebook:clear-all-cell-outputs")
+    lab.run_all()
+    output = lab.output(ASK).first
+    output.wait_for()
+
+    first = output.inner_text()
+    lab.page.wait_for_function(
+        "([output, first]) => output.innerText.length > first.length", arg=[output.element_handle(), first]
+    )
+    second, still_running = output.inner_text(), lab.running(ASK)
+    lab.wait_until_done(ASK)
+
+    assert still_running
+    assert len(first) > 0
+    assert second.startswith(first)
+    assert len(second) > len(first)
+    assert len(output.inner_text()) > len(second)
+    assert re.search(r"local:SmolLM2-135M-Instruct · \d+ tokens · \d+\.\d s", lab.text(ASK))
+
+
+def test_every_cell_runs(lab: Lab):
+    lab.open("01_quickstart.ipynb")
+    lab.command("notebook:clear-all-cell-outputs")
+    lab.run_all()
+    lab.wait_until_done(CHECK)
+
+    assert "local:SmolLM2-135M-Instruct" in lab.text(ASK_AGAIN)
+    assert len(lab.text(PYTHON)) > 40
+    assert lab.text(CHECK).strip() == "True"
+    assert lab.page.locator(".jp-OutputArea [data-mime-type='application/vnd.jupyter.stderr']").count() == 0
+
+
+def test_the_toolbars_stop_keeps_the_answer_and_later_cells_run(lab: Lab):
+    lab.open("01_quickstart.ipynb")
+    lab.command("notebook:clear-all-cell-outputs")
+    lab.select(LOAD)
+    lab.command("notebook:run-cell")
+    lab.wait_until_done(LOAD)
+    lab.select(ASK)
+    lab.command("notebook:run-cell")
+    lab.output(ASK).first.wait_for()
+    before = lab.text(ASK)
+
+    lab.page.locator(
+        "jp-button[data-command='notebook:interrupt-kernel'], [data-command='notebook:interrupt-kernel']"
+    ).first.click()
+    lab.wait_until_done(ASK)
+
+    assert lab.text(ASK).startswith(before)
+    assert re.search(r"stopped after \d+ tokens", lab.text(ASK))
+    assert "Traceback" not in lab.text(ASK)
+    lab.select(ASK_AGAIN)
+    lab.command("notebook:run-cell")
+    lab.wait_until_done(ASK_AGAIN)
+    assert "local:SmolLM2-135M-Instruct" in lab.text(ASK_AGAIN)
