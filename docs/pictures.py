@@ -43,7 +43,7 @@ def main() -> None:
         port = free_port()
         command = [sys.executable, "-m", "jupyterlab", "--allow-root", f"--ServerApp.port={port}", *OPEN.split()]
         browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        with serving(command, port, notebooks, Path(home, "lab.log"), own_folders(Path(home))) as url:
+        with serving(command, port, cwd=notebooks, log=Path(home, "lab.log"), env=own_folders(Path(home))) as url:
             quickstart(browser.new_page(viewport={"width": 1000, "height": 760}), url)
         browser.close()
 

@@ -44,7 +44,7 @@ def own_folders(home: Path) -> dict[str, str]:
 
 @contextlib.contextmanager
 def serving(
-    command: list[str], port: int, cwd: Path, log: Path, env: dict[str, str], patience: float = START
+    command: list[str], port: int, *, cwd: Path, log: Path, env: dict[str, str], patience: float = START
 ) -> Iterator[str]:
     """Run `command` until JupyterLab serves at `port`; its address. Ends it, kernels and all, in the end."""
     url = f"http://127.0.0.1:{port}"

@@ -15,7 +15,7 @@ def served(tmp_path_factory: pytest.TempPathFactory):
     notebooks = shutil.copytree(Path(__file__).parents[2] / "notebooks", home / "notebooks")
     port = free_port()
     command = [sys.executable, "-m", "jupyterlab", "--allow-root", f"--ServerApp.port={port}", *OPEN.split()]
-    with serving(command, port, notebooks, home / "lab.log", own_folders(home)) as url:
+    with serving(command, port, cwd=notebooks, log=home / "lab.log", env=own_folders(home)) as url:
         yield url
 
 

@@ -46,7 +46,8 @@ def test_make_lab_ends_with_an_answer_in_the_quickstart(page, clone: Path, home:
     port, log = free_port(), tmp_path / "make.log"
     command = ["make", "lab", f"PYTHON={sys._base_executable}", f"LAB_ARGS=--ServerApp.port={port} {OPEN}"]
 
-    with serving(command, port, clone, log, home if online else {**home, **OFFLINE}, SET_UP) as url:
+    env = home if online else {**home, **OFFLINE}
+    with serving(command, port, cwd=clone, log=log, env=env, patience=SET_UP) as url:
         lab = Lab(page, url)
         lab.open("01_quickstart.ipynb")
         lab.command("notebook:clear-all-cell-outputs")
