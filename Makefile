@@ -11,15 +11,16 @@ SAY := @printf '\n==> %s\n'
 ROOT_ARGS := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test check fresh pictures clean
+.PHONY: help lab test check fresh pictures notebooks clean
 
 help:
-	@echo "make lab       start JupyterLab on the quickstart notebook, answered by a model on this machine"
-	@echo "make test      run every test: Python, notebooks, and JupyterLab in a browser"
-	@echo "make check     lint, formatting and types"
-	@echo "make fresh     test 'make lab' itself, in a fresh clone and an empty home"
-	@echo "make pictures  take the screenshots of the README anew"
-	@echo "make clean     remove the virtual environment $(VENV) and all caches"
+	@echo "make lab        start JupyterLab on the quickstart notebook, answered by a model on this machine"
+	@echo "make test       run every test: Python, notebooks, and JupyterLab in a browser"
+	@echo "make check      lint, formatting and types"
+	@echo "make fresh      test 'make lab' itself, in a fresh clone and an empty home"
+	@echo "make pictures   take the screenshots of the README anew"
+	@echo "make notebooks  run the notebooks anew and save their outputs"
+	@echo "make clean      remove the virtual environment $(VENV) and all caches"
 	@echo "The first run installs into $(VENV); later ones start at once and need no network."
 	@echo "LAB_ARGS='--no-browser --port=9999' goes to JupyterLab, PYTHON=python3.12 chooses the Python."
 
@@ -46,6 +47,9 @@ fresh: $(VENV)/.test
 
 pictures: $(VENV)/.test
 	@$(PY) docs/pictures.py
+
+notebooks: $(VENV)/.test
+	@$(PY) docs/notebooks.py
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis test-results

@@ -1,0 +1,81 @@
+"""What importing does, and does not do."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import pkgutil
+import subprocess
+import sys
+
+import pytest
+
+import mojentic_nb
+
+MODULES = [
+    name
+    for _, name, _ in pkgutil.walk_packages(mojentic_nb.__path__, "mojentic_nb.")
+    if not name.endswith(("__main__", ".serve"))
+]
+NOTEBOOK = ["IPython", "ipywidgets", "traitlets", "anywidget", "mojentic_nb.display", "mojentic_nb.magics"]
+SDKS = ["openai", "ollama", "httpx", "httpx2", "xllamacpp", "tqdm", "platformdirs"]
+
+IMPORT = """
+import socket, sys, logging, os
+def forbidden(*_): raise AssertionError("an import that touches the network")
+socket.socket.connect = forbidden
+import {module}
+assert not logging.root.handlers
+print([name for name in {names} if name in sys.modules])
+"""
+
+
+def imported(module: str, names: list[str]) -> str:
+    program = IMPORT.format(module=module, names=names)
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert result.stderr == ""
+    return result.stdout
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name.startswith("mojentic_nb.llm")])
+def test_the_broker_imports_silently_and_no_notebook_and_no_sdk(module: str):
+    assert imported(module, [*NOTEBOOK, *SDKS]) == "[]\n"
+
+
+def test_the_package_itself_is_light():
+    assert imported("mojentic_nb", [*NOTEBOOK, *SDKS, "pydantic"]) == "[]\n"
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if not name.startswith("mojentic_nb.llm")])
+def test_the_notebooks_half_imports_silently_and_no_sdk(module: str):
+    assert imported(module, SDKS) == "[]\n"
+
+
+@pytest.mark.parametrize("name", ["mojentic_nb", *MODULES])
+def test_all_names_are_there_and_public(name: str):
+    module = importlib.import_module(name)
+
+    assert sorted(module.__all__, key=str.lower) == sorted(set(module.__all__), key=str.lower)
+    for public in module.__all__:
+        assert hasattr(module, public)
+        assert not public.startswith("_") or public == "__version__"
+
+
+def test_what_mojentics_programs_import_is_where_they_look():
+    llm = importlib.import_module("mojentic_nb.llm")
+    gateways = importlib.import_module("mojentic_nb.llm.gateways")
+    models = importlib.import_module("mojentic_nb.llm.gateways.models")
+
+    assert models.LLMMessage is llm.LLMMessage
+    assert models.MessageRole is llm.MessageRole
+    assert {"OllamaGateway", "OpenAIGateway"} <= set(gateways.__all__)
+
+
+def test_the_models_process_imports_nothing_of_the_package():
+    serve = importlib.util.find_spec("mojentic_nb.llm.gateways.local.serve").origin
+
+    with open(serve, encoding="utf-8") as source:  # noqa: PTH123
+        tree = ast.parse(source.read())
+
+    names = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    assert set(names) <= {"__future__", "typing"}
