@@ -102,7 +102,7 @@ class Lab:
         """Make the cell with that index the active one."""
         self.page.evaluate(f"index => {{ {NOTEBOOK}.content.activeCellIndex = index }}", index)
 
-    def wait_until_done(self, index: int, timeout: float = 60_000) -> None:
+    def wait_until_done(self, index: int, timeout: float = 120_000) -> None:
         """Wait until the cell with that index has run; `timeout` is in milliseconds."""
         self.page.wait_for_function(
             f"""index => {{

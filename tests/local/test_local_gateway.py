@@ -10,6 +10,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -34,6 +35,11 @@ def gateway():
 
 def ask(gateway: LocalGateway, config: CompletionConfig = BRIEF) -> str:
     return LLMBroker(gateway.model, gateway).generate(QUESTION, config=config)
+
+
+def model_processes() -> set[int]:
+    """The ids of the model processes that this one has started."""
+    return {child.pid for child in psutil.Process().children() if "serve.py" in " ".join(child.cmdline())}
 
 
 def gone(pid: int) -> bool:
@@ -62,6 +68,15 @@ def test_one_process_answers_all_requests(gateway: LocalGateway):
 
     assert ask(gateway) == ask(gateway)
     assert gateway.process.pid == pid != os.getpid()
+
+
+def test_threads_that_ask_at_once_get_one_process():
+    before = model_processes()
+    with LocalGateway() as gateway, ThreadPoolExecutor(4) as threads:
+        answers = [threads.submit(ask, gateway) for _ in range(4)]
+
+        assert len({answer.result() for answer in answers}) == 1
+        assert model_processes() - before == {gateway.process.pid}
 
 
 def test_two_gateways_share_nothing(gateway: LocalGateway):
@@ -100,12 +115,15 @@ def test_no_web_page_may_read_its_answers(gateway: LocalGateway):
     assert headers["access-control-allow-credentials"] in (None, "false")
 
 
-def test_it_listens_on_the_loopback_interface_alone(gateway: LocalGateway):
-    ask(gateway)
+def test_it_talks_on_the_loopback_interface_alone(gateway: LocalGateway):
+    run = LLMBroker(gateway.model, gateway).stream(QUESTION)
+    next(iter(run))
 
-    listening = [at.laddr.ip for at in psutil.Process(gateway.process.pid).net_connections() if at.status == "LISTEN"]
+    connections = psutil.Process(gateway.process.pid).net_connections()
 
-    assert listening == ["127.0.0.1"]
+    assert {at.laddr.ip for at in connections} == {"127.0.0.1"}
+    assert {at.raddr.ip for at in connections if at.raddr} == {"127.0.0.1"}
+    run.close()
 
 
 def test_a_proxy_in_the_environment_is_passed_by(monkeypatch: pytest.MonkeyPatch):

@@ -7,6 +7,7 @@ use.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Generator
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,6 +29,14 @@ MODEL_VARIABLE = "MOJENTIC_NB_LOCAL_MODEL"
 # but for the penalty: without it so small a model repeats a sentence until its context is full.
 EMBEDDED_SAMPLING = {"temp": 0.2, "top_p": 0.9, "penalty_repeat": 1.1, "penalty_last_n": 256}
 EMBEDDED_MAX_TOKENS = 2048
+# llama.cpp's threads spin while they wait for one another: with as many as there are CPUs, one other busy process slows
+# an answer to a tenth and less (benchmarks/threads.py).
+MOST_THREADS = 4
+
+
+def cpus() -> int:
+    """How many CPUs this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def available() -> bool:
@@ -41,7 +50,7 @@ class LocalGateway:
     The model is the GGUF file `model_path`, else the one that ``MOJENTIC_NB_LOCAL_MODEL`` names, else the embedded
     SmolLM2-135M-Instruct, which is fetched once and ends its answers after 2,048 tokens unless asked otherwise.
 
-    `n_ctx` is the context in tokens, `n_threads` defaults to the CPUs at hand (at most 8), `port` to any free one. The
+    `n_ctx` is the context in tokens, `n_threads` defaults to half the CPUs (at most 4), `port` to any free one. The
     model is loaded at the first request, and again after its process has ended; :meth:`close`, the gateway's end or the
     program's ends it. Raises :class:`~mojentic_nb.llm.errors.ConfigurationError` for a missing extra or file.
     """
@@ -63,13 +72,14 @@ class LocalGateway:
             model_path=str(file.resolve()),
             name=self.model,
             n_ctx=n_ctx,
-            n_threads=n_threads or min(8, os.cpu_count() or 1),
+            n_threads=n_threads or max(1, min(MOST_THREADS, cpus() // 2)),
             port=port,
             max_tokens=-1 if path else EMBEDDED_MAX_TOKENS,
             sampling={} if path else EMBEDDED_SAMPLING,
         )
         self._process: ModelProcess | None = None
         self._gateway: OpenAIGateway | None = None
+        self._starting = threading.Lock()
 
     @property
     def process(self) -> ModelProcess | None:
@@ -106,17 +116,18 @@ class LocalGateway:
         """The model's process, started if it isn't running, and the gateway to it."""
         import openai
 
-        if self._process is None or self._gateway is None or not self._process.alive:
-            self._process = ModelProcess(self._options)
-            client = openai.OpenAI(
-                base_url=f"{self._process.url}/v1",
-                api_key=self._process.api_key,
-                max_retries=0,
-                # A proxy that the environment names is not for this machine's own loopback interface.
-                http_client=openai.DefaultHttpxClient(trust_env=False),
-            )
-            self._gateway = OpenAIGateway(client=client)
-        return self._process, self._gateway
+        with self._starting:
+            if self._process is None or self._gateway is None or not self._process.alive:
+                self._process = ModelProcess(self._options)
+                client = openai.OpenAI(
+                    base_url=f"{self._process.url}/v1",
+                    api_key=self._process.api_key,
+                    max_retries=0,
+                    # A proxy that the environment names is not for this machine's own loopback interface.
+                    http_client=openai.DefaultHttpxClient(trust_env=False),
+                )
+                self._gateway = OpenAIGateway(client=client)
+            return self._process, self._gateway
 
 
 def checked(file: Path) -> Path:
