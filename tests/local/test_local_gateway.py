@@ -104,12 +104,14 @@ def test_the_server_is_closed_to_whoever_lacks_the_key(gateway: LocalGateway, pa
         with pytest.raises(urllib.error.HTTPError) as refusal:
             fetch(gateway, path, key=key)
         assert refusal.value.code in (401, 404)
+        refusal.value.close()
 
 
 def test_no_web_page_may_read_its_answers(gateway: LocalGateway):
     ask(gateway)
 
-    headers = fetch(gateway, "/v1/models", key=gateway.process.api_key).headers
+    with fetch(gateway, "/v1/models", key=gateway.process.api_key) as answer:
+        headers = answer.headers
 
     assert not headers["access-control-allow-origin"]
     assert headers["access-control-allow-credentials"] in (None, "false")

@@ -52,6 +52,10 @@ class OllamaGateway:
             names = [model.model or "" for model in self._client.list().models]
             return [name for name in names if not name.endswith("cloud") and self._can_chat(name)]
 
+    def close(self) -> None:
+        """Close the connections that are kept for further requests."""
+        self._client.close()
+
     def _can_chat(self, name: str) -> bool:
         capabilities = self._client.show(name).capabilities
         return capabilities is None or "completion" in capabilities  # older servers don't say

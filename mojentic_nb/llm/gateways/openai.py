@@ -63,6 +63,10 @@ class OpenAIGateway:
         with self._translated_errors(""):
             return [model.id for model in self._client.models.list()]
 
+    def close(self) -> None:
+        """Close the connections that are kept for further requests."""
+        self._client.close()
+
     def __repr__(self) -> str:
         return f"OpenAIGateway({self._host!r})"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 
 from mojentic_nb.llm.broker import LLMBroker
 from mojentic_nb.llm.errors import ConfigurationError, LLMError
@@ -45,10 +46,11 @@ def default_name() -> str:
     """
     if configured := os.environ.get(MODEL_VARIABLE):
         return configured
-    try:
-        models = OllamaGateway(timeout=OLLAMA_PROBE).list_models()
-    except LLMError:  # no Ollama here
-        models = []
+    with closing(OllamaGateway(timeout=OLLAMA_PROBE)) as ollama:
+        try:
+            models = ollama.list_models()
+        except LLMError:  # no Ollama here
+            models = []
     if models:
         return f"ollama:{models[0]}"
     if local.available():

@@ -77,18 +77,17 @@ class LocalGateway:
             max_tokens=-1 if path else EMBEDDED_MAX_TOKENS,
             sampling={} if path else EMBEDDED_SAMPLING,
         )
-        self._process: ModelProcess | None = None
-        self._gateway: OpenAIGateway | None = None
+        self._running: tuple[ModelProcess, OpenAIGateway] | None = None
         self._starting = threading.Lock()
 
     @property
     def process(self) -> ModelProcess | None:
-        """The model's process; None before the first request."""
-        return self._process
+        """The model's process; None before the first request and after :meth:`close`."""
+        return self._running and self._running[0]
 
     def stream(self, request: Request) -> Generator[ModelEvent, None, None]:
         """Ask the model and yield its events; whatever `request` names as its model, this one answers."""
-        process, gateway = self._running()
+        process, gateway = self._start()
         try:
             yield from gateway.stream(request)
         except (IncompleteStreamError, ProviderUnavailableError) as error:
@@ -98,8 +97,11 @@ class LocalGateway:
 
     def close(self) -> None:
         """End the model's process; the next request would start another."""
-        if self._process:
-            self._process.close()
+        if self._running:
+            process, gateway = self._running
+            self._running = None
+            gateway.close()
+            process.close()
 
     def __enter__(self) -> Self:
         return self
@@ -112,22 +114,24 @@ class LocalGateway:
     def __repr__(self) -> str:
         return f"LocalGateway({self.model!r})"
 
-    def _running(self) -> tuple[ModelProcess, OpenAIGateway]:
+    def _start(self) -> tuple[ModelProcess, OpenAIGateway]:
         """The model's process, started if it isn't running, and the gateway to it."""
         import openai
 
         with self._starting:
-            if self._process is None or self._gateway is None or not self._process.alive:
-                self._process = ModelProcess(self._options)
-                client = openai.OpenAI(
-                    base_url=f"{self._process.url}/v1",
-                    api_key=self._process.api_key,
-                    max_retries=0,
-                    # A proxy that the environment names is not for this machine's own loopback interface.
-                    http_client=openai.DefaultHttpxClient(trust_env=False),
-                )
-                self._gateway = OpenAIGateway(client=client)
-            return self._process, self._gateway
+            if self._running and self._running[0].alive:
+                return self._running
+            self.close()
+            process = ModelProcess(self._options)
+            client = openai.OpenAI(
+                base_url=f"{process.url}/v1",
+                api_key=process.api_key,
+                max_retries=0,
+                # A proxy that the environment names is not for this machine's own loopback interface.
+                http_client=openai.DefaultHttpxClient(trust_env=False),
+            )
+            self._running = process, OpenAIGateway(client=client)
+            return self._running
 
 
 def checked(file: Path) -> Path:
