@@ -69,7 +69,7 @@ $(VENV)/.test: pyproject.toml | $(VENV)/.python
 	@$(PY) -m mojentic_nb.llm.gateways.local fetch
 	$(SAY) "Looking for a Chromium for the browser tests"
 	@$(PY) tests/chromium.py
-	@touch $@
+	@touch $(VENV)/.lab $@
 
 $(VENV)/.python:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("mojentic_nb needs Python 3.11 or newer, $(PYTHON) is " + sys.version.split()[0] + ": call make with PYTHON=python3.11, say")'

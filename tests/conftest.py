@@ -4,7 +4,11 @@ from pathlib import Path
 
 import pytest
 from chromium import ARGUMENTS, executable
+from hypothesis import settings
 from loopback import Loopback
+
+settings.register_profile("patient", deadline=None)  # a busy machine is no failure
+settings.load_profile("patient")
 
 
 @pytest.fixture

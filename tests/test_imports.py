@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import inspect
 import pkgutil
 import subprocess
 import sys
@@ -61,6 +62,15 @@ def test_all_names_are_there_and_public(name: str):
         assert not public.startswith("_") or public == "__version__"
 
 
+@pytest.mark.parametrize("name", ["mojentic_nb.llm", "mojentic_nb.llm.gateways"])
+def test_a_package_exports_every_public_name_that_it_imports(name: str):
+    module = importlib.import_module(name)
+
+    own = {key for key, value in vars(module).items() if not key.startswith("_") and not inspect.ismodule(value)}
+
+    assert own == set(module.__all__)
+
+
 def test_what_mojentics_programs_import_is_where_they_look():
     llm = importlib.import_module("mojentic_nb.llm")
     gateways = importlib.import_module("mojentic_nb.llm.gateways")
@@ -77,5 +87,6 @@ def test_the_models_process_imports_nothing_of_the_package():
     with open(serve, encoding="utf-8") as source:  # noqa: PTH123
         tree = ast.parse(source.read())
 
-    names = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-    assert set(names) <= {"__future__", "typing"}
+    names = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    names |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    assert names - set(sys.stdlib_module_names) == {"xllamacpp"}

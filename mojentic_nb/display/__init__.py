@@ -1,5 +1,6 @@
 """How an answer is shown."""
 
+from .plain import printable
 from .stream import show
 
-__all__ = ["show"]
+__all__ = ["printable", "show"]

@@ -15,15 +15,11 @@ from IPython.display import display
 
 from mojentic_nb.llm import Run, TextDelta
 
+from .plain import printable
+
 __all__ = ["show"]
 
 FLUSH_PERIOD = 0.05  # seconds; a message per token would meet Jupyter's limit of 1,000 a second and lose text
-# A model's text is not to be trusted: control characters could recolour, overwrite or retitle what the reader sees.
-CONTROLS = (
-    {code: 0x2400 + code for code in range(0x20) if chr(code) not in "\n\t"}
-    | {0x7F: 0x2421}
-    | dict.fromkeys(range(128, 160), 65533)
-)
 REASONS = {
     "stop": "",
     "length": "cut off at the token limit",
@@ -79,7 +75,7 @@ class Writer:
 
     def write(self, text: str) -> None:
         """Write `text`; a kernel flushes what is left over by itself, within 0.2 s."""
-        text = text.replace("\r\n", "\n").translate(CONTROLS)
+        text = printable(text)
         self._last = text[-1:] or self._last
         if not self._live:
             self._kept.append(text)
@@ -101,6 +97,6 @@ class Writer:
 
 def footer(*parts: str) -> None:
     """Show `parts` as one quiet line."""
-    line = " · ".join(filter(None, parts))
+    line = printable(" · ".join(filter(None, parts)))
     quiet = f'<small style="opacity: 0.65">{html.escape(line)}</small>'
     display({"text/html": quiet, "text/plain": line}, raw=True)  # type: ignore[no-untyped-call]

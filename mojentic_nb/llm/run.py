@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import closing
+from inspect import GEN_CREATED, getgeneratorstate
 from types import TracebackType
 from typing import Self
 
@@ -70,6 +71,8 @@ class Run:
 
     def close(self) -> None:
         """End the provider's request at once, keeping what has arrived. Does nothing after the end."""
+        if getgeneratorstate(self._events) == GEN_CREATED:  # closing it then would run none of its code
+            self._conversation.cancel()
         self._events.close()
 
     def __enter__(self) -> Self:

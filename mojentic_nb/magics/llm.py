@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, cell_magic, magics_class, no_var_expand
 from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
 from traitlets import Unicode
 
-from mojentic_nb.display import show
+from mojentic_nb.display import printable, show
 from mojentic_nb.llm import LLMBroker, LLMError, LLMMessage
-from mojentic_nb.llm.gateways.providers import broker_for, default_name
+from mojentic_nb.llm.gateways import LocalGateway
+from mojentic_nb.llm.gateways.providers import broker_for, configured_name, found_name
 
 __all__ = ["LLMMagics"]
+
+
+def unquoted(text: str) -> str:
+    """`text` without the quotes around it, which IPython leaves in an argument of a magic."""
+    return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
 
 
 @magics_class
@@ -27,8 +35,8 @@ class LLMMagics(Magics):
 
     def __init__(self, shell: InteractiveShell) -> None:
         super().__init__(shell)
-        self._brokers: dict[str, LLMBroker] = {}
-        self._default = ""
+        self._local: dict[Path, LocalGateway] = {}
+        self._found = ""
 
     @no_var_expand
     @magic_arguments()
@@ -36,6 +44,7 @@ class LLMMagics(Magics):
         "-m",
         "--model",
         metavar="PROVIDER:MODEL",
+        type=unquoted,
         help="The model to ask, as in local, ollama:qwen3:4b or openai:gpt-5-mini.",
     )
     @cell_magic
@@ -44,31 +53,38 @@ class LLMMagics(Magics):
 
         The cell below this line is the question, word for word.
         """
-        arguments = parse_argstring(self.llm, line)
+        try:
+            arguments = parse_argstring(self.llm, line)
+        except ValueError as error:  # a quote that nothing closes
+            raise UsageError(f"The %%llm line can't be read: {error}.") from error
         if not cell.strip():
             raise UsageError("The cell is empty: write the question below the %%llm line.")
         try:
-            name, broker = self._broker(arguments.model or self.model)
-            show(broker.stream([LLMMessage(content=cell.strip())]), name)
+            name, broker = self._broker(arguments.model or self.model or configured_name())
+            show(broker.stream([LLMMessage(content=cell.strip("\n"))]), name)
         except (LLMError, KeyboardInterrupt) as error:
+            self._found = ""
             render_in_one_line(error)
             raise
 
     def close(self) -> None:
         """End the models that this session started."""
-        for broker in self._brokers.values():
-            if close := getattr(broker.adapter, "close", None):
-                close()
-        self._brokers.clear()
+        for gateway in self._local.values():
+            gateway.close()
+        self._local.clear()
 
     def _broker(self, name: str) -> tuple[str, LLMBroker]:
-        """The full name of the model called `name`, and its broker; "" is the default, found once a session."""
+        """The full name of the model called `name`, and a broker for it; "" is the one found at hand.
+
+        A model on this machine stays loaded from cell to cell. A gateway to a server is made anew for each, so that a
+        key or an address that was changed in the environment counts at once.
+        """
         if not name:
-            name = self._default = self._default or default_name()
-        broker = self._brokers.get(name)
-        if broker is None:
-            broker = self._brokers[name] = broker_for(name)
-        return f"{name.partition(':')[0]}:{broker.model}", broker
+            name = self._found = self._found or found_name()
+        broker = broker_for(name)
+        if isinstance(broker.adapter, LocalGateway):
+            broker.adapter = self._local.setdefault(broker.adapter.model_path, broker.adapter)
+        return f"{name.partition(':')[0].strip()}:{broker.model}", broker
 
 
 def render_in_one_line(error: BaseException) -> None:
@@ -77,5 +93,5 @@ def render_in_one_line(error: BaseException) -> None:
     IPython asks an exception for `_render_traceback_` before it formats one.
     """
     kind = type(error).__name__
-    lines = [f"{kind}: {error}"] if str(error) else [kind]
+    lines = [printable(f"{kind}: {error}" if str(error) else kind)]
     error._render_traceback_ = lambda: lines  # type: ignore[attr-defined]

@@ -10,6 +10,7 @@ from loopback import Cut, Hold, Loopback, Reply, json_reply
 from mojentic_nb.llm import CompletionConfig, LLMBroker, LLMMessage, StepFinish, TextDelta, Usage
 from mojentic_nb.llm.errors import (
     BadRequestError,
+    ConfigurationError,
     IncompleteStreamError,
     LLMError,
     ModelNotFoundError,
@@ -94,17 +95,27 @@ def test_a_failure_is_one_line_that_says_what_to_do(server: Loopback, reply: Rep
     assert "\n" not in str(failure.value)
 
 
+@pytest.mark.parametrize("address", ["localhost:abc", "http://[::1"])
+def test_an_address_that_is_none(monkeypatch: pytest.MonkeyPatch, address: str):
+    monkeypatch.setenv("OLLAMA_HOST", address)
+
+    with pytest.raises(ConfigurationError, match="check OLLAMA_HOST, which reads like http://"):
+        OllamaGateway()
+
+
 def test_no_server():
     with pytest.raises(ProviderUnavailableError, match=r"start it with `ollama serve`, or set OLLAMA_HOST"):
         LLMBroker("m", OllamaGateway()).generate(QUESTION)
 
 
 def test_only_models_that_can_chat_here_are_listed(server: Loopback):
-    names = ["nomic-embed-text:latest", "gpt-oss:120b-cloud", "qwen3:4b", "old:1b"]
+    names = ["nomic-embed-text:latest", "gpt-oss:120b-cloud", "broken:1b", "qwen3:4b", "old:1b"]
     shown = [{"capabilities": ["embedding"]}, {"capabilities": ["completion", "tools"]}, {}]
     server.play(
         json_reply({"models": [{"model": name} for name in names]}),
-        *(json_reply({"model_info": {}, **show}) for show in shown),
+        json_reply({"model_info": {}, **shown[0]}),
+        json_reply({"error": "broken"}, 500),
+        *(json_reply({"model_info": {}, **show}) for show in shown[1:]),
     )
 
     assert OllamaGateway(server.url).list_models() == ["qwen3:4b", "old:1b"]

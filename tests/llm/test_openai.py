@@ -20,7 +20,8 @@ from mojentic_nb.llm.errors import (
     RateLimitError,
 )
 from mojentic_nb.llm.gateways import OpenAIGateway
-from mojentic_nb.llm.gateways.openai import decode
+from mojentic_nb.llm.gateways.base import Request
+from mojentic_nb.llm.gateways.openai import decode, encode
 
 KEY = "sk-secret-of-the-test"
 QUESTION = [LLMMessage(content="Why is the sky blue?")]
@@ -86,6 +87,13 @@ WRITTEN = {
         ["Hello"],
         StepFinish("stop"),
     ),
+    "a list of parts (Mistral)": (
+        sse({"choices": [{"delta": {"content": [{"type": "text", "text": "Hello"}]}}]}, chunk(finish_reason="stop")),
+        ["Hello"],
+        StepFinish("stop"),
+    ),
+    "an emoji in two halves": (sse(chunk("a\ud83d"), chunk("\ude00 b", "stop")), ["a😀 b"], StepFinish("stop")),
+    "half an emoji": (sse(chunk("a\ude00b"), chunk("c\ud83d", "stop")), ["a\ufffdbc\ufffd"], StepFinish("stop")),
     "comments": (b": OPENROUTER PROCESSING\n\n" + sse(chunk("Hello", "stop")), ["Hello"], StepFinish("stop")),
     "broken off": (sse(chunk("Hello"), done=False), ["Hello"], None),
 }
@@ -128,6 +136,13 @@ def test_only_what_the_caller_set_is_sent(server: Loopback):
     assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
 
 
+def test_openai_itself_gets_the_limit_by_the_name_that_all_its_models_know():
+    request = Request("gpt-5-mini", tuple(QUESTION), CompletionConfig(max_tokens=9))
+
+    assert encode(request, "api.openai.com")["max_completion_tokens"] == 9
+    assert "max_tokens" not in encode(request, "api.openai.com")
+
+
 def test_closing_the_run_closes_the_connection(server: Loopback):
     server.play(Reply([sse(chunk("Hello"), done=False), Hold()]))
     run = broker(server).stream(QUESTION)
@@ -146,7 +161,7 @@ def error(message: str, code: object = None, kind: str | None = None) -> dict:
 
 REFUSALS = {
     "wrong key": (json_reply(error("Incorrect API key"), 401), AuthenticationError, "refused the API key"),
-    "no permission": (json_reply(error("no access"), 403), AuthenticationError, "refused the API key"),
+    "no permission": (json_reply(error("not in your country"), 403), AuthenticationError, "said: not in your country"),
     "no such model": (json_reply(error("nope"), 404), ModelNotFoundError, "has no model 'a-model': check the name"),
     "too many requests": (json_reply(error("slow down"), 429), RateLimitError, "wait, then ask again"),
     "context (OpenAI)": (json_reply(error("long", "context_length_exceeded"), 400), ContextWindowError, "send less"),
@@ -164,8 +179,15 @@ REFUSALS = {
     "an HTML page": (Reply([b"<h1>Bad gateway</h1>"], 502, "text/html"), ProviderUnavailableError, "failed"),
     "an error in a stream": (Reply([sse(error("overloaded", 529))]), ProviderUnavailableError, "It said: overloaded"),
     "an error without a code in a stream": (Reply([sse({"error": "oops"})]), ProviderUnavailableError, "oops"),
-    "garbage": (Reply([b"data: <html>\n\n"]), IncompleteStreamError, "not a completion chunk: '<html>'"),
-    "JSON that is no object": (Reply([b"data: 7\n\n"]), IncompleteStreamError, "not a completion chunk: '7'"),
+    "garbage": (Reply([b"data: <html>\n\n"]), IncompleteStreamError, "is no completion: '<html>'"),
+    "JSON that is no object": (Reply([b"data: 7\n\n"]), IncompleteStreamError, "is no completion: '7'"),
+    "wrong shapes": (Reply([sse({"choices": ["x"]})]), IncompleteStreamError, "is no completion"),
+    "another wrong shape": (
+        Reply([sse({"choices": [{"delta": {"content": 7}}]})]),
+        IncompleteStreamError,
+        "is no compl",
+    ),
+    "a page in place of a stream": (Reply([b"<h1>Hi</h1>"], 200, "text/html"), IncompleteStreamError, "ends in /v1"),
     "cut in the middle": (Reply([sse(chunk("x"), done=False), Cut()]), IncompleteStreamError, "broke .*: ask again"),
     "ended too early": (Reply([sse(chunk("x"), done=False)]), IncompleteStreamError, "broke off .*: ask again"),
 }
@@ -212,7 +234,7 @@ def test_no_server_at_the_address():
 
 def test_a_server_that_does_not_answer_in_time(server: Loopback):
     server.play(Reply([Hold()]))
-    client = openai.OpenAI(api_key=KEY, base_url=server.url, max_retries=0, timeout=0.1)
+    client = openai.OpenAI(api_key=KEY, base_url=server.url, max_retries=0, timeout=1)
 
     with pytest.raises(IncompleteStreamError, match="broke in the middle of the answer: ask again"):
         LLMBroker("a-model", OpenAIGateway(client=client)).generate(QUESTION)
@@ -227,6 +249,50 @@ def test_a_server_of_ones_own_needs_none(server: Loopback):
     server.play(Reply([completion("Hello")]))
 
     assert LLMBroker("m", OpenAIGateway(base_url=server.url)).generate(QUESTION) == "Hello"
+
+
+def test_its_address_may_stand_in_the_environment(server: Loopback, monkeypatch: pytest.MonkeyPatch):
+    server.play(Reply([completion("Hello")]))
+    monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+
+    assert LLMBroker("m", OpenAIGateway()).generate(QUESTION) == "Hello"
+
+
+@pytest.mark.parametrize("key", ["sk-“secret”", "sk-sécret", "sk-a\nb"])
+def test_a_key_that_cannot_be_one_is_told_and_not_shown(key: str):
+    with pytest.raises(ConfigurationError, match="copy it again") as failure:
+        OpenAIGateway(key)
+
+    assert key not in str(failure.value)
+
+
+def test_a_key_may_have_been_copied_with_its_line_end(server: Loopback):
+    server.play(Reply([completion("Hello")]))
+
+    LLMBroker("m", OpenAIGateway(f"{KEY}\n", server.url)).generate(QUESTION)
+
+    assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
+
+
+@pytest.mark.parametrize("address", ["localhost:8000/v1", "ftp://x", "http:///v1"])
+def test_an_address_that_cannot_be_one(address: str):
+    with pytest.raises(ConfigurationError, match="has to begin with http://"):
+        OpenAIGateway(KEY, address)
+
+
+def test_a_password_in_the_address_is_not_shown():
+    gateway = OpenAIGateway(KEY, "http://user:hunter2@127.0.0.1:9/v1")
+    gateway = OpenAIGateway(client=gateway._client.with_options(max_retries=0))
+
+    with pytest.raises(ProviderUnavailableError, match=r"127\.0\.0\.1:9 can't be reached") as failure:
+        LLMBroker("m", gateway).generate(QUESTION)
+
+    assert "hunter2" not in f"{gateway!r} {failure.value}"
+
+
+def test_half_a_character_in_a_message(server: Loopback):
+    with pytest.raises(BadRequestError, match="half a character"):
+        broker(server).generate([LLMMessage.model_construct(content="a\ud83d")])
 
 
 def test_the_key_is_not_in_the_repr(server: Loopback):

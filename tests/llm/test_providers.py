@@ -9,7 +9,7 @@ from loopback import Loopback, json_reply
 
 from mojentic_nb.llm.errors import ConfigurationError
 from mojentic_nb.llm.gateways import LocalGateway, OllamaGateway, OpenAIGateway
-from mojentic_nb.llm.gateways.providers import broker_for, default_name
+from mojentic_nb.llm.gateways.providers import broker_for, configured_name, found_name
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,8 @@ def test_a_name_says_who_provides_the_model(name, gateway, model, monkeypatch: p
         ("openai:gpt-5", "set the environment variable OPENAI_API_KEY"),
         ("local:/no/such.gguf", r"/no/such.gguf can't be read \(No such file or directory\)"),
         ("", "There is no provider ''"),
+        ("local:~no-such-user/x.gguf", "can't be read .*home directory"),
+        ("local:a\0b", "can't be read .*null byte"),
     ],
 )
 def test_a_name_that_leads_nowhere(name: str, words: str):
@@ -53,7 +55,7 @@ def test_the_embedded_model_is_the_default_whatever_keys_there_are(monkeypatch: 
     for key in ["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "OPENROUTER_API_KEY"]:
         monkeypatch.setenv(key, "sk-paid")
 
-    assert default_name() == "local"
+    assert found_name() == "local"
 
 
 def test_a_running_ollamas_first_chat_model_comes_before_it(server: Loopback, monkeypatch: pytest.MonkeyPatch):
@@ -64,7 +66,7 @@ def test_a_running_ollamas_first_chat_model_comes_before_it(server: Loopback, mo
         json_reply({"model_info": {}, "capabilities": ["completion"]}),
     )
 
-    assert default_name() == "ollama:qwen3:4b"
+    assert found_name() == "ollama:qwen3:4b"
 
 
 @pytest.mark.parametrize("reply", [json_reply({"models": []}), json_reply({"error": "no"}, 500)])
@@ -72,17 +74,25 @@ def test_an_ollama_without_models_does_not_count(server: Loopback, monkeypatch: 
     monkeypatch.setenv("OLLAMA_HOST", server.url)
     server.play(reply)
 
-    assert default_name() == "local"
+    assert found_name() == "local"
 
 
-def test_the_environment_names_the_default(monkeypatch: pytest.MonkeyPatch):
+def test_an_ollama_address_that_is_none_does_not_stand_in_the_way(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("OLLAMA_HOST", "localhost:abc")
+
+    assert found_name() == "local"
+
+
+def test_the_environment_may_name_one(monkeypatch: pytest.MonkeyPatch):
+    assert configured_name() == ""
+
     monkeypatch.setenv("MOJENTIC_NB_MODEL", "openai:gpt-5-mini")
 
-    assert default_name() == "openai:gpt-5-mini"
+    assert configured_name() == "openai:gpt-5-mini"
 
 
 def test_without_any_model_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "xllamacpp", None)  # as if it were not installed
 
     with pytest.raises(ConfigurationError, match=r"pip install 'mojentic_nb\[local\]' .* start Ollama, or name one"):
-        default_name()
+        found_name()

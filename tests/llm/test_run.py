@@ -99,6 +99,17 @@ def test_ending_the_text_early_stops_the_run():
     assert run.finish_reason == "cancelled"
 
 
+def test_a_run_closed_before_it_began_never_begins():
+    asking = broker("Because.")
+    run = asking.stream(QUESTION)
+
+    run.close()
+
+    assert list(run) == []
+    assert run.finish_reason == "cancelled"
+    assert asking.adapter.requests == []
+
+
 def test_closing_after_the_end_changes_nothing():
     run = broker("Because.").stream(QUESTION)
     list(run)

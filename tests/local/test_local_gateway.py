@@ -18,7 +18,7 @@ import pytest
 from loopback import PATIENCE
 
 from mojentic_nb.llm import CompletionConfig, LLMBroker, LLMMessage, TextDelta
-from mojentic_nb.llm.errors import ConfigurationError, ContextWindowError, ProviderUnavailableError
+from mojentic_nb.llm.errors import ConfigurationError, ContextWindowError, LLMError, ProviderUnavailableError
 from mojentic_nb.llm.gateways import LocalGateway
 from mojentic_nb.llm.gateways.local.model_file import SMOLLM2
 
@@ -150,6 +150,17 @@ def test_a_context_that_is_full_says_so(gateway: LocalGateway):
         LLMBroker(gateway.model, gateway).generate([LLMMessage(content="word " * 9000)])
 
 
+def test_memory_does_not_grow_with_each_question(gateway: LocalGateway):
+    def ask_at_length(subject: str) -> int:
+        question = [LLMMessage(content=f"{subject} " * 400)]
+        LLMBroker(gateway.model, gateway).generate(question, config=CompletionConfig(max_tokens=1))
+        return psutil.Process(gateway.process.pid).memory_info().rss
+
+    first = ask_at_length("sea")
+
+    assert max(map(ask_at_length, ["sun", "moon", "stars"])) < first + 20_000_000
+
+
 def test_the_process_ends_with_the_gateway():
     gateway = LocalGateway()
     ask(gateway)
@@ -202,6 +213,28 @@ FORK = """
 if not os.fork():
     time.sleep(60)  # a child, as multiprocessing makes it: it holds the model's pipe open
 """
+
+
+def test_the_process_ends_with_the_program_while_it_loads(tmp_path: Path):
+    """A load keeps Python's threads from running, here by a sleep that holds the interpreter's lock as long."""
+    program = f"""
+import os, signal, sys, threading, time
+from pathlib import Path
+from mojentic_nb.llm.gateways.local import LocalGateway, process
+script = process.SCRIPT.read_text()
+slow = script.replace("    return xllamacpp.Server(params)", "    import ctypes; ctypes.PyDLL(None).sleep(60)")
+assert slow != script
+process.SCRIPT = Path({str(tmp_path / "serve.py")!r})
+process.SCRIPT.write_text(slow)
+threading.Thread(target=LocalGateway()._start, daemon=True).start()
+time.sleep(2)
+import psutil
+print(psutil.Process().children()[0].pid, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    said = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, check=False).stdout
+
+    assert gone(int(said))
 
 
 @pytest.mark.parametrize("fork", ["", FORK], ids=["alone", "with a forked child"])
@@ -275,6 +308,22 @@ def test_too_little_memory():
         ),
     ):
         ask(gateway)
+
+
+@pytest.mark.parametrize(
+    "option", [{"n_ctx": 0}, {"n_ctx": "abc"}, {"n_threads": 0}, {"port": -1}, {"port": 70_000}, {"n_ctx": 2**31}]
+)
+def test_an_option_out_of_range(option: dict):
+    with pytest.raises(ConfigurationError, match=f"{next(iter(option))}=.* is out of range: give an integer from"):
+        LocalGateway(**option)
+
+
+def test_a_context_in_which_nothing_fits():
+    """llama.cpp aborts over this one, which must not reach the user as anything but a line."""
+    with LocalGateway(n_ctx=1) as gateway, pytest.raises(LLMError) as failure:
+        ask(gateway)
+
+    assert "\n" not in str(failure.value)
 
 
 def test_a_port_that_is_taken():

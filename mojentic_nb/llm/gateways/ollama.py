@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mojentic_nb.llm.errors import (
     BadRequestError,
+    ConfigurationError,
     IncompleteStreamError,
     LLMError,
     ModelNotFoundError,
@@ -32,7 +33,12 @@ class OllamaGateway:
     def __init__(self, host: str | None = None, *, timeout: float | None = None) -> None:
         import ollama
 
-        self._client = ollama.Client(host, timeout=timeout)
+        try:
+            self._client = ollama.Client(host, timeout=timeout)
+        except ValueError as error:
+            raise ConfigurationError(
+                f"Ollama's address is none ({error}): check OLLAMA_HOST, which reads like http://localhost:11434."
+            ) from error
 
     def stream(self, request: Request) -> Generator[ModelEvent, None, None]:
         """Ask for a chat completion and yield its events as they arrive."""
@@ -44,20 +50,27 @@ class OllamaGateway:
                     yield finish(part)
 
     def list_models(self) -> list[str]:
-        """The names of the models on the server that can chat, the last changed first.
+        """The names of the models on the server that can chat, the last changed first."""
+        return list(self.chat_models())
 
-        Those that Ollama passes on to its cloud are left out.
-        """
+    def chat_models(self) -> Iterator[str]:
+        """Iterate what :meth:`list_models` lists: it takes a request a model. Models in Ollama's cloud are left out."""
         with self._translated_errors(""):
-            names = [model.model or "" for model in self._client.list().models]
-            return [name for name in names if not name.endswith("cloud") and self._can_chat(name)]
+            for name in [model.model or "" for model in self._client.list().models]:
+                if not name.endswith("cloud") and self._can_chat(name):
+                    yield name
 
     def close(self) -> None:
         """Close the connections that are kept for further requests."""
-        self._client.close()
+        self._client.close()  # type: ignore[no-untyped-call]
 
     def _can_chat(self, name: str) -> bool:
-        capabilities = self._client.show(name).capabilities
+        import ollama
+
+        try:
+            capabilities = self._client.show(name).capabilities
+        except ollama.ResponseError:  # it is broken, or gone by now
+            return False
         return capabilities is None or "completion" in capabilities  # older servers don't say
 
     @contextmanager

@@ -12,7 +12,7 @@ from . import local
 from .ollama import OllamaGateway
 from .openai import OpenAIGateway
 
-__all__ = ["broker_for", "default_name"]
+__all__ = ["broker_for", "configured_name", "found_name"]
 
 MODEL_VARIABLE = "MOJENTIC_NB_MODEL"
 EXAMPLES = "local, ollama:qwen3:4b or openai:gpt-5-mini"
@@ -38,21 +38,23 @@ def broker_for(name: str) -> LLMBroker:
     raise ConfigurationError(f"There is no provider {provider!r}: write PROVIDER:MODEL, as in {EXAMPLES}.")
 
 
-def default_name() -> str:
-    """Name the model to ask by default: ``MOJENTIC_NB_MODEL``, else a running Ollama's first, else the embedded one.
+def configured_name() -> str:
+    """Name the model that ``MOJENTIC_NB_MODEL`` makes the default; "" if it names none."""
+    return os.environ.get(MODEL_VARIABLE, "")
+
+
+def found_name() -> str:
+    """Name a model that is at hand, for when none was named: a running Ollama's first, else the embedded one.
 
     Never a paid service, whatever keys the environment holds. Raises
-    :class:`~mojentic_nb.llm.errors.ConfigurationError` where there is none of these.
+    :class:`~mojentic_nb.llm.errors.ConfigurationError` where there is none.
     """
-    if configured := os.environ.get(MODEL_VARIABLE):
-        return configured
-    with closing(OllamaGateway(timeout=OLLAMA_PROBE)) as ollama:
-        try:
-            models = ollama.list_models()
-        except LLMError:  # no Ollama here
-            models = []
-    if models:
-        return f"ollama:{models[0]}"
+    try:
+        with closing(OllamaGateway(timeout=OLLAMA_PROBE)) as ollama:
+            for model in ollama.chat_models():
+                return f"ollama:{model}"
+    except LLMError:
+        pass  # no Ollama here
     if local.available():
         return "local"
     raise ConfigurationError(

@@ -24,6 +24,7 @@ from .process import ModelOptions, ModelProcess
 
 __all__ = ["LocalGateway", "available"]
 
+MISSING_EXTRA = "The local model needs llama.cpp: pip install 'mojentic_nb[local]'"
 MODEL_VARIABLE = "MOJENTIC_NB_LOCAL_MODEL"
 # The sampling that the model's authors advise, https://huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct
 # but for the penalty: without it so small a model repeats a sentence until its context is full.
@@ -64,12 +65,16 @@ class LocalGateway:
         port: int = 0,
     ) -> None:
         if not available():
-            raise ConfigurationError("The local model needs llama.cpp: pip install 'mojentic_nb[local]'")
+            raise ConfigurationError(MISSING_EXTRA)
+        check_range("n_ctx", n_ctx, 1)
+        check_range("n_threads", n_threads, 1)
+        check_range("port", port, 0, 65535)
         path = model_path or os.environ.get(MODEL_VARIABLE)
-        file = checked(Path(path).expanduser()) if path else SMOLLM2.path()
+        file = checked(path) if path else SMOLLM2.path()
         self.model = file.stem if path else SMOLLM2.model
+        self.model_path = file.resolve()
         self._options = ModelOptions(
-            model_path=str(file.resolve()),
+            model_path=str(self.model_path),
             name=self.model,
             n_ctx=n_ctx,
             n_threads=n_threads or max(1, min(MOST_THREADS, cpus() // 2)),
@@ -134,14 +139,22 @@ class LocalGateway:
             return self._running
 
 
-def checked(file: Path) -> Path:
-    """`file`, if it is there and looks like a model."""
+def check_range(name: str, value: int | None, least: int, most: int = 2**31 - 1) -> None:
+    """Raise ConfigurationError unless the option `value` is None or an integer from `least` to `most`."""
+    if value is not None and not (isinstance(value, int) and least <= value <= most):
+        raise ConfigurationError(f"{name}={value!r} is out of range: give an integer from {least} to {most}.")
+
+
+def checked(path: str | os.PathLike[str]) -> Path:
+    """The file at `path`, if it is there and looks like a model."""
     try:
+        file = Path(path).expanduser()
         with file.open("rb") as start:
             magic = start.read(4)
-    except OSError as error:
+    except (OSError, RuntimeError, ValueError) as error:  # no such file, no such user, no such name
+        why = getattr(error, "strerror", None) or error
         raise ConfigurationError(
-            f"The model file {file} can't be read ({error.strerror}): check model_path or {MODEL_VARIABLE}."
+            f"The model file {path} can't be read ({why}): check model_path or {MODEL_VARIABLE}."
         ) from error
     if magic != b"GGUF":
         raise ConfigurationError(f"{file} is not a GGUF file: llama.cpp reads models in the GGUF format only.")

@@ -7,6 +7,7 @@ import sys
 
 from mojentic_nb.llm.errors import LLMError
 
+from . import MISSING_EXTRA, available
 from .model_file import SMOLLM2
 
 
@@ -17,6 +18,8 @@ def main() -> None:
         "command", choices=["fetch"], help="download the embedded model (93 MB) unless it is here already"
     )
     parser.parse_args()
+    if not available():
+        sys.exit(MISSING_EXTRA)
     try:
         print(SMOLLM2.path())
     except LLMError as error:

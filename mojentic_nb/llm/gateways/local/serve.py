@@ -1,19 +1,24 @@
 """The process that runs the model: llama.cpp's OpenAI-compatible server, for the one program that started it.
 
 It is run as a script and imports nothing of the package, so that it is up at once. A line of JSON on standard input
-says what to load; ``{"url": …}`` on standard output says that it listens; llama.cpp's errors go to standard error. It
-ends when its standard input does, or when its parent is gone, which a fork of the parent that holds the pipe open would
-hide.
+says what to load; ``{"url": …}`` on standard output says that it listens; llama.cpp's errors go to standard error.
+
+It ends with the program that started it, however that one ends: when standard input does, or when its parent is
+another, since a fork of the program may hold the pipe open.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import select
+import signal
 import sys
 import threading
 import time
-from typing import Any
+from typing import Any, TextIO
+
+PERIOD = 0.5  # seconds between two looks at who the parent is
 
 
 def server(options: dict[str, Any]) -> Any:  # noqa: ANN401 (xllamacpp has no types)
@@ -27,6 +32,7 @@ def server(options: dict[str, Any]) -> Any:  # noqa: ANN401 (xllamacpp has no ty
     params.n_ctx = options["n_ctx"]
     params.n_predict = options["max_tokens"]
     params.n_parallel = 1
+    params.cache_ram_mib = 0  # it would keep old prompts, up to 8 GiB of them
     params.cpuparams.n_threads = options["n_threads"]
     params.use_jinja = True
     params.offline = True
@@ -42,26 +48,42 @@ def server(options: dict[str, Any]) -> Any:  # noqa: ANN401 (xllamacpp has no ty
     return xllamacpp.Server(params)
 
 
-def end_with_standard_input() -> None:
-    """Wait for the end of standard input, then end the process at once."""
-    sys.stdin.read()
-    os._exit(0)
+def private_output() -> TextIO:
+    """Standard output for us alone: what native code prints there goes to standard error from here on."""
+    own = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    return own
 
 
-def end_with_parent(parent: int) -> None:
-    """Wait until this process has another parent, then end it at once; on Windows that never is, and the pipe does."""
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os._exit(0)
+def end_with_standard_input(output: TextIO) -> None:
+    """See to it that this process ends when standard input does.
+
+    xllamacpp keeps Python's other threads from running while it loads, so a process of its own watches where it can.
+    """
+    if not hasattr(os, "fork"):
+        threading.Thread(target=lambda: sys.stdin.read() or os._exit(0), daemon=True).start()
+        return
+    watched = os.getpid()
+    if os.fork() == 0:
+        output.close()  # whoever reads it is to see its end with the server's
+        while os.getppid() == watched and not select.select([0], [], [], PERIOD)[0]:
+            pass
+        if os.getppid() == watched:
+            os.kill(watched, signal.SIGKILL)
+        os._exit(0)
 
 
 def main() -> None:
     """Serve until the program that started this is gone."""
+    parent = os.getppid()  # on Windows it never changes, and may be a launcher; the pipe does the work there
     options = json.loads(sys.stdin.readline())
-    threading.Thread(target=end_with_standard_input, daemon=True).start()
+    output = private_output()
+    end_with_standard_input(output)
     listening = server(options)  # kept: the server stops when the object goes
-    print(json.dumps({"url": listening.listening_address}), flush=True)
-    end_with_parent(options["parent"])
+    print(json.dumps({"url": listening.listening_address}), file=output, flush=True)
+    while os.getppid() == parent:
+        time.sleep(PERIOD)
+    os._exit(0)
 
 
 if __name__ == "__main__":
