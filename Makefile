@@ -25,7 +25,7 @@ help:
 	@echo "LAB_ARGS='--no-browser --port=9999' goes to JupyterLab, PYTHON=python3.12 chooses the Python."
 
 lab: $(VENV)/.lab
-	$(SAY) "Starting JupyterLab on the quickstart notebook (Ctrl-C ends it)"
+	$(SAY) "Starting JupyterLab on the quickstart notebook (Ctrl-C twice ends it)"
 	@exec $(PY) -m jupyterlab notebooks/01_quickstart.ipynb $(ROOT_ARGS) $(LAB_ARGS)
 
 test: $(VENV)/.test

@@ -16,7 +16,8 @@ __all__ = ["LLMBroker"]
 class LLMBroker:
     """Asks `model` at `gateway`. The caller's messages are never changed.
 
-    Errors (:class:`~mojentic_nb.llm.errors.LLMError`) come while the answer is read.
+    Asking raises TypeError unless it is with a list of messages; other errors
+    (:class:`~mojentic_nb.llm.errors.LLMError`) come while the answer is read.
     """
 
     def __init__(self, model: str, gateway: Gateway) -> None:

@@ -14,7 +14,10 @@ __all__ = ["Conversation"]
 
 
 class Conversation:
-    """Holds the messages of one run. Drive it with :meth:`request`, :meth:`feed` and, in the end, :meth:`finish`."""
+    """Holds the messages of one run. Drive it with :meth:`request`, :meth:`feed` and, in the end, :meth:`finish`.
+
+    Raises TypeError unless `messages` are messages.
+    """
 
     def __init__(self, model: str, messages: Iterable[LLMMessage], config: CompletionConfig) -> None:
         self.usage = Usage()
@@ -22,6 +25,8 @@ class Conversation:
         self._model = model
         self._config = config
         self._messages = list(messages)
+        if isinstance(messages, str) or not all(isinstance(message, LLMMessage) for message in self._messages):
+            raise TypeError('Messages are a list of LLMMessage, as in [LLMMessage(content="Hello")].')
         self._deltas: list[str] = []
         self._asked = False
 

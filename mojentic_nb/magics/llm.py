@@ -51,12 +51,22 @@ class LLMMagics(Magics):
     def llm(self, line: str, cell: str) -> None:
         """Ask a language model; the answer streams into the cell.
 
-        The cell below this line is the question, word for word.
+        All below the %%llm line is the question, word for word. The model is PROVIDER:MODEL, one of
+
+            local                    the embedded one, on this machine
+            local:/path/model.gguf   any other GGUF file, on this machine
+            ollama:qwen3:4b          one of a running Ollama
+            openai:gpt-5-mini        one of OpenAI (OPENAI_API_KEY), or of the server at OPENAI_BASE_URL
+
+        Without -m it is the one set by %config LLMMagics.model = "…" or by the environment's MOJENTIC_NB_MODEL, else
+        the first of a running Ollama, else the embedded one.
         """
         try:
             arguments = parse_argstring(self.llm, line)
         except ValueError as error:  # a quote that nothing closes
             raise UsageError(f"The %%llm line can't be read: {error}.") from error
+        except UsageError as error:
+            raise UsageError(f"{error}. The question goes below the %%llm line; %%llm? lists its options.") from error
         if not cell.strip():
             raise UsageError("The cell is empty: write the question below the %%llm line.")
         try:

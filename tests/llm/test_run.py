@@ -156,6 +156,12 @@ def test_a_script_that_is_too_short_or_too_long_says_so():
         asking.generate(QUESTION)
 
 
+@pytest.mark.parametrize("messages", ["Why?", ["Why?"], LLMMessage(content="Why?"), [{"role": "user"}]])
+def test_what_is_no_list_of_messages_is_refused_at_the_call(messages):
+    with pytest.raises(TypeError, match=r'as in \[LLMMessage\(content="Hello"\)\]'):
+        broker("a").stream(messages)
+
+
 @pytest.mark.parametrize("bad", [{"temperature": -1}, {"max_tokens": 0}, {"top_p": 2}, {"temprature": 1}])
 def test_settings_that_make_no_sense_are_refused(bad: dict):
     with pytest.raises(ValidationError, match=next(iter(bad))):

