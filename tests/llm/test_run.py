@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -97,6 +99,21 @@ def test_ending_the_text_early_stops_the_run():
     text.close()
 
     assert run.finish_reason == "cancelled"
+
+
+def test_the_gateway_is_closed_at_once_and_not_when_it_is_forgotten():
+    class Keeping(ScriptedGateway):
+        def stream(self, request):
+            self.kept = super().stream(request)
+            return self.kept
+
+    gateway = Keeping(["one two three"])
+    run = LLMBroker("a-model", gateway).stream(QUESTION)
+    next(iter(run))
+
+    run.close()
+
+    assert inspect.getgeneratorstate(gateway.kept) == inspect.GEN_CLOSED
 
 
 def test_a_run_closed_before_it_began_never_begins():
