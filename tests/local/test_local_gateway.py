@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +22,7 @@ from loopback import PATIENCE
 from mojentic_nb.llm import CompletionConfig, LLMBroker, LLMMessage, TextDelta
 from mojentic_nb.llm.errors import ConfigurationError, ContextWindowError, LLMError, ProviderUnavailableError
 from mojentic_nb.llm.gateways import LocalGateway
+from mojentic_nb.llm.gateways.local import process
 from mojentic_nb.llm.gateways.local.model_file import SMOLLM2
 
 QUESTION = [LLMMessage(content="What makes a good chart?")]
@@ -35,11 +38,6 @@ def gateway():
 
 def ask(gateway: LocalGateway, config: CompletionConfig = BRIEF) -> str:
     return LLMBroker(gateway.model, gateway).generate(QUESTION, config=config)
-
-
-def model_processes() -> set[int]:
-    """The ids of the model processes that this one has started."""
-    return {child.pid for child in psutil.Process().children() if "serve.py" in " ".join(child.cmdline())}
 
 
 def gone(pid: int) -> bool:
@@ -71,12 +69,29 @@ def test_one_process_answers_all_requests(gateway: LocalGateway):
 
 
 def test_threads_that_ask_at_once_get_one_process():
-    before = model_processes()
-    with LocalGateway() as gateway, ThreadPoolExecutor(4) as threads:
-        answers = [threads.submit(ask, gateway) for _ in range(4)]
+    barrier = threading.Barrier(4)
 
-        assert len({answer.result() for answer in answers}) == 1
-        assert model_processes() - before == {gateway.process.pid}
+    def start(gateway: LocalGateway) -> int:
+        barrier.wait(PATIENCE)
+        return gateway._start()[0].pid
+
+    with LocalGateway() as gateway, ThreadPoolExecutor(4) as threads:
+        pids = {pid.result() for pid in [threads.submit(start, gateway) for _ in range(4)]}
+        answers = {answer.result() for answer in [threads.submit(ask, gateway) for _ in range(4)]}
+
+        assert pids == {gateway.process.pid}
+        assert len(answers) == 1
+
+
+def test_what_native_code_prints_does_not_disturb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    script = process.SCRIPT.read_text()
+    noisy = script.replace("    import xllamacpp\n", "    import xllamacpp\n    os.write(1, b'noise')\n")
+    assert noisy != script
+    monkeypatch.setattr(process, "SCRIPT", tmp_path / "serve.py")
+    process.SCRIPT.write_text(noisy)
+
+    with LocalGateway() as gateway:
+        assert ask(gateway)
 
 
 def test_two_gateways_share_nothing(gateway: LocalGateway):
@@ -117,6 +132,17 @@ def test_no_web_page_may_read_its_answers(gateway: LocalGateway):
     assert headers["access-control-allow-credentials"] in (None, "false")
 
 
+def test_the_embedded_model_neither_repeats_itself_nor_goes_on_for_ever(gateway: LocalGateway):
+    ask(gateway)
+
+    with fetch(gateway, "/props", key=gateway.process.api_key) as answer:
+        settings = json.load(answer)["default_generation_settings"]["params"]
+
+    assert settings["n_predict"] == 2048
+    assert settings["repeat_penalty"] == pytest.approx(1.1)
+    assert settings["temperature"] == pytest.approx(0.2)
+
+
 def test_it_talks_on_the_loopback_interface_alone(gateway: LocalGateway):
     run = LLMBroker(gateway.model, gateway).stream(QUESTION)
     next(iter(run))
@@ -140,9 +166,9 @@ def test_a_proxy_in_the_environment_is_passed_by(monkeypatch: pytest.MonkeyPatch
 def test_the_key_is_not_to_be_seen(gateway: LocalGateway):
     ask(gateway)
 
-    process = psutil.Process(gateway.process.pid)
+    seen = psutil.Process(gateway.process.pid)
 
-    assert gateway.process.api_key not in " ".join([*process.cmdline(), *process.environ().values(), repr(gateway)])
+    assert gateway.process.api_key not in " ".join([*seen.cmdline(), *seen.environ().values(), repr(gateway)])
 
 
 def test_a_context_that_is_full_says_so(gateway: LocalGateway):

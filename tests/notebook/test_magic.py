@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
+import sys
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
-from loopback import Cut, Loopback, Reply, chunk, completion, json_reply, sse
+from loopback import Cut, Hold, Loopback, Reply, chunk, completion, json_reply, sse
 
 
 @pytest.fixture
@@ -84,6 +86,21 @@ def test_what_a_provider_says_in_an_error_does_nothing(shell, model: Loopback, c
     shell.run_cell("%%llm -m openai:m\nWhy?")
 
     assert "It said: no␛]0;title␇\ufffd\n" in capsys.readouterr().out
+
+
+def test_an_interrupt_outside_the_stream_closes_the_connection_too(shell, model: Loopback, monkeypatch):
+    class Interrupting(io.StringIO):
+        def write(self, _: str) -> int:
+            sys.stdout = sys.__stdout__
+            raise KeyboardInterrupt
+
+    model.play(Reply([sse(chunk("a"), done=False), Hold()]))
+    monkeypatch.setattr(sys, "stdout", Interrupting())
+
+    result = shell.run_cell("%%llm -m openai:m\nWhy?")
+
+    assert model.hung_up.wait(1)
+    assert isinstance(result.error_in_exec, KeyboardInterrupt)
 
 
 def test_the_tokens_are_those_that_the_provider_counted(shell, model: Loopback, capsys: pytest.CaptureFixture):
