@@ -21,7 +21,7 @@ from loopback import PATIENCE
 
 from mojentic_nb.llm import CompletionConfig, LLMBroker, LLMMessage, TextDelta
 from mojentic_nb.llm.errors import ConfigurationError, ContextWindowError, LLMError, ProviderUnavailableError
-from mojentic_nb.llm.gateways import LocalGateway
+from mojentic_nb.llm.gateways import LocalGateway, local
 from mojentic_nb.llm.gateways.local import process
 from mojentic_nb.llm.gateways.local.model_file import SMOLLM2
 
@@ -132,15 +132,25 @@ def test_no_web_page_may_read_its_answers(gateway: LocalGateway):
     assert headers["access-control-allow-credentials"] in (None, "false")
 
 
-def test_the_embedded_model_neither_repeats_itself_nor_goes_on_for_ever(gateway: LocalGateway):
+def test_the_embedded_model_samples_so_that_it_does_not_repeat_itself(gateway: LocalGateway):
     ask(gateway)
 
     with fetch(gateway, "/props", key=gateway.process.api_key) as answer:
         settings = json.load(answer)["default_generation_settings"]["params"]
 
-    assert settings["n_predict"] == 2048
     assert settings["repeat_penalty"] == pytest.approx(1.1)
     assert settings["temperature"] == pytest.approx(0.2)
+
+
+def test_the_embedded_model_does_not_go_on_for_ever(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(local, "EMBEDDED_MAX_TOKENS", 8)
+
+    with LocalGateway() as gateway:
+        run = LLMBroker(gateway.model, gateway).stream(QUESTION)
+        list(run)
+
+        assert (run.finish_reason, run.usage.output_tokens) == ("length", 8)
+        assert len(ask(gateway)) > 8
 
 
 def test_it_talks_on_the_loopback_interface_alone(gateway: LocalGateway):
@@ -227,7 +237,7 @@ def test_a_process_that_dies_in_the_middle_is_an_error_and_the_next_request_work
 PARENT = """
 import os, signal, sys, time
 from mojentic_nb.llm import LLMBroker, LLMMessage
-from mojentic_nb.llm.gateways import LocalGateway
+from mojentic_nb.llm.gateways import LocalGateway, local
 gateway = LocalGateway()
 pieces = LLMBroker(gateway.model, gateway).generate_stream([LLMMessage(content="Tell me a long story.")])
 next(pieces)
