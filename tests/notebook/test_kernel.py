@@ -110,7 +110,7 @@ def test_an_interrupt_stops_the_generation_and_keeps_the_answer(kernel: Kernel):
     started = time.monotonic()
     *rest, footer, error = messages
 
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 5  # the whole answer takes half a minute
     assert len(text([first, *rest])) > 0
     assert "stopped after" in footer["content"]["data"]["text/plain"]
     assert error["content"]["ename"] == "KeyboardInterrupt"

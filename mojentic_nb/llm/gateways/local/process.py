@@ -6,6 +6,7 @@ that kernel: see :mod:`.serve`.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -101,11 +102,9 @@ class ModelProcess:
         assert stdin is not None  # noqa: S101 (for the type checker: pipes were asked for)
         assert stdout is not None  # noqa: S101
         options = {**asdict(self._options), "api_key": self.api_key}
-        try:
+        with contextlib.suppress(BrokenPipeError):  # it ended before it read; the missing answer says so
             stdin.write(json.dumps(options).encode() + b"\n")
             stdin.flush()
-        except BrokenPipeError:  # it ended before it read; the answer's absence says so
-            pass
         answer = stdout.readline()
         if not answer:
             raise self._load_error()
