@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -14,19 +13,15 @@ PICTURES = ROOT / "docs" / "pictures"
 sys.path.insert(0, str(ROOT / "tests"))
 
 from chromium import ARGUMENTS, executable  # noqa: E402
-from lab import OPEN, Lab, free_port, own_folders, serving  # noqa: E402
-
-LOAD, ASK = 2, 4
+from lab import ASK, LOAD, Lab, serving_notebooks  # noqa: E402
 
 
 def quickstart(page: Page, url: str) -> None:
     """The quickstart's first answer, half written."""
     lab = Lab(page, url)
     lab.open("01_quickstart.ipynb")
-    lab.command("notebook:clear-all-cell-outputs")
-    for index in (LOAD, ASK):
-        lab.select(index)
-        lab.command("notebook:run-cell")
+    lab.run(LOAD)
+    lab.run(ASK)
     lab.output(ASK).first.wait_for()
     page.wait_for_function("output => output.innerText.length > 600", arg=lab.output(ASK).first.element_handle())
     lab.cell(ASK).scroll_into_view_if_needed()
@@ -39,11 +34,8 @@ def main() -> None:
     """Take them all."""
     chromium = executable()
     with tempfile.TemporaryDirectory() as home, sync_playwright() as playwright:
-        notebooks = shutil.copytree(ROOT / "notebooks", Path(home, "notebooks"))
-        port = free_port()
-        command = [sys.executable, "-m", "jupyterlab", "--allow-root", f"--ServerApp.port={port}", *OPEN.split()]
         browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        with serving(command, port, cwd=notebooks, log=Path(home, "lab.log"), env=own_folders(Path(home))) as url:
+        with serving_notebooks(Path(home)) as url:
             quickstart(browser.new_page(viewport={"width": 1000, "height": 760}), url)
         browser.close()
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -17,6 +19,8 @@ from playwright.sync_api import Locator, Page
 
 START = 120.0  # seconds for JupyterLab to serve
 SETTINGS = {"@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False}}
+NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+LOAD, ASK, ASK_AGAIN, PYTHON, CHECK = 2, 4, 7, 9, 11  # the cells of the quickstart
 OPEN = "--no-browser --ServerApp.port_retries=0 --IdentityProvider.token= --LabApp.expose_app_in_browser=True"
 
 
@@ -67,6 +71,16 @@ def serving(
             os.killpg(server.pid, signal.SIGKILL)
 
 
+@contextlib.contextmanager
+def serving_notebooks(home: Path) -> Iterator[str]:
+    """A JupyterLab that keeps everything below `home` and serves copies of the notebooks: its address."""
+    port = free_port()
+    command = [sys.executable, "-m", "jupyterlab", "--allow-root", f"--ServerApp.port={port}", *OPEN.split()]
+    copies = shutil.copytree(NOTEBOOKS, home / "notebooks")
+    with serving(command, port, cwd=copies, log=home / "lab.log", env=own_folders(home)) as url:
+        yield url
+
+
 def answers(url: str) -> bool:
     """Whether there is a server that answers at `url`."""
     try:
@@ -84,11 +98,12 @@ class Lab:
         self.url = url
 
     def open(self, notebook: str) -> None:
-        """Open `notebook`, and wait for its kernel."""
+        """Open `notebook` without its saved outputs, and wait for its kernel."""
         self.page.goto(f"{self.url}/doc/tree/{notebook}?reset")
         self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
         self.page.evaluate("async () => { await window.jupyterapp.restored }")
         self.page.wait_for_function(f"() => {SESSION}?.session?.kernel?.status === 'idle'", timeout=60_000)
+        self.command("notebook:clear-all-cell-outputs")
 
     def run_all(self) -> None:
         """Start to run all cells."""
@@ -98,9 +113,10 @@ class Lab:
         """Start a command of JupyterLab, without waiting for its end."""
         self.page.evaluate("name => { window.jupyterapp.commands.execute(name) }", name)
 
-    def select(self, index: int) -> None:
-        """Make the cell with that index the active one."""
+    def run(self, index: int) -> None:
+        """Start to run the cell with that index."""
         self.page.evaluate(f"index => {{ {NOTEBOOK}.content.activeCellIndex = index }}", index)
+        self.command("notebook:run-cell")
 
     def wait_until_done(self, index: int, timeout: float = 120_000) -> None:
         """Wait until the cell with that index has run; `timeout` is in milliseconds."""

@@ -1,21 +1,13 @@
 from __future__ import annotations
 
-import shutil
-import sys
-from pathlib import Path
-
 import pytest
-from lab import OPEN, Lab, free_port, own_folders, serving
+from lab import Lab, serving_notebooks
 
 
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory):
     """A JupyterLab that serves copies of the notebooks: its address."""
-    home = tmp_path_factory.mktemp("lab")
-    notebooks = shutil.copytree(Path(__file__).parents[2] / "notebooks", home / "notebooks")
-    port = free_port()
-    command = [sys.executable, "-m", "jupyterlab", "--allow-root", f"--ServerApp.port={port}", *OPEN.split()]
-    with serving(command, port, cwd=notebooks, log=home / "lab.log", env=own_folders(home)) as url:
+    with serving_notebooks(tmp_path_factory.mktemp("lab")) as url:
         yield url
 
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import re
 
-from lab import Lab
-
-LOAD, ASK, ASK_AGAIN, PYTHON, CHECK = 2, 4, 7, 9, 11
+from lab import ASK, ASK_AGAIN, CHECK, LOAD, PYTHON, Lab
 
 
 def test_the_answer_grows_while_the_cell_runs(lab: Lab):
     lab.open("01_quickstart.ipynb")
-    lab.command("notebook:clear-all-cell-outputs")
     lab.run_all()
     output = lab.output(ASK).first
     output.wait_for()
@@ -33,7 +30,6 @@ def test_the_answer_grows_while_the_cell_runs(lab: Lab):
 
 def test_every_cell_runs(lab: Lab):
     lab.open("01_quickstart.ipynb")
-    lab.command("notebook:clear-all-cell-outputs")
     lab.run_all()
     lab.wait_until_done(CHECK)
 
@@ -45,24 +41,18 @@ def test_every_cell_runs(lab: Lab):
 
 def test_the_toolbars_stop_keeps_the_answer_and_later_cells_run(lab: Lab):
     lab.open("01_quickstart.ipynb")
-    lab.command("notebook:clear-all-cell-outputs")
-    lab.select(LOAD)
-    lab.command("notebook:run-cell")
+    lab.run(LOAD)
     lab.wait_until_done(LOAD)
-    lab.select(ASK)
-    lab.command("notebook:run-cell")
+    lab.run(ASK)
     lab.output(ASK).first.wait_for()
     before = lab.text(ASK)
 
-    lab.page.locator(
-        "jp-button[data-command='notebook:interrupt-kernel'], [data-command='notebook:interrupt-kernel']"
-    ).first.click()
+    lab.page.locator("[data-command='notebook:interrupt-kernel']").first.click()
     lab.wait_until_done(ASK)
 
     assert lab.text(ASK).startswith(before)
     assert re.search(r"stopped after \d+ tokens", lab.text(ASK))
     assert "Traceback" not in lab.text(ASK)
-    lab.select(ASK_AGAIN)
-    lab.command("notebook:run-cell")
+    lab.run(ASK_AGAIN)
     lab.wait_until_done(ASK_AGAIN)
     assert "local:SmolLM2-135M-Instruct" in lab.text(ASK_AGAIN)

@@ -12,10 +12,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from lab import OPEN, Lab, free_port, own_folders, serving
+from lab import ASK, OPEN, Lab, free_port, own_folders, serving
 
 SET_UP = 900.0  # seconds for pip, the model and JupyterLab's start
-ASK = 4
 # As on a machine without a network: whoever tries to reach it is refused.
 OFFLINE = {
     "PIP_NO_INDEX": "1",
@@ -50,7 +49,6 @@ def test_make_lab_ends_with_an_answer_in_the_quickstart(page, clone: Path, home:
     with serving(command, port, cwd=clone, log=log, env=env, patience=SET_UP) as url:
         lab = Lab(page, url)
         lab.open("01_quickstart.ipynb")
-        lab.command("notebook:clear-all-cell-outputs")
         lab.run_all()
         lab.wait_until_done(ASK)
         answer = lab.text(ASK)

@@ -362,6 +362,13 @@ def test_a_context_in_which_nothing_fits():
     assert "\n" not in str(failure.value)
 
 
+def test_an_interpreter_that_cannot_be_started(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "executable", "/no/python")
+
+    with LocalGateway() as gateway, pytest.raises(ConfigurationError, match="can't be started with '/no/python'"):
+        ask(gateway)
+
+
 def test_a_port_that_is_taken():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import weakref
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
@@ -39,9 +39,9 @@ class ModelOptions:
     name: str
     n_ctx: int
     n_threads: int
-    port: int = 0
-    max_tokens: int = -1
-    sampling: dict[str, float] = field(default_factory=dict)
+    port: int
+    max_tokens: int
+    sampling: dict[str, float]
 
 
 class ModelProcess:
@@ -54,16 +54,7 @@ class ModelProcess:
         self.api_key = secrets.token_urlsafe(32)
         self._options = options
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (the finalizer closes it)
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", str(SCRIPT)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            env={**os.environ, "GGML_NO_BACKTRACE": "1"},  # else it starts a debugger on itself when it aborts
-            # A group of its own: Ctrl-C in a terminal is for the answer, not for the model.
-            start_new_session=os.name == "posix",
-            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-        )
+        self._process = launch(self._errors)
         self._finalizer = weakref.finalize(self, stop, self._process, self._errors)
         try:
             self.url = self._handshake()
@@ -132,6 +123,27 @@ class ModelProcess:
             )
         last = (log.strip().splitlines() or ["no message"])[-1]
         return ConfigurationError(f"llama.cpp can't load {path}: it ended with {exit_words(code)}: {last}")
+
+
+def launch(errors: IO[bytes]) -> subprocess.Popen[bytes]:
+    """Start the process, which then waits to be told what to load; what goes wrong is written to `errors`."""
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-P", str(SCRIPT)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env={**os.environ, "GGML_NO_BACKTRACE": "1"},  # else it starts a debugger on itself when it aborts
+            # A group of its own: Ctrl-C in a terminal is for the answer, not for the model.
+            start_new_session=os.name == "posix",
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        )
+    except OSError as error:  # no memory or no process left, or a program that embeds Python and has no interpreter
+        errors.close()
+        raise ConfigurationError(
+            f"The model's process can't be started with {sys.executable!r} ({error.strerror}): "
+            f"close other programs, or check the Python installation."
+        ) from error
 
 
 def stop(process: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
