@@ -3,11 +3,27 @@
 from .broker import LLMBroker
 from .config import CompletionConfig
 from .errors import LLMError
-from .events import Event, Finish, FinishReason, StepFinish, TextDelta, Usage
-from .messages import LLMMessage, MessageRole
-from .run import Run
+from .events import (
+    Event,
+    Finish,
+    FinishReason,
+    ModelEvent,
+    ReasoningDelta,
+    Retry,
+    StepFinish,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallEnd,
+    ToolCallStart,
+    ToolProgress,
+    ToolResult,
+    Usage,
+)
+from .messages import LLMMessage, LLMToolCall, MessageRole
+from .run import AsyncRun, Run
 
 __all__ = [
+    "AsyncRun",
     "CompletionConfig",
     "Event",
     "Finish",
@@ -15,9 +31,18 @@ __all__ = [
     "LLMBroker",
     "LLMError",
     "LLMMessage",
+    "LLMToolCall",
     "MessageRole",
+    "ModelEvent",
+    "ReasoningDelta",
+    "Retry",
     "Run",
     "StepFinish",
     "TextDelta",
+    "ToolCallDelta",
+    "ToolCallEnd",
+    "ToolCallStart",
+    "ToolProgress",
+    "ToolResult",
     "Usage",
 ]

@@ -2,43 +2,204 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import uuid
+import warnings
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Any, TypedDict, TypeVar, Unpack
+
+from pydantic import BaseModel, ValidationError
 
 from .config import CompletionConfig
 from .conversation import Conversation
-from .gateways.base import Gateway
+from .errors import BadRequestError
+from .gateways.base import Gateway, Tool
+from .gateways.mojentic import MojenticGateway
+from .gateways.ollama import OllamaGateway
 from .messages import LLMMessage
-from .run import Run
+from .run import AsyncRun, Run
+from .tracing import Tracer
 
 __all__ = ["LLMBroker"]
 
+Object = TypeVar("Object", bound=BaseModel)
+
+
+class Options(TypedDict, total=False):
+    """What may be said with each question, by name; `config` comes before Mojentic's four single settings."""
+
+    config: CompletionConfig | None
+    model: str | None
+    correlation_id: str | None
+    temperature: float | None
+    num_ctx: int | None
+    num_predict: int | None
+    max_tokens: int | None
+
 
 class LLMBroker:
-    """Asks `model` at `gateway`. The caller's messages are never changed.
+    """Asks `model` at `gateway`, by default Ollama. The caller's messages are never changed.
 
-    Asking raises TypeError unless it is with a list of messages; other errors
-    (:class:`~mojentic_nb.llm.errors.LLMError`) come while the answer is read.
+    A gateway is one of :mod:`mojentic_nb.llm.gateways`, any object with a method ``stream``
+    (:class:`~mojentic_nb.llm.gateways.base.Gateway`), or one that was written for Mojentic, with ``complete_stream`` or
+    ``complete``. A request that fails for a reason that may pass is sent again up to `max_retries` times, before the
+    first token only. `tracer` is told of all that happens. `tokenizer` is kept for programs written for Mojentic;
+    tokens are counted as the provider reports them.
+
+    Each method takes `messages`, and `tools` that the model may call: the broker runs them and goes on until the model
+    is done. By name it takes
+
+    - `config`: a :class:`~mojentic_nb.llm.CompletionConfig`; or one by one `temperature`, `max_tokens`, `num_predict`
+      and `num_ctx`, which count only where there is no `config`;
+    - `model`, in place of the broker's, and `correlation_id`, for the tracer.
+
+    Raises TypeError for messages that are none, and NotImplementedError for what can't stream, at the call; other
+    errors (:class:`~mojentic_nb.llm.errors.LLMError`) come while the answer is read.
     """
 
-    def __init__(self, model: str, gateway: Gateway) -> None:
+    def __init__(
+        self,
+        model: str,
+        gateway: Any = None,  # noqa: ANN401 (anything that has the methods)
+        tokenizer: object = None,
+        tracer: Tracer | None = None,
+        *,
+        max_retries: int = 4,
+    ) -> None:
         self.model = model
-        self.adapter = gateway
+        self.adapter = OllamaGateway() if gateway is None else gateway
+        self.tokenizer = tokenizer
+        self.tracer = tracer
+        self.max_retries = max_retries
+        if not any(hasattr(self.adapter, method) for method in ("stream", "complete_stream", "complete")):
+            raise TypeError(f"{self.adapter!r} is no gateway: it has neither stream nor complete_stream nor complete.")
 
     def stream(
-        self, messages: Sequence[LLMMessage], *, config: CompletionConfig | None = None, model: str | None = None
+        self, messages: Sequence[LLMMessage], tools: Sequence[Tool] | None = None, **options: Unpack[Options]
     ) -> Run:
-        """Ask, and get the run whose events can be iterated; `model` overrides the broker's for this call."""
-        conversation = Conversation(model or self.model, messages, config or CompletionConfig())
-        return Run(self.adapter, conversation)
+        """Ask, and get the run whose events can be iterated."""
+        self._check_streaming(options)
+        return Run(self._gateway, self._conversation(messages, tools, options))
+
+    def astream(
+        self, messages: Sequence[LLMMessage], tools: Sequence[Tool] | None = None, **options: Unpack[Options]
+    ) -> AsyncRun:
+        """Ask, and get the run whose events can be iterated with ``async for``."""
+        self._check_streaming(options)
+        return AsyncRun(self._gateway, self._conversation(messages, tools, options))
 
     def generate_stream(
-        self, messages: Sequence[LLMMessage], *, config: CompletionConfig | None = None, model: str | None = None
+        self,
+        messages: Sequence[LLMMessage],
+        tools: Sequence[Tool] | None = None,
+        *,
+        object_model: type[BaseModel] | None = None,
+        **options: Unpack[Options],
     ) -> Iterator[str]:
         """Ask, and iterate the text of the answer as it comes."""
-        return self.stream(messages, config=config, model=model).text()
+        check_text(object_model)
+        self._check_streaming(options)
+        return Run(self._gateway, self._conversation(messages, tools, options)).text()
+
+    def agenerate_stream(
+        self,
+        messages: Sequence[LLMMessage],
+        tools: Sequence[Tool] | None = None,
+        *,
+        object_model: type[BaseModel] | None = None,
+        **options: Unpack[Options],
+    ) -> AsyncIterator[str]:
+        """Ask, and iterate the text of the answer with ``async for``."""
+        check_text(object_model)
+        self._check_streaming(options)
+        return AsyncRun(self._gateway, self._conversation(messages, tools, options)).text()
 
     def generate(
-        self, messages: Sequence[LLMMessage], *, config: CompletionConfig | None = None, model: str | None = None
+        self, messages: Sequence[LLMMessage], tools: Sequence[Tool] | None = None, **options: Unpack[Options]
     ) -> str:
         """Ask, and return the whole answer."""
-        return "".join(self.generate_stream(messages, config=config, model=model))
+        return "".join(Run(self._gateway, self._conversation(messages, tools, options)).text())
+
+    async def agenerate(
+        self, messages: Sequence[LLMMessage], tools: Sequence[Tool] | None = None, **options: Unpack[Options]
+    ) -> str:
+        """Ask, and return the whole answer, asynchronously."""
+        run = AsyncRun(self._gateway, self._conversation(messages, tools, options))
+        return "".join([piece async for piece in run.text()])
+
+    def generate_object(
+        self, messages: Sequence[LLMMessage], object_model: type[Object], **options: Unpack[Options]
+    ) -> Object:
+        """Ask for an instance of `object_model`, and return it.
+
+        Raises :class:`~mojentic_nb.llm.errors.BadRequestError` for an answer that is none.
+        """
+        run = Run(self._gateway, self._conversation(messages, None, options, object_model))
+        text = "".join(run.text())
+        try:
+            return object_model.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"])) or "the answer"
+            failure = BadRequestError(
+                f"The answer is no {object_model.__name__} ({where}: {first['msg']}): ask again, or another model. "
+                f"It is in the error's partial."
+            )
+            failure.partial, failure.run = run.messages[-1], run
+            raise failure from error
+
+    @property
+    def _gateway(self) -> Gateway:
+        gateway: Gateway = self.adapter if hasattr(self.adapter, "stream") else MojenticGateway(self.adapter)
+        return gateway
+
+    def _check_streaming(self, options: Options) -> None:
+        """Raise NotImplementedError where the answer can't stream."""
+        model = options.get("model") or self.model
+        gateway = self._gateway
+        if hasattr(gateway, "can_stream") and not gateway.can_stream(model):
+            raise NotImplementedError(f"{model!r} can't stream at {self.adapter!r}: use generate() instead.")
+
+    def _conversation(
+        self,
+        messages: Sequence[LLMMessage],
+        tools: Sequence[Tool] | None,
+        options: Options,
+        object_model: type[BaseModel] | None = None,
+    ) -> Conversation:
+        if unknown := set(options) - Options.__annotations__.keys():
+            raise TypeError(f"There is no option {min(unknown)!r}; there are {', '.join(Options.__annotations__)}.")
+        return Conversation(
+            options.get("model") or self.model,
+            messages,
+            config_of(options),
+            tools=tools or (),
+            object_model=object_model,
+            tracer=self.tracer,
+            correlation_id=options.get("correlation_id") or str(uuid.uuid4()),
+            max_retries=self.max_retries,
+        )
+
+
+def config_of(options: Options) -> CompletionConfig:
+    """The config among `options`, else the one that the single settings make."""
+    settings: dict[str, Any] = {
+        name: options[name]
+        for name in ("temperature", "num_ctx", "num_predict", "max_tokens")
+        if options.get(name) is not None
+    }
+    config = options.get("config")
+    if config is None:
+        return CompletionConfig(**settings)
+    if settings:
+        warnings.warn(
+            f"config is given as well, so {', '.join(settings)} has no effect: put it into the config.",
+            DeprecationWarning,
+            stacklevel=4,
+        )
+    return config
+
+
+def check_text(object_model: type[BaseModel] | None) -> None:
+    """Raise NotImplementedError where an object is asked for of a method that streams text."""
+    if object_model is not None:
+        raise NotImplementedError("generate_stream() streams text: use generate_object() for an object.")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["CompletionConfig"]
+__all__ = ["CompletionConfig", "ReasoningEffort"]
+
+ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 
 class CompletionConfig(BaseModel):
@@ -19,5 +23,33 @@ class CompletionConfig(BaseModel):
     """Randomness of the choice of tokens; 0 always takes the likeliest."""
     top_p: float | None = Field(default=None, gt=0, le=1)
     """Choose among the likeliest tokens that together have this probability."""
+    top_k: int | None = Field(default=None, ge=1)
+    """Choose among this many of the likeliest tokens (Ollama, Anthropic and many local servers; not OpenAI)."""
     max_tokens: int | None = Field(default=None, ge=1)
     """End the answer after this many tokens, with the finish reason *length*."""
+    num_predict: int | None = Field(default=None, ge=-2)
+    """Ollama's own name for the limit, which there comes before `max_tokens`; elsewhere it counts if that is None."""
+    num_ctx: int | None = Field(default=None, ge=1)
+    """The context, in tokens, that Ollama is to make room for; other providers decide that themselves."""
+    reasoning_effort: ReasoningEffort | None = None
+    """How much to reason before the answer, for models that can; *none* not at all."""
+    response_format: dict[str, Any] | None = None
+    """The form of the answer, as OpenAI spells it: ``{"type": "json_object"}``, or a JSON schema."""
+    think_tags: bool = False
+    """Take what a model writes between ``<think>`` and ``</think>`` before its answer as reasoning, for servers that
+    leave these tags in the text."""
+    max_tool_iterations: int | None = Field(default=10, ge=0)
+    """Rounds of tool calls before the run ends with an error; 0 offers the model no tools, None sets no limit."""
+
+    @property
+    def token_limit(self) -> int | None:
+        """The limit of tokens for providers that know one name for it."""
+        if self.max_tokens is None and self.num_predict is not None and self.num_predict > 0:
+            return self.num_predict
+        return self.max_tokens
+
+    @property
+    def json_schema(self) -> dict[str, Any] | None:
+        """The schema in `response_format`, if there is one."""
+        schema = ((self.response_format or {}).get("json_schema") or {}).get("schema")
+        return schema if isinstance(schema, dict) else None

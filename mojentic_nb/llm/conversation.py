@@ -2,72 +2,255 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from io import StringIO
 
+from pydantic import BaseModel
+
+from .cancellation import Cancellation
 from .config import CompletionConfig
-from .errors import IncompleteStreamError
-from .events import Event, Finish, FinishReason, ModelEvent, StepFinish, TextDelta, Usage
-from .gateways.base import Request
-from .messages import LLMMessage, MessageRole
+from .errors import IncompleteStreamError, LLMError, MaxToolIterationsExceededError
+from .events import (
+    Event,
+    Finish,
+    FinishReason,
+    ModelEvent,
+    ReasoningDelta,
+    Retry,
+    StepFinish,
+    TextDelta,
+    ToolCallEnd,
+    ToolProgress,
+    ToolResult,
+    Usage,
+)
+from .gateways.base import Request, Tool
+from .messages import LLMMessage, LLMToolCall, MessageRole
+from .think_tags import ThinkTags
+from .tracing import Tracer
 
 __all__ = ["Conversation"]
 
+LONGEST_WAIT = 60.0  # seconds; a provider that asks for more is not waited for
+NOT_RUN = "The call was stopped before it had a result."
+
 
 class Conversation:
-    """Holds the messages of one run. Drive it with :meth:`request`, :meth:`feed` and, in the end, :meth:`finish`.
+    """Holds the messages of one run.
 
-    Raises TypeError unless `messages` are messages.
+    Drive it: send each :meth:`request` until there is none, :meth:`feed` it the model's events and what running the
+    :meth:`pending_calls` yields, then :meth:`end` it. Raises TypeError unless `messages` are messages.
     """
 
-    def __init__(self, model: str, messages: Iterable[LLMMessage], config: CompletionConfig) -> None:
+    def __init__(
+        self,
+        model: str,
+        messages: Iterable[LLMMessage],
+        config: CompletionConfig,
+        *,
+        tools: Sequence[Tool] = (),
+        object_model: type[BaseModel] | None = None,
+        tracer: Tracer | None = None,
+        correlation_id: str = "",
+        max_retries: int = 0,
+    ) -> None:
         self.usage = Usage()
-        self.finish_reason: FinishReason | None = None
+        self.cancellation = Cancellation()
+        self.tools: tuple[Tool, ...] = () if config.max_tool_iterations == 0 else tuple(tools)
         self._model = model
         self._config = config
+        self._object_model = object_model
+        self._tracer = tracer
+        self._correlation_id = correlation_id
+        self._max_retries = max_retries
         self._messages = list(messages)
         if isinstance(messages, str) or not all(isinstance(message, LLMMessage) for message in self._messages):
             raise TypeError('Messages are a list of LLMMessage, as in [LLMMessage(content="Hello")].')
-        self._deltas: list[str] = []
-        self._asked = False
+        self._finish_reason: FinishReason | None = None
+        self._rounds = 0
+        self._step = Step(think_tags=config.think_tags)
+
+    @property
+    def finish_reason(self) -> FinishReason | None:
+        """Why the run ended; None while it has not."""
+        return self._finish_reason or ("cancelled" if self.cancellation.cancelled else None)
 
     @property
     def partial(self) -> LLMMessage | None:
-        """The assistant's message as far as it has arrived, None before its first character."""
-        if not self._deltas:
-            return None
-        return LLMMessage(role=MessageRole.Assistant, content="".join(self._deltas))
+        """The assistant's last message as far as it has arrived, None before its first character."""
+        return self._step.message()
 
     @property
     def messages(self) -> list[LLMMessage]:
-        """All messages, the partial answer included; a new list each time."""
-        return [*self._messages, *filter(None, [self.partial])]
+        """All messages, those of the step under way included; a new list each time.
+
+        A call that has no result yet has one here that says so: providers accept no call without.
+        """
+        return [*self._messages, *self._step.messages()]
 
     def request(self) -> Request | None:
-        """What to ask the model next; None when the run is done."""
-        if self._asked:
-            return None
-        self._asked = True
-        return Request(self._model, tuple(self._messages), self._config)
+        """What to ask the model next; None when the run is done.
 
-    def feed(self, event: ModelEvent) -> Iterator[Event]:
-        """Take one event from the model and yield what the reader is to see of it."""
+        Raises :class:`~mojentic_nb.llm.errors.IncompleteStreamError` where the model never said that it was done, and
+        :class:`~mojentic_nb.llm.errors.MaxToolIterationsExceededError`.
+        """
+        if self.finish_reason == "max_steps":
+            raise MaxToolIterationsExceededError(
+                f"The model still called tools after {self._rounds} rounds: raise max_tool_iterations, or ask for less."
+            )
+        if self._finish_reason or self.cancellation.cancelled:
+            return None
+        if self._step.asked:
+            if self._step.finish_reason is None:
+                raise IncompleteStreamError("The answer broke off before its end: ask again.")
+            self._messages += self._step.messages()
+        self._step = Step(think_tags=self._config.think_tags)
+        self._step.asked = True
+        request = Request(
+            self._model, tuple(self._messages), self._config, self.tools, self._object_model, self.cancellation
+        )
+        self._trace(request)
+        return request
+
+    def feed(self, event: ModelEvent | ToolProgress | ToolResult) -> Iterator[Event]:
+        """Take one event, of the model or of a running tool, and yield what the reader is to see of it."""
+        seen = list(self._step.feed(event))
+        limit_reached = False
+        if isinstance(event, StepFinish):
+            self.usage += event.usage
+            limit_reached = bool(self._step.calls) and self._rounds == self._config.max_tool_iterations
+            if limit_reached:
+                self._finish_reason = "max_steps"
+            elif not self._step.calls:
+                self._finish_reason = event.finish_reason
+            else:
+                self._rounds += 1
+        for happening in seen:
+            self._trace(happening)
+            yield happening
+        if limit_reached:
+            yield from self._answer_all("The call was not run: the limit of tool rounds was reached.")
+
+    def pending_calls(self) -> Iterator[LLMToolCall]:
+        """The calls that wait for their results, until the run is cancelled."""
+        for call in self._step.unanswered():
+            if self.cancellation.cancelled:
+                return
+            yield call
+
+    def retry(self, error: Exception) -> Retry | None:
+        """How the request that failed with `error` is to be tried again; None if it isn't.
+
+        It never is once a part of its answer was seen.
+        """
+        if not isinstance(error, LLMError) or not error.transient or self._step.seen:
+            return None
+        attempt = self._step.retries + 1
+        delay = error.retry_after
+        if delay is None:
+            delay = 0.5 * 2 ** (attempt - 1) * random.uniform(0.75, 1.25)  # noqa: S311 (no secret)
+        if attempt > self._max_retries or delay > LONGEST_WAIT:
+            return None
+        self._step.retries = attempt
+        retry = Retry(attempt, delay, str(error))
+        self._trace(retry)
+        return retry
+
+    def fail(self, error: Exception) -> None:
+        """Take note that the run ends with `error`, and give it the part of the answer that had arrived."""
+        if isinstance(error, LLMError):
+            error.partial = self.partial
+        self._trace(error)
+
+    def end(self) -> Iterator[Event]:
+        """Yield the run's last events, for when :meth:`request` gives None."""
+        if self._step.asked and self._step.finish_reason is None:
+            yield from self.feed(StepFinish("cancelled"))
+        yield from self._answer_all(NOT_RUN)
+        self._finish_reason = self._finish_reason or "cancelled"
+        finish = Finish(self._finish_reason, self.usage)
+        self._trace(finish)
+        yield finish
+
+    def _answer_all(self, why: str) -> Iterator[Event]:
+        for call in self._step.unanswered():
+            yield from self.feed(ToolResult(call, why, is_error=True))
+
+    def _trace(self, happening: Request | Event | Exception) -> None:
+        if self._tracer is not None:
+            self._tracer.record(self._correlation_id, happening)
+
+
+class Step:
+    """One request to the model, and what has come of it."""
+
+    def __init__(self, *, think_tags: bool) -> None:
+        self.asked = False
+        self.seen = False
+        self.retries = 0
+        self.finish_reason: FinishReason | None = None
+        self.calls: list[LLMToolCall] = []
+        self._results: list[ToolResult] = []
+        self._text = StringIO()  # not a list of a million pieces, each with an overhead of ten times its text
+        self._thinking = StringIO()
+        self._details: list[dict[str, object]] = []
+        self._tags = ThinkTags() if think_tags else None
+
+    def feed(self, event: ModelEvent | ToolProgress | ToolResult) -> Iterator[ModelEvent | ToolProgress | ToolResult]:
+        """Take an event in; yield it, or those that it turns out to be."""
+        self.seen = True
+        if self._tags and isinstance(event, TextDelta):
+            for part in self._tags.feed(event.delta):
+                yield self._take(part)
+            return
+        if self._tags and not isinstance(event, ReasoningDelta):
+            for part in self._tags.end():
+                yield self._take(part)
+        yield self._take(event)
+
+    def _take(self, event: ModelEvent | ToolProgress | ToolResult) -> ModelEvent | ToolProgress | ToolResult:
         match event:
             case TextDelta(delta):
-                self._deltas.append(delta)
-            case StepFinish(finish_reason, usage):
+                self._text.write(delta)
+            case ReasoningDelta(delta, details):
+                self._thinking.write(delta)
+                if details is not None:
+                    self._details.append(dict(details))
+            case ToolCallEnd(call):
+                self.calls.append(call)
+            case ToolResult():
+                self._results.append(event)
+            case StepFinish(finish_reason):
                 self.finish_reason = finish_reason
-                self.usage += usage
-        yield event
+        return event
 
-    def cancel(self) -> None:
-        """The reader stops here: what has arrived is kept."""
-        self.finish_reason = self.finish_reason or "cancelled"
+    def unanswered(self) -> list[LLMToolCall]:
+        """The calls that have no result."""
+        answered = {id(result.call) for result in self._results}
+        return [call for call in self.calls if id(call) not in answered]
 
-    def finish(self) -> Finish:
-        """The run's last event, for when :meth:`request` gives None.
+    def message(self) -> LLMMessage | None:
+        """The assistant's message, None while there is nothing of it."""
+        text, thinking = self._text.getvalue(), self._thinking.getvalue()
+        if not (text or thinking or self.calls):
+            return None
+        return LLMMessage(
+            role=MessageRole.Assistant,
+            content=text if text or not self.calls else None,
+            thinking=thinking or None,
+            tool_calls=self.calls or None,
+            reasoning_details=self._details or None,
+        )
 
-        Raises :class:`~mojentic_nb.llm.errors.IncompleteStreamError` where the model never said that it was done.
-        """
-        if self.finish_reason is None:
-            raise IncompleteStreamError("The answer broke off before its end: ask again.")
-        return Finish(self.finish_reason, self.usage)
+    def messages(self) -> list[LLMMessage]:
+        """The assistant's message and the results of its calls, in the order of the calls."""
+        message = self.message()
+        if message is None:
+            return []
+        outputs = {id(result.call): result.output for result in self._results}
+        results = [
+            LLMMessage(role=MessageRole.Tool, content=outputs.get(id(call), NOT_RUN), tool_calls=[call])
+            for call in self.calls
+        ]
+        return [message, *results]

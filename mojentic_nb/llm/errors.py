@@ -5,7 +5,12 @@ Each message is one line that says what to do; the provider SDK's own error is t
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from .messages import LLMMessage
+
+if TYPE_CHECKING:
+    from .run import AsyncRun, Run
 
 __all__ = [
     "AuthenticationError",
@@ -14,6 +19,7 @@ __all__ = [
     "ContextWindowError",
     "IncompleteStreamError",
     "LLMError",
+    "MaxToolIterationsExceededError",
     "ModelNotFoundError",
     "ProviderUnavailableError",
     "RateLimitError",
@@ -25,6 +31,12 @@ class LLMError(Exception):
 
     partial: LLMMessage | None = None
     """The part of the answer that had arrived, if any: an error in the middle loses nothing."""
+    run: Run | AsyncRun | None = None
+    """The run that failed: its messages, usage and finish reason are right as far as it came."""
+    transient: bool = False
+    """Whether the same request may succeed a little later."""
+    retry_after: float | None = None
+    """How long the provider asks to wait before that, in seconds."""
 
 
 class ConfigurationError(LLMError):
@@ -42,6 +54,8 @@ class ModelNotFoundError(LLMError):
 class RateLimitError(LLMError):
     """Too many requests, or the quota is used up."""
 
+    transient = True
+
 
 class ContextWindowError(LLMError):
     """The messages are longer than the model can read."""
@@ -54,6 +68,12 @@ class BadRequestError(LLMError):
 class ProviderUnavailableError(LLMError):
     """The provider can't be reached, or failed."""
 
+    transient = True
+
 
 class IncompleteStreamError(LLMError):
     """The answer broke off before its end; `partial` is what came of it."""
+
+
+class MaxToolIterationsExceededError(LLMError):
+    """The model still called tools after as many rounds as were allowed; `run` has all that happened till then."""

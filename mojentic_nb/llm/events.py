@@ -1,41 +1,137 @@
 """What happens while a model answers, as values.
 
-A gateway yields :data:`ModelEvent`, the broker yields :data:`Event`; every reader (the text iterator, the display) is a
-filter or a fold over that one stream::
+A gateway yields :data:`ModelEvent`, the broker yields :data:`Event`; every reader (the text iterator, the display, the
+tracer) is a filter or a fold over that one stream::
 
-    run  = step Finish
-    step = TextDelta* StepFinish
+    run   = [step (tools step)* [tools]] Finish          (a cancelled run may end after its tools, or at once)
+    tools = (ToolProgress* ToolResult)+                  one result for each ToolCallEnd of the step before
+    step  = Retry* (TextDelta | ReasoningDelta | ToolCallStart | ToolCallDelta)* ToolCallEnd* StepFinish
 
 Errors are exceptions, not events.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-__all__ = ["Event", "Finish", "FinishReason", "ModelEvent", "StepFinish", "TextDelta", "Usage"]
+from .messages import LLMToolCall
 
-FinishReason = Literal["stop", "length", "content_filter", "cancelled"]
-"""Why an answer ended, spelled as OpenAI does; *cancelled* means that the reader stopped it."""
+__all__ = [
+    "Event",
+    "Finish",
+    "FinishReason",
+    "ModelEvent",
+    "ReasoningDelta",
+    "Retry",
+    "StepFinish",
+    "TextDelta",
+    "ToolCallDelta",
+    "ToolCallEnd",
+    "ToolCallStart",
+    "ToolProgress",
+    "ToolResult",
+    "Usage",
+]
+
+FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "cancelled", "max_steps"]
+"""Why an answer ended, spelled as OpenAI does; *cancelled* means that the reader stopped it, *max_steps* that the model
+still called tools when the limit of rounds was reached."""
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What requests cost, in tokens as the provider counts them; usages add up with ``+``."""
+    """What requests cost, in tokens as the provider counts them; usages add up with ``+``.
+
+    `cached_tokens` are those of `input_tokens` that came from the provider's cache, `reasoning_tokens` those of
+    `output_tokens` that went into reasoning.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
 
     def __add__(self, other: Usage) -> Usage:
-        return Usage(self.input_tokens + other.input_tokens, self.output_tokens + other.output_tokens)
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.cached_tokens + other.cached_tokens,
+            self.reasoning_tokens + other.reasoning_tokens,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class TextDelta:
-    """A piece of the answer; joined, the pieces are the answer."""
+    """A piece of the answer; joined, the pieces of a step are its message's content."""
 
     delta: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningDelta:
+    """A piece of visible reasoning.
+
+    Where a provider wants its reasoning back with the message, `details` is what it wants, word for word (a signature,
+    say); it comes with the last piece, which may be empty.
+    """
+
+    delta: str
+    details: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallStart:
+    """The model begins to call a tool."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallDelta:
+    """A piece of the call's arguments, which joined are JSON."""
+
+    id: str
+    delta: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallEnd:
+    """The call is complete: its arguments are parsed, or ``call.error`` says why they can't be."""
+
+    call: LLMToolCall
+
+
+@dataclass(frozen=True, slots=True)
+class ToolProgress:
+    """A running tool reports how far it has come."""
+
+    id: str
+    value: object
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """A call is answered: `output` is what the model is told, `duration` is in seconds.
+
+    With `is_error` the tool failed, does not exist, or was not run.
+    """
+
+    call: LLMToolCall
+    output: str
+    is_error: bool = False
+    duration: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """A request failed before its first token and is tried again after `delay` seconds; `attempt` counts from 1."""
+
+    attempt: int
+    delay: float
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,5 +150,5 @@ class Finish:
     usage: Usage = Usage()
 
 
-ModelEvent = TextDelta | StepFinish
-Event = ModelEvent | Finish
+ModelEvent = TextDelta | ReasoningDelta | ToolCallStart | ToolCallDelta | ToolCallEnd | StepFinish
+Event = ModelEvent | Retry | ToolProgress | ToolResult | Finish

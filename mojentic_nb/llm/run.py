@@ -1,58 +1,30 @@
-"""One answer on its way, driven synchronously."""
+"""One answer on its way, driven synchronously or asynchronously."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from contextlib import closing
-from inspect import GEN_CREATED, getgeneratorstate
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from contextlib import aclosing, closing, suppress
+from inspect import GEN_CREATED, GEN_RUNNING, getgeneratorstate
 from types import TracebackType
 from typing import Self
 
 from .conversation import Conversation
 from .errors import LLMError
-from .events import Event, FinishReason, TextDelta, Usage
-from .gateways.base import Gateway
+from .events import Event, FinishReason, ModelEvent, TextDelta, Usage
+from .gateways.base import AsyncGateway, Gateway, Request
 from .messages import LLMMessage
+from .threads import in_thread, pause
+from .tools.running import run_call
 
-__all__ = ["Run"]
+__all__ = ["AsyncRun", "Run"]
 
 
-class Run:
-    """An answer that streams: iterate it once for its events, or :meth:`text` for the answer alone.
+class BaseRun:
+    """What both kinds of run tell of themselves."""
 
-    Nothing is sent before the iteration starts. As a context manager it closes the provider's request on the way out,
-    which is what an interrupt needs. Iterating raises :class:`~mojentic_nb.llm.errors.LLMError`.
-    """
-
-    def __init__(self, gateway: Gateway, conversation: Conversation) -> None:
-        self._gateway = gateway
+    def __init__(self, conversation: Conversation) -> None:
         self._conversation = conversation
-        self._events = self._drive()
-
-    def _drive(self) -> Generator[Event, None, None]:
-        conversation = self._conversation
-        try:
-            while (request := conversation.request()) is not None:
-                with closing(self._gateway.stream(request)) as events:
-                    for event in events:
-                        yield from conversation.feed(event)
-            yield conversation.finish()
-        except LLMError as error:
-            error.partial = conversation.partial
-            raise
-        except (GeneratorExit, KeyboardInterrupt):
-            conversation.cancel()
-            raise
-
-    def __iter__(self) -> Iterator[Event]:
-        return self._events
-
-    def text(self) -> Iterator[str]:
-        """Iterate the answer's text, piece by piece; ending the iteration early closes the run."""
-        with self:
-            for event in self:
-                if isinstance(event, TextDelta):
-                    yield event.delta
 
     @property
     def messages(self) -> list[LLMMessage]:
@@ -69,11 +41,83 @@ class Run:
         """Why the answer ended; None while it has not."""
         return self._conversation.finish_reason
 
+    def cancel(self) -> None:
+        """Stop, from any thread: the provider's request ends at once, and the iteration soon after, with a Finish.
+
+        What has arrived is kept. A tool that is running is not interrupted. Does nothing after the end.
+        """
+        self._conversation.cancellation.cancel()
+
+    def _failed(self, error: Exception) -> None:
+        self._conversation.fail(error)
+        if isinstance(error, LLMError):
+            assert isinstance(self, Run | AsyncRun)  # noqa: S101 (for the type checker)
+            error.run = self
+
+
+class Run(BaseRun):
+    """An answer that streams: iterate it once for its events, or :meth:`text` for the answer alone.
+
+    Nothing is sent before the iteration starts. As a context manager it closes the provider's request on the way out,
+    which is what an interrupt needs. Iterating raises :class:`~mojentic_nb.llm.errors.LLMError`.
+    """
+
+    def __init__(self, gateway: Gateway, conversation: Conversation) -> None:
+        super().__init__(conversation)
+        self._gateway = gateway
+        self._events = self._drive()
+
+    def _drive(self) -> Generator[Event, None, None]:
+        conversation = self._conversation
+        try:
+            while (request := conversation.request()) is not None:
+                yield from self._ask(request)
+                for call in conversation.pending_calls():
+                    for event in run_call(conversation.tools, call):
+                        yield from conversation.feed(event)
+            yield from conversation.end()
+        except Exception as error:
+            self._failed(error)
+            raise
+        except (GeneratorExit, KeyboardInterrupt):
+            self.cancel()
+            raise
+
+    def _ask(self, request: Request) -> Generator[Event, None, None]:
+        conversation, cancellation = self._conversation, request.cancellation
+        while not cancellation.cancelled:
+            try:
+                with closing(self._gateway.stream(request)) as events:
+                    for event in events:
+                        yield from conversation.feed(event)
+                        if cancellation.cancelled:
+                            return
+                return
+            except Exception as error:
+                if cancellation.cancelled:
+                    return
+                if (retry := conversation.retry(error)) is None:
+                    raise
+            yield retry
+            cancellation.wait(retry.delay)
+
+    def __iter__(self) -> Iterator[Event]:
+        return self._events
+
+    def text(self) -> Iterator[str]:
+        """Iterate the answer's text, piece by piece; ending the iteration early closes the run."""
+        with self:
+            for event in self:
+                if isinstance(event, TextDelta):
+                    yield event.delta
+
     def close(self) -> None:
         """End the provider's request at once, keeping what has arrived. Does nothing after the end."""
-        if getgeneratorstate(self._events) == GEN_CREATED:  # closing it then would run none of its code
-            self._conversation.cancel()
-        self._events.close()
+        state = getgeneratorstate(self._events)
+        if state in (GEN_CREATED, GEN_RUNNING):  # not begun, or another thread's: that one is to end it
+            self.cancel()
+        if state != GEN_RUNNING:
+            self._events.close()
 
     def __enter__(self) -> Self:
         return self
@@ -82,3 +126,86 @@ class Run:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+class AsyncRun(BaseRun):
+    """The same for ``async for``; nothing it does blocks the event loop, tools run in threads.
+
+    As an asynchronous context manager it closes the provider's request on the way out, which is what the cancellation
+    of a task needs.
+    """
+
+    def __init__(self, gateway: Gateway, conversation: Conversation) -> None:
+        super().__init__(conversation)
+        self._gateway = gateway
+        self._events = self._drive()
+
+    async def _drive(self) -> AsyncGenerator[Event, None]:
+        conversation = self._conversation
+        try:
+            while (request := conversation.request()) is not None:
+                async with aclosing(self._ask(request)) as events:
+                    async for event in events:
+                        yield event
+                for call in conversation.pending_calls():
+                    async with aclosing(in_thread(run_call(conversation.tools, call))) as happenings:
+                        async for happening in happenings:
+                            for event in conversation.feed(happening):
+                                yield event
+            for event in conversation.end():
+                yield event
+        except Exception as error:
+            self._failed(error)
+            raise
+        except (GeneratorExit, KeyboardInterrupt, asyncio.CancelledError):
+            self.cancel()
+            raise
+
+    async def _ask(self, request: Request) -> AsyncGenerator[Event, None]:
+        conversation, cancellation = self._conversation, request.cancellation
+        while not cancellation.cancelled:
+            try:
+                async with aclosing(self._stream(request)) as events:
+                    async for event in events:
+                        for seen in conversation.feed(event):
+                            yield seen
+                        if cancellation.cancelled:
+                            return
+                return
+            except Exception as error:
+                if cancellation.cancelled:
+                    return
+                if (retry := conversation.retry(error)) is None:
+                    raise
+            yield retry
+            await pause(cancellation, retry.delay)
+
+    def _stream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
+        if isinstance(self._gateway, AsyncGateway):
+            return self._gateway.astream(request)
+        return in_thread(self._gateway.stream(request))
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        return self._events
+
+    async def text(self) -> AsyncIterator[str]:
+        """Iterate the answer's text, piece by piece; closing the iterator early closes the run."""
+        async with self:
+            async for event in self:
+                if isinstance(event, TextDelta):
+                    yield event.delta
+
+    async def aclose(self) -> None:
+        """End the provider's request at once, keeping what has arrived. Does nothing after the end."""
+        if self.finish_reason is None:
+            self.cancel()
+        with suppress(RuntimeError):  # another task is in the middle of it: that one ends it
+            await self._events.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()

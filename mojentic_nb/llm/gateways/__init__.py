@@ -1,8 +1,10 @@
 """The ways to the providers. A provider's SDK is imported when its gateway is made, not before."""
 
+from .anthropic import AnthropicGateway
 from .local import LocalGateway
 from .ollama import OllamaGateway
 from .openai import OpenAIGateway
 from .scripted import ScriptedGateway
+from .transport import Timeout
 
-__all__ = ["LocalGateway", "OllamaGateway", "OpenAIGateway", "ScriptedGateway"]
+__all__ = ["AnthropicGateway", "LocalGateway", "OllamaGateway", "OpenAIGateway", "ScriptedGateway", "Timeout"]

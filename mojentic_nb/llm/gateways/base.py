@@ -5,26 +5,54 @@ A gateway is an encoder (messages to the provider's JSON), a pure decoder (the p
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import AsyncGenerator, Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
+from pydantic import BaseModel
+
+from mojentic_nb.llm.cancellation import Cancellation
 from mojentic_nb.llm.config import CompletionConfig
 from mojentic_nb.llm.events import ModelEvent
 from mojentic_nb.llm.messages import LLMMessage
 
-__all__ = ["Gateway", "Request"]
+__all__ = ["AsyncGateway", "Gateway", "Request", "Tool"]
+
+
+class Tool(Protocol):
+    """What a model can call: anything with a `descriptor` and a method ``run``."""
+
+    @property
+    def descriptor(self) -> Mapping[str, Any]:
+        """The tool for the model, as OpenAI spells it: ``{"type": "function", "function": {"name": …, …}}``."""
+        ...
+
+    def run(self, **arguments: Any) -> object:  # noqa: ANN401 (what the model sends)
+        """Run the tool with the model's arguments."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request to a model."""
+    """One request to a model.
+
+    `object_model` is what the answer is to be an instance of, in JSON. A gateway that blocks listens to `cancellation`.
+    """
 
     model: str
     messages: tuple[LLMMessage, ...]
     config: CompletionConfig = field(default_factory=CompletionConfig)
+    tools: tuple[Tool, ...] = ()
+    object_model: type[BaseModel] | None = None
+    cancellation: Cancellation = field(default_factory=Cancellation, compare=False, repr=False)
+
+    @property
+    def schema(self) -> dict[str, Any] | None:
+        """The JSON schema that the answer is to follow, if one is asked for."""
+        return self.object_model.model_json_schema() if self.object_model else self.config.json_schema
 
 
+@runtime_checkable
 class Gateway(Protocol):
     """The way to a provider's models."""
 
@@ -33,4 +61,13 @@ class Gateway(Protocol):
 
         Closing the generator ends the request at once. Raises :class:`~mojentic_nb.llm.errors.LLMError`.
         """
+        ...
+
+
+@runtime_checkable
+class AsyncGateway(Protocol):
+    """A gateway that needs no thread when it is asked asynchronously."""
+
+    def astream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
+        """The same as :meth:`Gateway.stream`, for ``async for``."""
         ...

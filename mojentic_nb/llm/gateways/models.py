@@ -1,5 +1,7 @@
 """The path at which programs written for Mojentic find the messages; they live in :mod:`mojentic_nb.llm.messages`."""
 
-from mojentic_nb.llm.messages import LLMMessage, MessageRole
+from mojentic_nb.llm.messages import LLMMessage, LLMToolCall, MessageRole
 
-__all__ = ["LLMMessage", "MessageRole"]
+from .mojentic import LLMGatewayResponse
+
+__all__ = ["LLMGatewayResponse", "LLMMessage", "LLMToolCall", "MessageRole"]

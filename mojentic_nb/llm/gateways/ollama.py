@@ -1,68 +1,133 @@
-"""Ollama, through its own API. The SDK finds the server: at ``OLLAMA_HOST``, or on this machine."""
+"""Ollama, through its own API. The SDK finds the server: at ``OLLAMA_HOST``, or on this machine.
+
+The SDK's client keeps the connection; the response, a JSON document a line, is decoded here.
+https://docs.ollama.com/api/chat
+"""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+import json
+from collections.abc import AsyncGenerator, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from mojentic_nb.llm.errors import (
-    BadRequestError,
-    ConfigurationError,
-    IncompleteStreamError,
-    LLMError,
-    ModelNotFoundError,
-    ProviderUnavailableError,
-)
-from mojentic_nb.llm.events import ModelEvent, StepFinish, TextDelta, Usage
+from mojentic_nb.llm.errors import BadRequestError, ConfigurationError, LLMError, ModelNotFoundError
+from mojentic_nb.llm.events import ModelEvent, ReasoningDelta, StepFinish, TextDelta, Usage
+from mojentic_nb.llm.messages import LLMMessage, MessageRole
 
+from .assembly import Calls
 from .base import Request
+from .decoding import Decoder, StreamError, adecoded, decoded
+from .failures import HALF_CHARACTER, broken, host_of, no_answer, retry_after, said_by, status_error, unreachable_error
+from .images import load_image
+from .mojentic import MojenticCalls
+from .sse import LineDecoder
+from .transport import Lines, LoopLines, Timeout, Wire
 
 if TYPE_CHECKING:
+    import httpx
     import ollama
 
 __all__ = ["OllamaGateway"]
 
+EMBEDDING_MODEL = "mxbai-embed-large"
+CHAT = ("POST", "/api/chat")
 
-class OllamaGateway:
+
+class OllamaGateway(MojenticCalls):
     """The way to an Ollama server: at `host`, else at ``OLLAMA_HOST``, else on this machine.
 
-    `timeout`, in seconds, is for each wait on the server; None waits as long as a model takes to load.
+    `timeout` is in seconds; a response may take as long to begin as a model takes to load. Raises
+    :class:`~mojentic_nb.llm.errors.ConfigurationError` for an address that is none.
     """
 
-    def __init__(self, host: str | None = None, *, timeout: float | None = None) -> None:
-        import ollama
-
+    def __init__(self, host: str | None = None, *, timeout: Timeout | float | None = Timeout()) -> None:  # noqa: B008
+        self._server = host
+        self._timeout = Timeout.of(timeout)
+        self._lines = Lines(self._new_client, self._timeout.stall)
+        self._async_lines = LoopLines(self._new_async_client, self._timeout.stall)
         try:
-            self._client = ollama.Client(host, timeout=timeout)
+            self._client = self._new_client(Wire(self._timeout.stall))
         except ValueError as error:
             raise ConfigurationError(
                 f"Ollama's address is none ({error}): check OLLAMA_HOST, which reads like http://localhost:11434."
             ) from error
+        self._host = host_of(str(self._client._client.base_url))  # noqa: SLF001 (the SDK has no other word for it)
 
     def stream(self, request: Request) -> Generator[ModelEvent, None, None]:
-        """Ask for a chat completion and yield its events as they arrive."""
-        with self._translated_errors(request.model):
-            for part in self._client.chat(**encode(request), stream=True):
-                if text := part.message.content:
-                    yield TextDelta(text)
-                if part.done:
-                    yield finish(part)
+        """Ask for a chat completion and yield its events as its bytes arrive."""
+        body = encode(request)
+        with (
+            self._lines.line(request.cancellation) as (wire, client),
+            self._translated_errors(request.model, wire),
+            client._client.stream(*CHAT, json=body) as response,  # noqa: SLF001 (the SDK parses what it streams)
+        ):
+            if response.is_error:
+                response.read()
+                response.raise_for_status()
+            yield from decoded(OllamaDecoder(len(request.messages)), response.iter_bytes())
 
-    def list_models(self) -> list[str]:
+    async def astream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
+        """The same, asynchronously."""
+        body = encode(request)
+        with (
+            self._async_lines.line(request.cancellation) as (wire, client),
+            self._translated_errors(request.model, wire),
+        ):
+            async with client._client.stream(*CHAT, json=body) as response:  # noqa: SLF001
+                if response.is_error:
+                    await response.aread()
+                    response.raise_for_status()
+                async for event in adecoded(OllamaDecoder(len(request.messages)), response.aiter_bytes()):
+                    yield event
+
+    def get_available_models(self) -> list[str]:
         """The names of the models on the server that can chat, the last changed first."""
         return list(self.chat_models())
 
     def chat_models(self) -> Iterator[str]:
-        """Iterate what :meth:`list_models` lists: it takes a request a model. Models in Ollama's cloud are left out."""
+        """Iterate what :meth:`get_available_models` lists: it takes a request a model.
+
+        Models in Ollama's cloud are left out.
+        """
         with self._translated_errors(""):
             for name in [model.model or "" for model in self._client.list().models]:
                 if not name.endswith("cloud") and self._can_chat(name):
                     yield name
 
+    def calculate_embeddings(self, text: str, model: str = EMBEDDING_MODEL) -> list[float]:
+        """The embedding of `text` by `model`: a vector whose length is the model's."""
+        with self._translated_errors(model):
+            return list(self._client.embed(model, text).embeddings[0])
+
     def close(self) -> None:
         """Close the connections that are kept for further requests."""
-        self._client.close()  # type: ignore[no-untyped-call]
+        for client in [*self._lines.drain(), self._client]:
+            client.close()  # type: ignore[no-untyped-call]
+
+    async def aclose(self) -> None:
+        """Close those of the running event loop as well."""
+        self.close()
+        for client in self._async_lines.drain():
+            await client.close()  # type: ignore[no-untyped-call]
+
+    def __repr__(self) -> str:
+        return f"OllamaGateway({self._host!r})"
+
+    def _new_client(self, wire: Wire) -> ollama.Client:
+        import ollama
+
+        return ollama.Client(self._server, timeout=self._limits(), event_hooks=wire.hooks())
+
+    def _new_async_client(self, wire: Wire) -> ollama.AsyncClient:
+        import ollama
+
+        return ollama.AsyncClient(self._server, timeout=self._limits(), event_hooks=wire.async_hooks())
+
+    def _limits(self) -> httpx.Timeout:
+        import httpx
+
+        return httpx.Timeout(self._timeout.connect, read=self._timeout.read)
 
     def _can_chat(self, name: str) -> bool:
         import ollama
@@ -74,46 +139,141 @@ class OllamaGateway:
         return capabilities is None or "completion" in capabilities  # older servers don't say
 
     @contextmanager
-    def _translated_errors(self, model: str) -> Iterator[None]:
-        """Turn the SDK's errors, and its HTTP library's, into ours."""
+    def _translated_errors(self, model: str, wire: Wire | None = None) -> Iterator[None]:
+        """Turn the HTTP library's errors, and the SDK's, into ours."""
         import httpx
         import ollama
 
         try:
             yield
+        except httpx.HTTPStatusError as error:
+            failure = self._status_error(error.response.status_code, error.response.text, model)
+            failure.retry_after = retry_after(error.response.headers)
+            raise failure from error
         except ollama.ResponseError as error:
-            raise response_error(error, model) from error
-        except (ConnectionError, httpx.ConnectError, httpx.TimeoutException) as error:
-            raise ProviderUnavailableError(
-                "Ollama can't be reached: start it with `ollama serve`, or set OLLAMA_HOST to where it runs."
-            ) from error
-        except (httpx.HTTPError, ValueError) as error:  # a line that is no JSON is a ValueError, pydantic's is one too
-            raise IncompleteStreamError("Ollama's answer broke off in the middle: ask again.") from error
+            raise self._status_error(error.status_code, error.error, model) from error
+        except StreamError as error:
+            raise self._status_error(error.status, str(error), model) from error
+        except (ConnectionError, httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise unreachable(self._host) from error
+        except httpx.HTTPError as error:
+            silent = isinstance(error, httpx.TimeoutException)
+            raise (broken if wire and wire.answered else no_answer)("Ollama", silent=silent) from error
+        except UnicodeEncodeError as error:
+            raise BadRequestError(HALF_CHARACTER) from error
+
+    def _status_error(self, status: int, said: str, model: str) -> LLMError:
+        if status == 404 and model:
+            return ModelNotFoundError(f"Ollama has no model {model!r}: get it with `ollama pull {model}`.")
+        try:
+            said = said_by(json.loads(said), said)
+        except ValueError:  # a page of a proxy
+            said = said_by(None, said)
+        return status_error(status, said, said, host="Ollama", model=model, key_name="OLLAMA_API_KEY")
+
+
+def unreachable(host: str) -> LLMError:
+    """Our error where no connection to `host` comes about."""
+    error = unreachable_error(host)
+    error.args = ("Ollama can't be reached: start it with `ollama serve`, or set OLLAMA_HOST to where it runs.",)
+    return error
 
 
 def encode(request: Request) -> dict[str, Any]:
-    """The arguments of the SDK's ``chat``; only settings that the caller made are in it."""
-    settings = request.config.model_dump(exclude_none=True)
-    if "max_tokens" in settings:
-        settings["num_predict"] = settings.pop("max_tokens")
+    """The request's JSON body; only settings that the caller made are in it."""
+    config = request.config
+    options = {
+        "temperature": config.temperature,
+        "top_p": config.top_p,
+        "top_k": config.top_k,
+        "num_ctx": config.num_ctx,
+        "num_predict": config.max_tokens if config.num_predict is None else config.num_predict,
+    }
+    settings = {
+        "options": {name: value for name, value in options.items() if value is not None} or None,
+        "think": thinking(request),
+        "format": request.schema or ("json" if config.response_format else None),
+        "tools": [dict(tool.descriptor) for tool in request.tools] or None,
+    }
     return {
         "model": request.model,
-        "messages": [{"role": message.role.value, "content": message.content} for message in request.messages],
-        "options": settings,
+        "messages": [encode_message(message) for message in request.messages],
+        "stream": True,
+        **{name: value for name, value in settings.items() if value is not None},
     }
 
 
-def finish(part: ollama.ChatResponse) -> StepFinish:
-    """The end of the step, from the response's last part."""
-    usage = Usage(part.prompt_eval_count or 0, part.eval_count or 0)
-    return StepFinish("length" if part.done_reason == "length" else "stop", usage)
+def thinking(request: Request) -> bool | str | None:
+    """The setting ``think``: levels for the one family that knows them, yes or no for all others."""
+    effort = request.config.reasoning_effort
+    if effort is None or not request.model.startswith("gpt-oss"):
+        return None if effort is None else effort != "none"
+    levels: dict[str, bool | str] = {"none": False, "minimal": "low", "xhigh": "high", "max": "high"}
+    return levels.get(effort, effort)
 
 
-def response_error(error: ollama.ResponseError, model: str) -> LLMError:
-    """Our error for one that the server reported."""
-    said = " ".join(error.error.split())[:300]
-    if error.status_code == 404:
-        return ModelNotFoundError(f"Ollama has no model {model!r}: get it with `ollama pull {model}`.")
-    if error.status_code >= 500 or error.status_code < 0:  # -1: an error line in a response that had begun well
-        return ProviderUnavailableError(f"Ollama failed: try again. It said: {said}")
-    return BadRequestError(f"Ollama refused the request (status {error.status_code}). It said: {said}")
+def encode_message(message: LLMMessage) -> dict[str, Any]:
+    """One message's JSON."""
+    encoded: dict[str, Any] = {"role": message.role.value, "content": message.content or ""}
+    if message.role is MessageRole.Tool:
+        encoded["tool_name"] = message.tool_calls[0].name if message.tool_calls else None
+        return encoded
+    if message.image_paths:
+        encoded["images"] = [encode_image(path) for path in message.image_paths]
+    if message.tool_calls:
+        encoded["tool_calls"] = [
+            {"function": {"name": call.name, "arguments": call.arguments}} for call in message.tool_calls
+        ]
+        if message.thinking:
+            encoded["thinking"] = message.thinking
+    return encoded
+
+
+def encode_image(path: str) -> str:
+    """An image's data in base64."""
+    image = load_image(path)
+    if image.link:
+        raise ConfigurationError(f"Ollama takes no link as an image: download {path} and give the file.")
+    return image.data
+
+
+class OllamaDecoder(Decoder):
+    """Reads a streamed chat completion. Its calls come whole, and it ends by ``done``."""
+
+    def __init__(self, turn: int = 0) -> None:
+        super().__init__(LineDecoder())
+        self._calls = Calls(turn)
+        self._count = 0
+        self._last: dict[str, Any] = {}
+
+    def read(self, body: dict[str, Any]) -> Iterable[ModelEvent]:
+        """The events of one line."""
+        if error := body.get("error"):
+            raise StreamError(error)
+        events: list[ModelEvent] = []
+        message = body.get("message") or {}  # older servers leave it out of the last line
+        if text := message.get("thinking"):
+            events.append(ReasoningDelta(text))
+        if text := message.get("content"):
+            events.append(TextDelta(text))
+        for call in message.get("tool_calls") or ():
+            function = call["function"]
+            events += self._calls.feed(
+                index=self._count, call_id=call.get("id"), name=function["name"], arguments=function.get("arguments")
+            )
+            self._count += 1
+        if body.get("done"):
+            self._last = body
+            self.done = True
+        return events
+
+    def finish(self) -> Iterable[ModelEvent]:
+        """The events at the end; none where the answer broke off."""
+        if not self.done:
+            return
+        usage = Usage(self._last.get("prompt_eval_count") or 0, self._last.get("eval_count") or 0)
+        if self._last.get("done_reason") == "length":
+            yield StepFinish("length", usage)
+            return
+        yield from self._calls.end()
+        yield StepFinish("tool_calls" if self._calls else "stop", usage)

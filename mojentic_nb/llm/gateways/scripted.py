@@ -9,11 +9,12 @@ from mojentic_nb.llm.errors import ConfigurationError
 from mojentic_nb.llm.events import ModelEvent, StepFinish, TextDelta, Usage
 
 from .base import Request
+from .mojentic import MojenticCalls
 
 __all__ = ["ScriptedGateway"]
 
 
-class ScriptedGateway:
+class ScriptedGateway(MojenticCalls):
     """Answers the first request with the first step of `script`, the second with the second, and so on.
 
     A step is a text, streamed word by word, or the events themselves, among which an exception is raised where it

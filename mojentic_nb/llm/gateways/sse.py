@@ -1,4 +1,4 @@
-"""Server-sent events out of bytes: a decoder that knows nothing of the network.
+"""Server-sent events, and lines, out of bytes: decoders that know nothing of the network.
 
 Lines are cut from the bytes before they are decoded, so a character split between two chunks is whole again. Follows
 the parsing rules of https://html.spec.whatwg.org/multipage/server-sent-events.html, but for a last event without its
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-__all__ = ["SSEDecoder"]
+__all__ = ["LineDecoder", "SSEDecoder"]
 
 
 class SSEDecoder:
@@ -39,3 +39,21 @@ class SSEDecoder:
         elif not line and self._data:
             yield "\n".join(self._data)
             self._data.clear()
+
+
+class LineDecoder:
+    """Feed it chunks of a response as they come; it yields each line that is not empty."""
+
+    def __init__(self) -> None:
+        self._buffer = b""
+
+    def feed(self, chunk: bytes) -> Iterator[str]:
+        """Yield every line that `chunk` completes."""
+        *lines, self._buffer = (self._buffer + chunk).split(b"\n")
+        for line in lines:
+            if line.strip():
+                yield line.decode(errors="replace")
+
+    def end(self) -> Iterator[str]:
+        """Yield a last line that no line end closed."""
+        yield from self.feed(b"\n")

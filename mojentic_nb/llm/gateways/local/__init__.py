@@ -6,9 +6,11 @@ use.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
-from collections.abc import Generator
+from collections.abc import AsyncGenerator, Generator, Iterator
+from contextlib import aclosing, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +19,7 @@ from typing import Self
 from mojentic_nb.llm.errors import ConfigurationError, IncompleteStreamError, ProviderUnavailableError
 from mojentic_nb.llm.events import ModelEvent
 from mojentic_nb.llm.gateways.base import Request
+from mojentic_nb.llm.gateways.mojentic import MojenticCalls
 from mojentic_nb.llm.gateways.openai import OpenAIGateway
 
 from .model_file import SMOLLM2
@@ -45,7 +48,7 @@ def available() -> bool:
     return find_spec("xllamacpp") is not None
 
 
-class LocalGateway:
+class LocalGateway(MojenticCalls):
     """The way to a model on this machine.
 
     The model is the GGUF file `model_path`, else the one that ``MOJENTIC_NB_LOCAL_MODEL`` names, else the embedded
@@ -93,12 +96,20 @@ class LocalGateway:
     def stream(self, request: Request) -> Generator[ModelEvent, None, None]:
         """Ask the model and yield its events; whatever `request` names as its model, this one answers."""
         process, gateway = self._start()
-        try:
+        with self._death_told(process):
             yield from gateway.stream(request)
-        except (IncompleteStreamError, ProviderUnavailableError) as error:
-            if (death := process.death()) is None:
-                raise
-            raise death from error
+
+    async def astream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
+        """The same, asynchronously."""
+        process, gateway = await asyncio.to_thread(self._start)
+        with self._death_told(process):
+            async with aclosing(gateway.astream(request)) as events:
+                async for event in events:
+                    yield event
+
+    def get_available_models(self) -> list[str]:
+        """The name of the one model that answers here."""
+        return [self.model]
 
     def close(self) -> None:
         """End the model's process; the next request would start another."""
@@ -107,6 +118,17 @@ class LocalGateway:
             self._running = None
             gateway.close()
             process.close()
+
+    @staticmethod
+    @contextmanager
+    def _death_told(process: ModelProcess) -> Iterator[None]:
+        """Have an error say so if it comes of the process having ended."""
+        try:
+            yield
+        except (IncompleteStreamError, ProviderUnavailableError) as error:
+            if (death := process.death()) is None:
+                raise
+            raise death from error
 
     def __enter__(self) -> Self:
         return self
@@ -121,21 +143,15 @@ class LocalGateway:
 
     def _start(self) -> tuple[ModelProcess, OpenAIGateway]:
         """The model's process, started if it isn't running, and the gateway to it."""
-        import openai
-
         with self._starting:
             if self._running and self._running[0].alive:
                 return self._running
             self.close()
             process = ModelProcess(self._options)
-            client = openai.OpenAI(
-                base_url=f"{process.url}/v1",
-                api_key=process.api_key,
-                max_retries=0,
-                # A proxy that the environment names is not for this machine's own loopback interface.
-                http_client=openai.DefaultHttpxClient(trust_env=False),
-            )
-            self._running = process, OpenAIGateway(client=client)
+            # A proxy that the environment names is not for this machine's own loopback interface. The model may take
+            # as long as it likes: if its process ends, so does the connection.
+            gateway = OpenAIGateway(process.api_key, f"{process.url}/v1", timeout=None, trust_env=False)
+            self._running = process, gateway
             return self._running
 
 

@@ -1,0 +1,152 @@
+"""Putting together what providers send in pieces: tool calls, and characters cut in half.
+
+Servers differ in how they stream calls, and few do it by the book. The rule that serves them all: a new call begins
+where its index is new, or where an id is there that differs from the last one's together with a name; everything else
+belongs to the call of that index, or to the last one where there is no index. What is known of the field:
+
+- the index is missing or null, or 0 for each of several calls (Ollama's OpenAI endpoint);
+- the id is repeated on every chunk (vLLM), or is another on every chunk (OCI), or there is none;
+- the arguments are null, empty (a tool without arguments), an object in place of JSON text, or whole in one piece;
+- the finish reason is ``stop``, or missing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from io import StringIO
+from typing import Any
+
+from mojentic_nb.llm.events import ToolCallDelta, ToolCallEnd, ToolCallStart
+from mojentic_nb.llm.messages import LLMToolCall
+
+__all__ = ["Calls", "Characters", "parsed_call"]
+
+SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class Characters:
+    """Text that comes in pieces.
+
+    A server may send an emoji as two escapes in two pieces, each of them half of a surrogate pair.
+    """
+
+    def __init__(self) -> None:
+        self._half = ""
+
+    def feed(self, text: str) -> str:
+        """The whole characters of `text`; a half at its end waits for the other."""
+        if not self._half and (text.isascii() or not SURROGATE.search(text)):
+            return text
+        text = self._half + text
+        self._half = text[-1] if text and "\ud800" <= text[-1] <= "\udbff" else ""
+        return mended(text.removesuffix(self._half))
+
+    def end(self) -> str:
+        """What stands for a half whose other never came."""
+        half, self._half = self._half, ""
+        return mended(half)
+
+
+class Calls:
+    """Feed it the pieces of a step's calls. `turn` makes the ids of those that have none: unique in a conversation."""
+
+    def __init__(self, turn: int) -> None:
+        self._turn = turn
+        self._calls: list[Call] = []
+        self._by_index: dict[int, Call] = {}
+        self._last: Call | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self._calls)
+
+    def feed(
+        self, *, index: int | None, call_id: str | None, name: str | None, arguments: object
+    ) -> Iterator[ToolCallStart | ToolCallDelta]:
+        """Take one piece."""
+        call = self._last if index is None else self._by_index.get(index)
+        if call is None or (call_id and name and call.name and call_id != call.given_id):
+            call = Call(given_id=call_id)
+            self._calls.append(call)
+        self._last = call
+        if index is not None:
+            self._by_index[index] = call
+        call.given_id = call.given_id or call_id
+        if name and not call.name:
+            call.name = name
+            call.id = self._unique(call)
+            yield ToolCallStart(call.id, name)
+            yield from call.deltas()
+        delta = arguments if isinstance(arguments, str) else "" if arguments is None else json.dumps(arguments)
+        if delta:
+            call.waiting.append(call.characters.feed(delta))
+            if call.name:
+                yield from call.deltas()
+
+    def end(self) -> Iterator[ToolCallStart | ToolCallDelta | ToolCallEnd]:
+        """All calls are complete."""
+        for call in self._calls:
+            if not call.name:
+                call.name, call.id = "unnamed", self._unique(call)
+                yield ToolCallStart(call.id, call.name)
+            call.waiting.append(call.characters.end())
+            yield from call.deltas()
+            yield ToolCallEnd(parsed_call(call.id, call.name, call.arguments.getvalue()))
+
+    def _unique(self, call: Call) -> str:
+        taken = {other.id for other in self._calls}
+        if call.given_id and call.given_id not in taken:
+            return call.given_id
+        return f"call_{self._turn}_{self._calls.index(call)}"
+
+
+class Call:
+    """A call that is still coming in. Before its name is known its arguments wait."""
+
+    def __init__(self, given_id: str | None) -> None:
+        self.given_id = given_id
+        self.id = ""
+        self.name = ""
+        self.arguments = StringIO()
+        self.characters = Characters()
+        self.waiting: list[str] = []
+
+    def deltas(self) -> Iterator[ToolCallDelta]:
+        """The pieces of arguments that can be told now."""
+        for text in filter(None, self.waiting):
+            self.arguments.write(text)
+            yield ToolCallDelta(self.id, text)
+        self.waiting.clear()
+
+
+def parsed_call(call_id: str, name: str, arguments: str) -> LLMToolCall:
+    """The complete call; what can't be read of its arguments is its error, for the model to mend."""
+    try:
+        value: Any = json.loads(arguments) if arguments.strip() else {}
+        if isinstance(value, str):  # JSON within JSON, as some models write it
+            value = json.loads(value)
+        if "\\ud" in arguments.lower():  # an escape may be half a character, which no request can carry
+            value = json.loads(mended(json.dumps(value, ensure_ascii=False)))
+    except ValueError as error:
+        return unreadable_call(call_id, name, f"The arguments are no JSON ({error}): {shown(arguments)}")
+    if value is None:
+        value = {}
+    if not isinstance(value, dict):
+        return unreadable_call(call_id, name, f"The arguments are no object: {shown(arguments)}")
+    return LLMToolCall(id=call_id, name=name, arguments=value)
+
+
+def unreadable_call(call_id: str, name: str, error: str) -> LLMToolCall:
+    """A call whose arguments can't be read."""
+    return LLMToolCall(id=call_id, name=name, arguments={}, error=error)
+
+
+def shown(text: str) -> str:
+    """The beginning of `text`, in one line."""
+    return text if len(text) <= 200 else f"{text[:200]}…"
+
+
+def mended(text: str) -> str:
+    """`text` with pairs of surrogates joined, and a replacement for each that is alone."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

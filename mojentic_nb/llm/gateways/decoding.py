@@ -1,0 +1,129 @@
+"""From a response's bytes to events, without a network: the part of a decoder that all providers share."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from typing import Any, Protocol
+
+from mojentic_nb.llm.errors import IncompleteStreamError
+from mojentic_nb.llm.events import ModelEvent
+
+from .sse import SSEDecoder
+
+__all__ = ["Decoder", "StreamError", "adecoded", "decoded"]
+
+
+class StreamError(Exception):
+    """An error object in a response that had begun with status 200 (OpenRouter, vLLM, Anthropic, proxies)."""
+
+    def __init__(self, error: object, status: int | None = None) -> None:
+        self.body = error if isinstance(error, dict) else {"message": str(error)}
+        code = self.body.get("code")
+        self.status = status or (code if isinstance(code, int) else 500)
+        super().__init__(str(self.body.get("message") or error))
+
+
+class Splitter(Protocol):
+    """Parts bytes into documents."""
+
+    def feed(self, chunk: bytes) -> Iterator[str]:
+        """Yield the documents that `chunk` completes."""
+        ...
+
+    def end(self) -> Iterator[str]:
+        """Yield what is left."""
+        ...
+
+
+class EventData:
+    """The data of server-sent events; or the one JSON document of a server that does not stream."""
+
+    def __init__(self) -> None:
+        self._start = b""
+        self._document: list[bytes] = []
+        self._events = SSEDecoder()
+
+    def feed(self, chunk: bytes) -> Iterator[str]:
+        """Yield the data of the events that `chunk` completes."""
+        if not self._start:
+            self._start = chunk.lstrip()[:1]
+        if self._start == b"{":
+            self._document.append(chunk)
+        else:
+            yield from self._events.feed(chunk)
+
+    def end(self) -> Iterator[str]:
+        """Yield what no end marked."""
+        if self._document:
+            yield b"".join(self._document).decode(errors="replace")
+        yield from self._events.end()
+
+
+class Decoder(ABC):
+    """Reads one response. Feed it the bytes as they come, however they are split, then :meth:`end` it.
+
+    Raises StreamError for an error that the server reports, IncompleteStreamError for what can't be read.
+    """
+
+    def __init__(self, splitter: Splitter | None = None) -> None:
+        self.done = False
+        self._splitter = splitter or EventData()
+        self._empty = True
+
+    @abstractmethod
+    def read(self, body: dict[str, Any]) -> Iterable[ModelEvent]:
+        """The events that one document tells; sets `done` where it is the last."""
+
+    @abstractmethod
+    def finish(self) -> Iterable[ModelEvent]:
+        """The events that the end of the response tells; no StepFinish if it broke off."""
+
+    def feed(self, chunk: bytes) -> Iterator[ModelEvent]:
+        """Yield the events that `chunk` completes."""
+        for data in self._splitter.feed(chunk):
+            yield from self._read(data)
+            if self.done:
+                yield from self.finish()
+                return
+
+    def end(self) -> Iterator[ModelEvent]:
+        """Yield the events at the end of the bytes."""
+        for data in self._splitter.end():
+            yield from self._read(data)
+        if self._empty:
+            raise IncompleteStreamError(
+                "The server did not answer with a streamed completion: is its address right? It usually ends in /v1."
+            )
+        yield from self.finish()
+
+    def _read(self, data: str) -> Iterable[ModelEvent]:
+        self._empty = False
+        if data == "[DONE]":
+            self.done = True
+            return ()
+        try:
+            return self.read(json.loads(data))
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            raise IncompleteStreamError(f"The server sent something that is no completion: {data[:80]!r}.") from error
+
+
+def decoded(decoder: Decoder, chunks: Iterable[bytes]) -> Iterator[ModelEvent]:
+    """The events of a response that comes in `chunks`."""
+    for chunk in chunks:
+        yield from decoder.feed(chunk)
+        if decoder.done:
+            return
+    yield from decoder.end()
+
+
+async def adecoded(decoder: Decoder, chunks: AsyncIterable[bytes]) -> AsyncIterator[ModelEvent]:
+    """The same of a response that comes asynchronously."""
+    async for chunk in chunks:
+        for event in decoder.feed(chunk):
+            yield event
+        if decoder.done:
+            return
+    for event in decoder.end():
+        yield event

@@ -1,0 +1,132 @@
+"""Our errors for what HTTP servers report: by cause, in one line that says what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
+
+from mojentic_nb.llm.errors import (
+    AuthenticationError,
+    BadRequestError,
+    ContextWindowError,
+    IncompleteStreamError,
+    LLMError,
+    ModelNotFoundError,
+    ProviderUnavailableError,
+    RateLimitError,
+)
+
+__all__ = [
+    "HALF_CHARACTER",
+    "broken",
+    "host_of",
+    "no_answer",
+    "retry_after",
+    "said_by",
+    "status_error",
+    "unreachable_error",
+]
+
+HALF_CHARACTER = "The messages hold half a character (a lone surrogate): take it out."
+
+TOO_LONG = re.compile(
+    "context.?(length|size|window)|maximum context|prompt is too long|too many tokens|request_too_large", re.IGNORECASE
+)
+# Waiting does not help against these.
+USED_UP = re.compile("insufficient_quota|insufficient_balance|billing|credit balance", re.IGNORECASE)
+
+
+def host_of(url: str) -> str:
+    """Host and port of `url`, without a password that may stand before them."""
+    address = urlsplit(url)
+    return f"{address.hostname}:{address.port}" if address.port else str(address.hostname)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` is this machine."""
+    return host.startswith(("127.", "localhost", "::1"))
+
+
+def said_by(body: object, otherwise: str) -> str:
+    """What the server said, in one line."""
+    fields = body if isinstance(body, dict) else {}
+    error = fields.get("error", fields)
+    message = error.get("message") if isinstance(error, dict) else error
+    return " ".join(str(message or otherwise).split())[:300]
+
+
+def status_error(status: int, body: object, said: str, *, host: str, model: str, key_name: str) -> LLMError:
+    """Our error for an HTTP status, and the error object and words that came with it."""
+    kinds = f"{body} {said}"
+    kind: type[LLMError] = BadRequestError
+    words = f"{host} refused the request (status {status}). It said: {said}"
+    match status:
+        case 401:
+            kind, words = AuthenticationError, f"{host} refused the API key: {advice_on_key(host, key_name)}."
+        case 403:
+            kind, words = AuthenticationError, f"{host} does not allow this with your API key. It said: {said}"
+        case 404:
+            kind, words = ModelNotFoundError, f"{host} has no model {model!r}: check the name. It said: {said}"
+        case 402 | 429:
+            kind = RateLimitError
+            words = f"{host} wants fewer requests, or a quota is used up: wait, then ask again. It said: {said}"
+        case _ if status < 500 and TOO_LONG.search(kinds):
+            kind = ContextWindowError
+            words = f"The messages are longer than {model!r} can read: send less. It said: {said}"
+        case 408 | 409:
+            kind, words = ProviderUnavailableError, f"{host} could not answer now: try again. It said: {said}"
+        case _ if status >= 500:
+            kind = ProviderUnavailableError
+            words = f"{host} failed (status {status}): try again later. It said: {said}"
+    error = kind(words)
+    if status == 402 or USED_UP.search(kinds):
+        error.transient = False
+    return error
+
+
+def advice_on_key(host: str, key_name: str) -> str:
+    """What to do about a key that `host` refused."""
+    if host in ("api.openai.com", "api.anthropic.com"):
+        return f"set {key_name} to a valid one"
+    return f"set {key_name}, or give the gateway its api_key"
+
+
+def unreachable_error(host: str) -> ProviderUnavailableError:
+    """Our error where no connection comes about; asking this machine again at once would change nothing."""
+    error = ProviderUnavailableError(f"{host} can't be reached: is the server running, and its address right?")
+    error.transient = not is_loopback(host)
+    return error
+
+
+def no_answer(host: str, *, silent: bool) -> ProviderUnavailableError:
+    """Our error for a connection that ended, or stayed silent, before the response began."""
+    how = "did not answer in time" if silent else "hung up before it answered"
+    return ProviderUnavailableError(f"{host} {how}: try again later.")
+
+
+def broken(host: str, *, silent: bool) -> IncompleteStreamError:
+    """Our error for a connection that ended, or fell silent, in the middle of an answer."""
+    how = "fell silent" if silent else "broke"
+    error = IncompleteStreamError(f"The connection to {host} {how} in the middle of the answer: ask again.")
+    error.transient = True
+    return error
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """How many seconds the server asks to wait.
+
+    https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Retry-After, and OpenAI's ``retry-after-ms``.
+    """
+    try:
+        if milliseconds := headers.get("retry-after-ms"):
+            return max(0.0, float(milliseconds) / 1000)
+        if value := headers.get("retry-after"):
+            if re.fullmatch(r"[\d.]+", value.strip()):
+                return float(value)
+            return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
+    except (TypeError, ValueError):
+        pass  # no time that anyone could read
+    return None

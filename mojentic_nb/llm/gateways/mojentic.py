@@ -1,0 +1,189 @@
+"""The interface that Mojentic's programs know, both ways: our gateways have it, and theirs work here through it."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+from pydantic import BaseModel, Field, SerializeAsAny
+
+from mojentic_nb.llm.cancellation import Cancellation
+from mojentic_nb.llm.config import CompletionConfig
+from mojentic_nb.llm.errors import IncompleteStreamError
+from mojentic_nb.llm.events import (
+    ModelEvent,
+    ReasoningDelta,
+    StepFinish,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallEnd,
+    ToolCallStart,
+)
+from mojentic_nb.llm.messages import LLMMessage, LLMToolCall
+
+from .assembly import parsed_call
+from .base import Request, Tool
+
+__all__ = ["LLMGatewayResponse", "MojenticCalls", "MojenticGateway", "StreamingResponse"]
+
+
+class LLMGatewayResponse(BaseModel):
+    """A whole answer: its `content`, the calls in it, its reasoning, and `object` where one was asked for."""
+
+    content: str | None = None
+    object: SerializeAsAny[BaseModel] | None = None
+    tool_calls: list[LLMToolCall] = Field(default_factory=list)
+    thinking: str | None = None
+
+
+class StreamingResponse(BaseModel):
+    """A piece of an answer: of its content, of its reasoning, or whole calls."""
+
+    content: str | None = None
+    tool_calls: list[LLMToolCall] | None = None
+    thinking: str | None = None
+
+
+class MojenticCalls(ABC):
+    """Gives a gateway Mojentic's methods, over its own :meth:`stream`."""
+
+    @abstractmethod
+    def stream(self, request: Request) -> Generator[ModelEvent, None, None]:
+        """Send `request` and yield the model's events."""
+
+    def can_stream(self, model: str) -> bool:  # noqa: ARG002 (for a gateway that knows better)
+        """Whether `model` can stream."""
+        return True
+
+    def complete_stream(
+        self,
+        model: str,
+        messages: Sequence[LLMMessage],
+        tools: Sequence[Tool] | None = None,
+        config: CompletionConfig | None = None,
+        **settings: Any,  # noqa: ANN401 (Mojentic's, by name)
+    ) -> Iterator[StreamingResponse]:
+        """Ask once, and iterate the pieces of the answer; tools are offered, not run."""
+        return self._pieces(one_request(model, messages, tools, config, settings))
+
+    def complete(
+        self,
+        model: str,
+        messages: Sequence[LLMMessage],
+        object_model: type[BaseModel] | None = None,
+        tools: Sequence[Tool] | None = None,
+        config: CompletionConfig | None = None,
+        **settings: Any,  # noqa: ANN401
+    ) -> LLMGatewayResponse:
+        """Ask once, and return the whole answer; with an `object_model` as an instance of it, too."""
+        pieces = list(self._pieces(one_request(model, messages, tools, config, settings, object_model)))
+        content = "".join(piece.content or "" for piece in pieces)
+        return LLMGatewayResponse(
+            content=content or None,
+            object=object_model.model_validate_json(content) if object_model else None,
+            tool_calls=[call for piece in pieces for call in piece.tool_calls or ()],
+            thinking="".join(piece.thinking or "" for piece in pieces) or None,
+        )
+
+    def _pieces(self, request: Request) -> Iterator[StreamingResponse]:
+        event: ModelEvent | None = None
+        for event in self.stream(request):
+            match event:
+                case TextDelta(delta):
+                    yield StreamingResponse(content=delta)
+                case ReasoningDelta(delta) if delta:
+                    yield StreamingResponse(thinking=delta)
+                case ToolCallEnd(call):
+                    yield StreamingResponse(tool_calls=[call])
+        if not isinstance(event, StepFinish):
+            raise IncompleteStreamError("The answer broke off before its end: ask again.")
+
+
+def one_request(
+    model: str,
+    messages: Sequence[LLMMessage],
+    tools: Sequence[Tool] | None,
+    config: CompletionConfig | None,
+    settings: dict[str, Any],
+    object_model: type[BaseModel] | None = None,
+) -> Request:
+    """The request for Mojentic's arguments; `config` comes before `settings`."""
+    config = config or CompletionConfig(**{name: value for name, value in settings.items() if value is not None})
+    return Request(model, tuple(messages), config, tuple(tools or ()), object_model, Cancellation())
+
+
+class MojenticGateway:
+    """A gateway that was written for Mojentic, with ``complete_stream`` and ``complete``, seen as one of ours."""
+
+    def __init__(self, gateway: Any) -> None:  # noqa: ANN401 (anything that has the methods)
+        self._gateway = gateway
+        self._streams = hasattr(gateway, "complete_stream")
+
+    def can_stream(self, model: str) -> bool:  # noqa: ARG002 (its answer is for all models)
+        """Whether the gateway streams."""
+        return self._streams
+
+    def stream(self, request: Request) -> Generator[ModelEvent, None, None]:
+        """Ask through the gateway, and yield what its answer tells."""
+        calls: list[LLMToolCall] = []
+        with ExitStack() as resources:
+            pieces = self._ask(request)
+            if hasattr(pieces, "close"):
+                resources.callback(pieces.close)
+            for piece in pieces:
+                if thinking := getattr(piece, "thinking", None):
+                    yield ReasoningDelta(thinking)
+                if content := getattr(piece, "content", None):
+                    yield TextDelta(content)
+                for said in getattr(piece, "tool_calls", None) or ():
+                    call = read_call(said, f"call_{len(request.messages)}_{len(calls)}")
+                    calls.append(call)
+                    yield ToolCallStart(call.id or "", call.name)
+                    yield ToolCallDelta(call.id or "", call.json_arguments())
+        yield from map(ToolCallEnd, calls)
+        yield StepFinish("tool_calls" if calls else "stop")
+
+    def _ask(self, request: Request) -> Iterable[Any]:
+        if self._streams and request.object_model is None:
+            pieces: Iterable[Any] = self._gateway.complete_stream(**arguments(self._gateway.complete_stream, request))
+            return pieces
+        return [self._gateway.complete(**arguments(self._gateway.complete, request))]
+
+
+def arguments(method: Callable[..., Any], request: Request) -> dict[str, Any]:
+    """What `method` takes of all that Mojentic's broker passes; a setting that is unset only if it has to be there."""
+    config = request.config
+    always = {
+        "model": request.model,
+        "messages": list(request.messages),
+        "tools": list(request.tools) or None,
+        "config": config,
+    }
+    if_set = {
+        "object_model": request.object_model,
+        "temperature": config.temperature,
+        "num_ctx": config.num_ctx,
+        "max_tokens": config.max_tokens,
+        "num_predict": config.num_predict,
+    }
+    parameters = inspect.signature(method).parameters
+    takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    chosen: dict[str, Any] = {name: value for name, value in always.items() if takes_all or name in parameters}
+    for name, value in if_set.items():
+        required = name in parameters and parameters[name].default is inspect.Parameter.empty
+        if required or (value is not None and (takes_all or name in parameters)):
+            chosen[name] = value
+    return chosen
+
+
+def read_call(said: Any, otherwise: str) -> LLMToolCall:  # noqa: ANN401 (an SDK's object, or one of ours)
+    """The call that a gateway reports in one of the ways that providers' SDKs do."""
+    function = getattr(said, "function", said)
+    call_id = getattr(said, "id", None) or otherwise
+    if isinstance(function.arguments, str):
+        return parsed_call(call_id, function.name, function.arguments)
+    return parsed_call(call_id, function.name, json.dumps(function.arguments, default=str))

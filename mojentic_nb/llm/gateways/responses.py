@@ -1,0 +1,155 @@
+"""OpenAI's Responses API, the only one that some of its models know, and the one that shows their reasoning.
+
+Nothing is stored at the provider: the reasoning comes back encrypted, and is sent again with the calls it led to.
+https://platform.openai.com/docs/api-reference/responses
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from mojentic_nb.llm.events import ModelEvent, ReasoningDelta, StepFinish, TextDelta, Usage
+from mojentic_nb.llm.messages import LLMMessage, MessageRole
+
+from .assembly import Calls, Characters
+from .base import Request
+from .decoding import Decoder, StreamError
+from .images import load_image
+
+__all__ = ["ResponsesDecoder", "encode"]
+
+
+def encode(request: Request) -> dict[str, Any]:
+    """The request's JSON body; only settings that the caller made are in it."""
+    config = request.config
+    settings = {
+        "temperature": config.temperature,
+        "top_p": config.top_p,
+        "max_output_tokens": config.token_limit,
+        "reasoning": {"effort": config.reasoning_effort, "summary": "auto"} if config.reasoning_effort else None,
+        "text": text_format(request),
+        "tools": [encode_tool(tool.descriptor) for tool in request.tools] or None,
+    }
+    return {
+        "model": request.model,
+        "input": [item for message in request.messages for item in encode_message(message)],
+        "store": False,
+        "include": ["reasoning.encrypted_content"],
+        **{name: value for name, value in settings.items() if value is not None},
+    }
+
+
+def text_format(request: Request) -> dict[str, Any] | None:
+    """The form that the answer is to have."""
+    if request.schema is not None:
+        name = request.object_model.__name__ if request.object_model else "answer"
+        return {"format": {"type": "json_schema", "name": name, "schema": request.schema, "strict": False}}
+    return {"format": request.config.response_format} if request.config.response_format else None
+
+
+def encode_tool(descriptor: Mapping[str, Any]) -> dict[str, Any]:
+    """A tool's JSON."""
+    return {"type": "function", "strict": False, **descriptor["function"]}
+
+
+def encode_message(message: LLMMessage) -> Iterator[dict[str, Any]]:
+    """The items of one message: its reasoning, its content and its calls, or a call's result."""
+    if message.role is MessageRole.Tool:
+        call_id = message.tool_calls[0].id if message.tool_calls else None
+        yield {"type": "function_call_output", "call_id": call_id, "output": message.content or ""}
+        return
+    yield from (details for details in message.reasoning_details or () if details.get("type") == "reasoning")
+    kind = "output_text" if message.role is MessageRole.Assistant else "input_text"
+    content: list[dict[str, Any]] = [{"type": kind, "text": message.content}] if message.content else []
+    content += [{"type": "input_image", "image_url": load_image(path).url} for path in message.image_paths or ()]
+    if content:
+        yield {"role": message.role.value, "content": content}
+    for call in message.tool_calls or ():
+        yield {"type": "function_call", "call_id": call.id, "name": call.name, "arguments": call.json_arguments()}
+
+
+class ResponsesDecoder(Decoder):
+    """Reads a streamed response; also a whole one, of a model that can't stream."""
+
+    def __init__(self, turn: int = 0) -> None:
+        super().__init__()
+        self._text = Characters()
+        self._calls = Calls(turn)
+        self._response: dict[str, Any] = {}
+
+    def read(self, body: dict[str, Any]) -> Iterable[ModelEvent]:
+        """The events of one of the API's events."""
+        match body.get("type"):
+            case "response.output_text.delta" | "response.refusal.delta":
+                return self._said(body["delta"])
+            case "response.reasoning_summary_text.delta" | "response.reasoning_text.delta":
+                return [ReasoningDelta(body["delta"])]
+            case "response.reasoning_summary_part.added" if body.get("summary_index"):
+                return [ReasoningDelta("\n\n")]
+            case "response.output_item.added" if body["item"].get("type") == "function_call":
+                return self._called(body["output_index"], body["item"])
+            case "response.function_call_arguments.delta":
+                return self._calls.feed(index=body["output_index"], call_id=None, name=None, arguments=body["delta"])
+            case "response.output_item.done" if body["item"].get("type") == "reasoning":
+                return [ReasoningDelta("", body["item"])]
+            case "response.completed" | "response.incomplete" | "response.failed":
+                self.done = True
+                self._ended(body["response"])
+            case "error":
+                raise StreamError(body.get("error") or body)
+            case None if body.get("error"):
+                raise StreamError(body["error"])
+            case None if "output" in body:
+                return self._whole(body)
+        return ()
+
+    def finish(self) -> Iterable[ModelEvent]:
+        """The events at the end; no StepFinish where the response broke off."""
+        if half := self._text.end():
+            yield TextDelta(half)
+        if not self._response:
+            return
+        counts = self._response.get("usage") or {}
+        usage = Usage(
+            counts.get("input_tokens") or 0,
+            counts.get("output_tokens") or 0,
+            (counts.get("input_tokens_details") or {}).get("cached_tokens") or 0,
+            (counts.get("output_tokens_details") or {}).get("reasoning_tokens") or 0,
+        )
+        reason = (self._response.get("incomplete_details") or {}).get("reason")
+        if reason:
+            yield StepFinish("content_filter" if reason == "content_filter" else "length", usage)
+            return
+        yield from self._calls.end()
+        yield StepFinish("tool_calls" if self._calls else "stop", usage)
+
+    def _said(self, text: str) -> list[ModelEvent]:
+        whole = self._text.feed(text)
+        return [TextDelta(whole)] if whole else []
+
+    def _called(self, index: int, item: dict[str, Any]) -> Iterable[ModelEvent]:
+        return self._calls.feed(
+            index=index, call_id=item.get("call_id"), name=item.get("name"), arguments=item.get("arguments")
+        )
+
+    def _whole(self, response: dict[str, Any]) -> Iterable[ModelEvent]:
+        """The events of a response that comes in one piece."""
+        events: list[ModelEvent] = []
+        for index, item in enumerate(response["output"]):
+            match item.get("type"):
+                case "message":
+                    for part in item["content"]:
+                        events += self._said(part.get("text") or part.get("refusal") or "")
+                case "reasoning":
+                    summary = "\n\n".join(part.get("text") or "" for part in item.get("summary") or ())
+                    events.append(ReasoningDelta(summary, item))
+                case "function_call":
+                    events += self._called(index, item)
+        self._ended(response)
+        return events
+
+    def _ended(self, response: dict[str, Any]) -> None:
+        if response.get("error"):
+            raise StreamError(response["error"])
+        self._response = response

@@ -1,0 +1,230 @@
+"""What the gateways over OpenAI's and Anthropic's SDKs share: both SDKs are made alike.
+
+The SDK keeps authentication and the connection; the response is decoded here, from its raw bytes, since the SDKs' own
+loops cost several times the CPU per chunk. Retries are the run's, which shows them.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from abc import abstractmethod
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from contextlib import aclosing, contextmanager
+from types import ModuleType
+from typing import Any
+
+from mojentic_nb.llm.errors import BadRequestError, ConfigurationError
+from mojentic_nb.llm.events import ModelEvent
+from mojentic_nb.llm.threads import in_thread
+
+from .base import Request
+from .decoding import Decoder, StreamError, adecoded, decoded
+from .failures import HALF_CHARACTER, broken, host_of, no_answer, retry_after, said_by, status_error, unreachable_error
+from .mojentic import MojenticCalls
+from .transport import Lines, LoopLines, Timeout, Wire
+
+__all__ = ["SDKGateway", "checked_address", "checked_key"]
+
+# Settings that some models or servers refuse, and without which the request means nearly the same.
+OPTIONAL = ("temperature", "top_p", "top_k", "stream_options")
+REFUSED = re.compile(
+    "unsupported|not support|deprecated|only the default|may only be set|not permitted|unknown|unrecognized"
+)
+
+
+class SDKGateway(MojenticCalls):
+    """A gateway over an SDK, with the user's own `client`, or with the two that `sdk` made here."""
+
+    _key_name: str
+
+    def __init__(
+        self,
+        sdk: ModuleType,
+        clients: tuple[Any, Any],
+        *,
+        own: bool,
+        timeout: Timeout | float | None,
+        trust_env: bool = True,
+    ) -> None:
+        self._sdk = sdk
+        self._client, self._async_client = clients
+        self._timeout = Timeout.of(timeout)
+        self._own = own
+        self._trust_env = trust_env
+        some_client = self._client or self._async_client
+        self._host = host_of(str(some_client.base_url))
+        self._key = str(some_client.api_key or "")
+        self._refused: dict[str, set[str]] = {}
+        self._lines: Lines[Any] = Lines(self._line_client, self._timeout.stall)
+        self._async_lines: LoopLines[Any] = LoopLines(self._async_line_client, self._timeout.stall)
+
+    @abstractmethod
+    def _endpoint(self, client: Any, request: Request) -> Callable[..., Any]:  # noqa: ANN401 (the SDK's)
+        """The SDK's method that sends `request`."""
+
+    @abstractmethod
+    def _encode(self, request: Request) -> dict[str, Any]:
+        """The JSON body of `request`."""
+
+    @abstractmethod
+    def _decoder(self, request: Request) -> Decoder:
+        """What reads the response to `request`."""
+
+    def stream(self, request: Request) -> Generator[ModelEvent, None, None]:
+        """Ask for a completion and yield its events as its bytes arrive."""
+        while True:
+            try:
+                yield from self._attempt(request)
+                return
+            except BadRequestError as error:
+                if not self._leaves_out(request, error):
+                    raise
+
+    async def astream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
+        """The same, asynchronously."""
+        while True:
+            try:
+                attempt = in_thread(self._attempt(request)) if self._async_client is None else self._aattempt(request)
+                async with aclosing(attempt) as events:
+                    async for event in events:
+                        yield event
+                return
+            except BadRequestError as error:
+                if not self._leaves_out(request, error):
+                    raise
+
+    def close(self) -> None:
+        """Close the connections that are kept for further requests; a client of the user's own stays as it is."""
+        if self._own:
+            for client in [*self._lines.drain(), self._client]:
+                client.close()
+
+    async def aclose(self) -> None:
+        """Close those of the running event loop as well."""
+        self.close()
+        if self._own:
+            for client in [*self._async_lines.drain(), self._async_client]:
+                await client.close()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._host!r})"
+
+    @property
+    def _sync_client(self) -> Any:  # noqa: ANN401
+        if self._client is None:
+            raise ConfigurationError(
+                "This gateway has an asynchronous client: use the broker's asynchronous methods, or give it another."
+            )
+        return self._client
+
+    def _line_client(self, wire: Wire) -> Any:  # noqa: ANN401
+        if not self._own:
+            return self._sync_client.with_options(max_retries=0)
+        http = self._sdk.DefaultHttpxClient(event_hooks=wire.hooks(), trust_env=self._trust_env)
+        return self._client.with_options(http_client=http, **self._options())
+
+    def _async_line_client(self, wire: Wire) -> Any:  # noqa: ANN401
+        if not self._own:
+            return self._async_client.with_options(max_retries=0)
+        http = self._sdk.DefaultAsyncHttpxClient(event_hooks=wire.async_hooks(), trust_env=self._trust_env)
+        return self._async_client.with_options(http_client=http, **self._options())
+
+    def _options(self) -> dict[str, Any]:
+        return {"max_retries": 0, "timeout": self._sdk.Timeout(self._timeout.connect, read=self._timeout.read)}
+
+    def _attempt(self, request: Request) -> Generator[ModelEvent, None, None]:
+        arguments = self._arguments(request)
+        with (
+            self._translated_errors(request.model),
+            self._lines.line(request.cancellation) as (wire, client),
+            self._endpoint(client, request)(**arguments) as response,
+        ):
+            wire.watch(response.http_response.extensions["network_stream"])
+            yield from decoded(self._decoder(request), response.iter_bytes())
+
+    async def _aattempt(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
+        arguments = self._arguments(request)
+        with self._translated_errors(request.model), self._async_lines.line(request.cancellation) as (wire, client):
+            async with self._endpoint(client, request)(**arguments) as response:
+                wire.watch(response.http_response.extensions["network_stream"])
+                async for event in adecoded(self._decoder(request), response.iter_bytes()):
+                    yield event
+
+    def _arguments(self, request: Request) -> dict[str, Any]:
+        """What the SDK's method is called with; the settings pass it unseen, for servers take more than it knows."""
+        body = self._body(request)
+        required: dict[str, Any] = {
+            name: body.pop(name) for name in ("model", "messages", "input", "max_tokens") if name in body
+        }
+        return {**required, "stream": body.pop("stream"), "extra_body": body}
+
+    def _body(self, request: Request) -> dict[str, Any]:
+        """The JSON body, without what this model has refused before."""
+        refused = self._refused.get(request.model, ())
+        return {name: value for name, value in self._encode(request).items() if name not in refused}
+
+    def _leaves_out(self, request: Request, error: BadRequestError) -> bool:
+        """Whether `error` names a setting to do without; from here on it is left out for that model."""
+        body = self._body(request)
+        for name in OPTIONAL:
+            if name in body and re.search(rf"\b{name}\b", str(error)) and REFUSED.search(str(error).lower()):
+                self._refused.setdefault(request.model, set()).add(name)
+                if name in request.config.model_fields_set:
+                    warnings.warn(f"{request.model!r} does not take {name!r}: it is left out.", stacklevel=2)
+                return True
+        return False
+
+    @contextmanager
+    def _translated_errors(self, model: str) -> Iterator[None]:
+        """Turn the SDK's errors, and its HTTP library's, into ours."""
+        import httpx2
+
+        try:
+            yield
+        except self._sdk.APIStatusError as error:
+            headers = error.response.headers
+            raise self._status_error(error.status_code, error.body, error.message, headers, model) from error
+        except self._sdk.APITimeoutError as error:
+            raise no_answer(self._host, silent=True) from error
+        except self._sdk.APIConnectionError as error:
+            if isinstance(error.__cause__, httpx2.ConnectError):
+                raise unreachable_error(self._host) from error
+            raise no_answer(self._host, silent=False) from error
+        except httpx2.HTTPError as error:
+            raise broken(self._host, silent=isinstance(error, httpx2.TimeoutException)) from error
+        except StreamError as error:
+            raise self._status_error(error.status, error.body, str(error), {}, model) from error
+        except UnicodeEncodeError as error:
+            raise BadRequestError(HALF_CHARACTER) from error
+
+    def _status_error(self, status: int, body: object, message: str, headers: Any, model: str) -> Exception:  # noqa: ANN401
+        said = said_by(body, message)
+        if self._key:
+            said = said.replace(self._key, "(the key)")
+        error = status_error(status, body, said, host=self._host, model=model, key_name=self._key_name)
+        error.retry_after = retry_after(headers)
+        return error
+
+
+def checked_key(key: str | None, *, name: str, otherwise: str = "") -> str:
+    """`key`, free of a line end that was copied with it, else `otherwise`.
+
+    Raises :class:`~mojentic_nb.llm.errors.ConfigurationError` where it is missing or can't be one.
+    """
+    key = (key or otherwise).strip()
+    if not key:
+        provider = {"OPENAI_API_KEY": "OpenAI"}.get(name, "Anthropic")
+        raise ConfigurationError(f"{provider} needs an API key: set the environment variable {name}.")
+    if not (key.isascii() and key.isprintable()):
+        raise ConfigurationError(
+            "The API key has a character that no key has: copy it again, without what is around it."
+        )
+    return key
+
+
+def checked_address(url: str | None, *, name: str) -> str | None:
+    """`url`; raises :class:`~mojentic_nb.llm.errors.ConfigurationError` where it can't be a server's address."""
+    if url and not re.match("https?://[^/]", url):
+        raise ConfigurationError(f"The server's address (base_url, {name}) has to begin with http:// or https://.")
+    return url

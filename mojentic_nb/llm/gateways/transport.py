@@ -1,0 +1,147 @@
+"""Connections that another thread can end, and the waits on them that have an end.
+
+A thread that waits for a server can't be woken by closing the connection from another thread, only by shutting its
+socket down. So each request has an HTTP client of its own, with one connection, and the client's hooks say which socket
+that is. When the request is done, the client waits for the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+from weakref import WeakKeyDictionary
+
+from mojentic_nb.llm.cancellation import Cancellation
+
+__all__ = ["Lines", "LoopLines", "Timeout", "Wire"]
+
+Client = TypeVar("Client")
+
+
+@dataclass(frozen=True, slots=True)
+class Timeout:
+    """How long to wait, in seconds; None waits for ever.
+
+    `connect` is for the connection to be there, `read` for the response to begin, `stall` for each further piece.
+    """
+
+    connect: float | None = 10.0
+    read: float | None = 600.0
+    stall: float | None = 300.0
+
+    @classmethod
+    def of(cls, timeout: Timeout | float | None) -> Timeout:
+        """`timeout`, where a number is for each of the waits."""
+        return timeout if isinstance(timeout, Timeout) else cls(timeout, timeout, timeout)
+
+
+class Wire:
+    """The connection beneath one HTTP client, of httpx or httpx2, known from the hooks it is made with.
+
+    `answered` tells whether the response to the request under way has begun.
+    """
+
+    def __init__(self, stall: float | None) -> None:
+        self._stall = stall
+        self._socket: Any = None
+        self._aborted = False
+        self.answered = False
+
+    def hooks(self) -> dict[str, list[Callable[..., Any]]]:
+        """The ``event_hooks`` for a synchronous client."""
+        return {"request": [self._begun], "response": [self._answered]}
+
+    def async_hooks(self) -> dict[str, list[Callable[..., Any]]]:
+        """The ``event_hooks`` for an asynchronous client."""
+
+        async def traced(name: str, info: dict[str, Any]) -> None:
+            self._traced(name, info)
+
+        async def begun(request: Any) -> None:  # noqa: ANN401 (httpx's or httpx2's)
+            request.extensions["trace"] = traced
+
+        async def answered(response: Any) -> None:  # noqa: ANN401
+            self._answered(response)
+
+        return {"request": [begun], "response": [answered]}
+
+    def reset(self) -> None:
+        """Be ready for another request."""
+        self._aborted = False
+        self.answered = False
+
+    def watch(self, network_stream: Any) -> None:  # noqa: ANN401 (httpcore's or httpcore2's)
+        """Take `network_stream` for the connection."""
+        self._socket = network_stream.get_extra_info("socket")
+        if self._aborted:
+            self.abort()
+
+    def abort(self) -> None:
+        """End the connection, from any thread: whoever waits on it is woken."""
+        self._aborted = True
+        with suppress(OSError):  # it is gone already
+            if isinstance(self._socket, socket.socket):
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)  # TLS has a method of its own, for one thread
+            elif self._socket is not None:
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+    def _begun(self, request: Any) -> None:  # noqa: ANN401
+        request.extensions["trace"] = self._traced
+
+    def _traced(self, name: str, info: dict[str, Any]) -> None:
+        if name.endswith(("connect_tcp.complete", "connect_unix_socket.complete", "start_tls.complete")):
+            self.watch(info["return_value"])
+
+    def _answered(self, response: Any) -> None:  # noqa: ANN401
+        self.answered = True
+        # The HTTP library reads this when it begins to read the body.
+        response.request.extensions["timeout"]["read"] = self._stall
+
+
+class Lines(Generic[Client]):
+    """Clients that each have one connection; `make` makes one more, on the wire that it is given."""
+
+    def __init__(self, make: Callable[[Wire], Client], stall: float | None) -> None:
+        self._make = make
+        self._stall = stall
+        self._idle: list[tuple[Wire, Client]] = []
+
+    @contextmanager
+    def line(self, cancellation: Cancellation) -> Iterator[tuple[Wire, Client]]:
+        """Lend a client for one request, which the cancellation ends."""
+        idle = self._waiting()
+        try:
+            wire, client = idle.pop()
+        except IndexError:
+            wire = Wire(self._stall)
+            client = self._make(wire)
+        wire.reset()
+        try:
+            with cancellation.on_cancel(wire.abort):
+                yield wire, client
+        finally:
+            idle.append((wire, client))
+
+    def drain(self) -> Iterator[Client]:
+        """Take the clients that wait out of here, to be closed."""
+        idle = self._waiting()
+        while idle:
+            yield idle.pop()[1]
+
+    def _waiting(self) -> list[tuple[Wire, Client]]:
+        return self._idle
+
+
+class LoopLines(Lines[Client]):
+    """The same for asynchronous clients, whose connections belong to the event loop in which they were opened."""
+
+    def __init__(self, make: Callable[[Wire], Client], stall: float | None) -> None:
+        super().__init__(make, stall)
+        self._idle_in: WeakKeyDictionary[asyncio.AbstractEventLoop, list[tuple[Wire, Client]]] = WeakKeyDictionary()
+
+    def _waiting(self) -> list[tuple[Wire, Client]]:
+        return self._idle_in.setdefault(asyncio.get_running_loop(), [])
