@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,9 @@ def server():
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch):
     """No key, no model and no Ollama of whoever runs the tests; the loopback interface is reached without a proxy."""
-    for name in ["OPENAI_API_KEY", "OPENAI_BASE_URL", "MOJENTIC_NB_MODEL", "MOJENTIC_NB_LOCAL_MODEL"]:
-        monkeypatch.delenv(name, raising=False)
+    for name in list(os.environ):
+        if name.startswith(("OPENAI_", "ANTHROPIC_", "OLLAMA_", "MOJENTIC_NB_")):
+            monkeypatch.delenv(name)
     monkeypatch.setenv("OLLAMA_HOST", "http://127.0.0.1:9")  # the port of "discard": nothing listens
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 

@@ -57,6 +57,7 @@ class LLMMagics(Magics):
             local:/path/model.gguf   any other GGUF file, on this machine
             ollama:qwen3:4b          one of a running Ollama
             openai:gpt-5-mini        one of OpenAI (OPENAI_API_KEY), or of the server at OPENAI_BASE_URL
+            anthropic:claude-haiku-4-5    one of Anthropic (ANTHROPIC_API_KEY)
 
         Without -m it is the one set by %config LLMMagics.model = "…" or by the environment's MOJENTIC_NB_MODEL, else
         the first of a running Ollama, else the embedded one.

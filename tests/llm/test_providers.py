@@ -8,7 +8,7 @@ import pytest
 from loopback import Loopback, json_reply
 
 from mojentic_nb.llm.errors import ConfigurationError
-from mojentic_nb.llm.gateways import LocalGateway, OllamaGateway, OpenAIGateway
+from mojentic_nb.llm.gateways import AnthropicGateway, LocalGateway, OllamaGateway, OpenAIGateway
 from mojentic_nb.llm.gateways.providers import broker_for, configured_name, found_name
 
 
@@ -17,12 +17,14 @@ from mojentic_nb.llm.gateways.providers import broker_for, configured_name, foun
     [
         ("openai:gpt-5-mini", OpenAIGateway, "gpt-5-mini"),
         ("ollama:qwen3:4b", OllamaGateway, "qwen3:4b"),
+        ("anthropic:claude-haiku-4-5", AnthropicGateway, "claude-haiku-4-5"),
         ("local", LocalGateway, "SmolLM2-135M-Instruct"),
         (" local ", LocalGateway, "SmolLM2-135M-Instruct"),
     ],
 )
 def test_a_name_says_who_provides_the_model(name, gateway, model, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-x")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-x")
 
     broker = broker_for(name)
 
@@ -38,6 +40,7 @@ def test_a_name_says_who_provides_the_model(name, gateway, model, monkeypatch: p
         ("openai", "'openai' names no model: write openai:MODEL"),
         ("ollama:", "'ollama:' names no model"),
         ("openai:gpt-5", "set the environment variable OPENAI_API_KEY"),
+        ("anthropic:claude", "set the environment variable ANTHROPIC_API_KEY"),
         ("local:/no/such.gguf", r"/no/such.gguf can't be read \(No such file or directory\)"),
         ("", "There is no provider ''"),
         ("local:~no-such-user/x.gguf", "can't be read .*home directory"),

@@ -9,13 +9,14 @@ from mojentic_nb.llm.broker import LLMBroker
 from mojentic_nb.llm.errors import ConfigurationError, LLMError
 
 from . import local
+from .anthropic import AnthropicGateway
 from .ollama import OllamaGateway
 from .openai import OpenAIGateway
 
 __all__ = ["broker_for", "configured_name", "found_name"]
 
 MODEL_VARIABLE = "MOJENTIC_NB_MODEL"
-EXAMPLES = "local, ollama:qwen3:4b or openai:gpt-5-mini"
+EXAMPLES = "local, ollama:qwen3:4b, openai:gpt-5-mini or anthropic:claude-haiku-4-5"
 OLLAMA_PROBE = 2.0  # seconds; on this machine a server that isn't there is known at once
 
 
@@ -29,8 +30,10 @@ def broker_for(name: str) -> LLMBroker:
         case "local", path:
             gateway = local.LocalGateway(path or None)
             return LLMBroker(gateway.model, gateway)
-        case (("ollama" | "openai"), ""):
+        case (("anthropic" | "ollama" | "openai"), ""):
             raise ConfigurationError(f"{name!r} names no model: write {provider}:MODEL, as in {EXAMPLES}.")
+        case "anthropic", _:
+            return LLMBroker(model, AnthropicGateway())
         case "ollama", _:
             return LLMBroker(model, OllamaGateway())
         case "openai", _:
