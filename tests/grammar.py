@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from mojentic_nb.llm import (
@@ -23,33 +22,48 @@ from mojentic_nb.llm import (
 )
 
 LETTERS = {
-    Retry: "R",
-    TextDelta: "d",
-    ReasoningDelta: "d",
-    ToolCallStart: "d",
+    Retry: "y",
+    TextDelta: "t",
+    ReasoningDelta: "r",
+    ToolCallStart: "s",
     ToolCallDelta: "d",
-    ToolCallEnd: "E",
-    StepFinish: "S",
+    ToolCallEnd: "e",
+    StepFinish: "f",
     ToolProgress: "p",
-    ToolResult: "r",
+    ToolResult: "o",
     Finish: "F",
 }
-STEP = "R*d*E*S"
-TOOLS = "(p*r)+"
-RUN = re.compile(f"({STEP}({TOOLS}{STEP})*({TOOLS})?)?F")
+STEP = "y*[trsd]*e*f"
+TOOLS = "(p*o)+"
+RUN = f"({STEP}({TOOLS}{STEP})*({TOOLS})?)?F"
 
 
-def letters(events: Iterable[Event]) -> str:
-    """One letter for each event."""
-    return "".join(LETTERS[type(event)] for event in events)
+def assert_step(events: Iterable[Event]) -> None:
+    """The events of one request follow the grammar in mojentic_nb/llm/events.py."""
+    assert_spelled(STEP, list(events))
 
 
-def assert_complete(events: Sequence[Event]) -> None:
-    """A run that ended without an error keeps to the grammar, and each call has exactly one result, after it."""
-    assert RUN.fullmatch(letters(events)), letters(events)
-    ended = Counter(event.call.id for event in events if isinstance(event, ToolCallEnd))
-    answered = Counter(event.call.id for event in events if isinstance(event, ToolResult))
-    assert ended == answered
+def assert_run(events: Iterable[Event]) -> None:
+    """The events of a whole run do, and each call has one result."""
+    events = list(events)
+    assert_spelled(RUN, events)
+    ended = [event.call for event in events if isinstance(event, ToolCallEnd)]
+    assert [event.call for event in events if isinstance(event, ToolResult)] == ended
+
+
+def assert_spelled(grammar: str, events: list[Event]) -> None:
+    """The order is that of the grammar; no piece of a call comes before its start, and what ends has started."""
+    assert re.fullmatch(grammar, "".join(LETTERS[type(event)] for event in events)), events
+    started: dict[str, str] = {}
+    for event in events:
+        match event:
+            case ToolCallStart(id, name):
+                assert id not in started
+                started[id] = name
+            case ToolCallDelta(id):
+                assert id in started
+            case ToolCallEnd(call):
+                assert started.get(call.id or "") == call.name
 
 
 def assert_acceptable(messages: Sequence[LLMMessage]) -> None:

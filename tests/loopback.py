@@ -6,6 +6,7 @@ import json
 import select
 import socket
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -15,10 +16,16 @@ PATIENCE = 10.0  # seconds after which a test that waits for something fails
 
 
 class Hold:
-    """In a reply: send nothing until :meth:`release` is called or the client has hung up."""
+    """In a reply: send nothing until :meth:`release` is called or the client has hung up.
+
+    `reached` is set when the server comes to it, `hung_up` when the client leaves, which is at the time `hung_up_at`.
+    """
 
     def __init__(self) -> None:
         self._released = threading.Event()
+        self.reached = threading.Event()
+        self.hung_up = threading.Event()
+        self.hung_up_at = 0.0
 
     def release(self) -> None:
         self._released.set()
@@ -34,11 +41,12 @@ class Cut:
 
 @dataclass
 class Reply:
-    """What the server answers: the parts of a body, sent one by one."""
+    """What the server answers: the parts of a body, sent one by one; with no `status` they are all that is sent."""
 
     parts: Iterable[bytes | Hold | Cut] = ()
-    status: int = 200
+    status: int | None = 200
     content_type: str = "text/event-stream"
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -104,10 +112,12 @@ class Loopback:
         return Handler
 
     def _send(self, handler: BaseHTTPRequestHandler, reply: Reply) -> None:
-        handler.send_response(reply.status)
-        handler.send_header("content-type", reply.content_type)
-        handler.send_header("transfer-encoding", "chunked")
-        handler.end_headers()
+        if not (raw := reply.status is None):
+            handler.send_response(reply.status)
+            headers = {"content-type": reply.content_type, "transfer-encoding": "chunked", **reply.headers}
+            for name, value in headers.items():
+                handler.send_header(name, value)
+            handler.end_headers()
         try:
             for part in reply.parts:
                 match part:
@@ -117,18 +127,31 @@ class Loopback:
                         handler.close_connection = True
                         return
                     case bytes():
-                        handler.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
+                        handler.wfile.write(part if raw else b"%x\r\n%s\r\n" % (len(part), part))
                         handler.wfile.flush()
-            handler.wfile.write(b"0\r\n\r\n")
+            if raw:
+                handler.close_connection = True
+            else:
+                handler.wfile.write(b"0\r\n\r\n")
         except OSError:
             self.hung_up.set()
             handler.close_connection = True
 
     def _hold(self, hold: Hold, connection: socket.socket) -> None:
+        hold.reached.set()
         while not hold.released:
-            readable, _, _ = select.select([connection], [], [], 0.01)
-            if readable and not connection.recv(1, socket.MSG_PEEK):
+            if gone(connection):
+                hold.hung_up_at = time.monotonic()
+                hold.hung_up.set()
                 raise ConnectionResetError
+
+
+def gone(connection: socket.socket) -> bool:
+    """Whether the client hangs up, now or within a moment."""
+    try:
+        return bool(select.select([connection], [], [], 0.01)[0]) and not connection.recv(1, socket.MSG_PEEK)
+    except ConnectionResetError:
+        return True
 
 
 def json_reply(body: object, status: int = 200) -> Reply:

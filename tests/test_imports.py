@@ -19,7 +19,8 @@ MODULES = [
     if not name.endswith(("__main__", ".serve"))
 ]
 NOTEBOOK = ["IPython", "ipywidgets", "traitlets", "anywidget", "mojentic_nb.display", "mojentic_nb.magics"]
-SDKS = ["openai", "ollama", "httpx", "httpx2", "xllamacpp", "tqdm", "platformdirs"]
+ABOVE = [*NOTEBOOK, "mojentic_nb.tracer"]
+SDKS = ["anthropic", "dateparser", "openai", "ollama", "httpx", "httpx2", "xllamacpp", "tqdm", "platformdirs"]
 
 IMPORT = """
 import socket, sys, logging, os
@@ -40,11 +41,11 @@ def imported(module: str, names: list[str]) -> str:
 
 @pytest.mark.parametrize("module", [name for name in MODULES if name.startswith("mojentic_nb.llm")])
 def test_the_broker_imports_silently_and_no_notebook_and_no_sdk(module: str):
-    assert imported(module, [*NOTEBOOK, *SDKS]) == "[]\n"
+    assert imported(module, [*ABOVE, *SDKS]) == "[]\n"
 
 
 def test_the_package_itself_is_light():
-    assert imported("mojentic_nb", [*NOTEBOOK, *SDKS, "pydantic"]) == "[]\n"
+    assert imported("mojentic_nb", [*ABOVE, *SDKS, "pydantic"]) == "[]\n"
 
 
 @pytest.mark.parametrize("module", [name for name in MODULES if not name.startswith("mojentic_nb.llm")])
@@ -62,7 +63,7 @@ def test_all_names_are_there_and_public(name: str):
         assert not public.startswith("_") or public == "__version__"
 
 
-@pytest.mark.parametrize("name", ["mojentic_nb.llm", "mojentic_nb.llm.gateways"])
+@pytest.mark.parametrize("name", ["mojentic_nb.llm", "mojentic_nb.llm.gateways", "mojentic_nb.llm.tools"])
 def test_a_package_exports_every_public_name_that_it_imports(name: str):
     module = importlib.import_module(name)
 
@@ -71,14 +72,20 @@ def test_a_package_exports_every_public_name_that_it_imports(name: str):
     assert own == set(module.__all__)
 
 
-def test_what_mojentics_programs_import_is_where_they_look():
-    llm = importlib.import_module("mojentic_nb.llm")
-    gateways = importlib.import_module("mojentic_nb.llm.gateways")
-    models = importlib.import_module("mojentic_nb.llm.gateways.models")
+MOJENTICS = {
+    "llm": ["LLMBroker", "CompletionConfig"],
+    "llm.gateways": ["OllamaGateway", "OpenAIGateway", "AnthropicGateway"],
+    "llm.gateways.models": ["LLMMessage", "MessageRole", "LLMToolCall", "LLMGatewayResponse"],
+    "llm.tools.llm_tool": ["LLMTool"],
+    "llm.tools.date_resolver": ["ResolveDateTool"],
+    "llm.tools.current_datetime": ["CurrentDateTimeTool"],
+    "tracer": ["TracerSystem"],
+}
 
-    assert models.LLMMessage is llm.LLMMessage
-    assert models.MessageRole is llm.MessageRole
-    assert {"OllamaGateway", "OpenAIGateway"} <= set(gateways.__all__)
+
+@pytest.mark.parametrize(("module", "names"), MOJENTICS.items())
+def test_what_mojentics_programs_import_is_where_they_look(module: str, names: list[str]):
+    assert set(names) <= set(importlib.import_module(f"mojentic_nb.{module}").__all__)
 
 
 def test_the_models_process_imports_nothing_of_the_package():

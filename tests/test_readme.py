@@ -11,11 +11,12 @@ from mojentic_nb.llm.gateways.local.model_file import SMOLLM2
 
 
 def test_its_python_runs_and_streams(project: Path):
-    (program,) = re.findall(r"```python\n(.*?)```", (project / "README.md").read_text("utf-8"), re.DOTALL)
+    programs = re.findall(r"```python\n(.*?)```", (project / "README.md").read_text("utf-8"), re.DOTALL)
 
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    result = subprocess.run([sys.executable, "-c", "\n".join(programs)], capture_output=True, text=True, check=True)
 
-    assert len(result.stdout) > 40
+    assert len(programs) == 2
+    assert len(result.stdout) > 80
     assert result.stderr == ""
 
 

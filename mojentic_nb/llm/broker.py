@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 import warnings
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from typing import Any, TypedDict, TypeVar, Unpack
 
 from pydantic import BaseModel, ValidationError
@@ -25,9 +25,8 @@ Object = TypeVar("Object", bound=BaseModel)
 
 
 class Options(TypedDict, total=False):
-    """What may be said with each question, by name; `config` comes before Mojentic's four single settings."""
+    """What may be said with each question, by name; a `config` comes before Mojentic's four single settings."""
 
-    config: CompletionConfig | None
     model: str | None
     correlation_id: str | None
     temperature: float | None
@@ -48,7 +47,7 @@ class LLMBroker:
     Each method takes `messages`, and `tools` that the model may call: the broker runs them and goes on until the model
     is done. By name it takes
 
-    - `config`: a :class:`~mojentic_nb.llm.CompletionConfig`; or one by one `temperature`, `max_tokens`, `num_predict`
+    - `config`, a :class:`~mojentic_nb.llm.CompletionConfig`; or one by one `temperature`, `max_tokens`, `num_predict`
       and `num_ctx`, which count only where there is no `config`;
     - `model`, in place of the broker's, and `correlation_id`, for the tracer.
 
@@ -74,23 +73,32 @@ class LLMBroker:
             raise TypeError(f"{self.adapter!r} is no gateway: it has neither stream nor complete_stream nor complete.")
 
     def stream(
-        self, messages: Sequence[LLMMessage], tools: Sequence[Tool] | None = None, **options: Unpack[Options]
+        self,
+        messages: Sequence[LLMMessage],
+        tools: Sequence[Tool] | None = None,
+        config: CompletionConfig | None = None,
+        **options: Unpack[Options],
     ) -> Run:
         """Ask, and get the run whose events can be iterated."""
         self._check_streaming(options)
-        return Run(self._gateway, self._conversation(messages, tools, options))
+        return Run(self._gateway, self._conversation(messages, tools, config, options))
 
     def astream(
-        self, messages: Sequence[LLMMessage], tools: Sequence[Tool] | None = None, **options: Unpack[Options]
+        self,
+        messages: Sequence[LLMMessage],
+        tools: Sequence[Tool] | None = None,
+        config: CompletionConfig | None = None,
+        **options: Unpack[Options],
     ) -> AsyncRun:
         """Ask, and get the run whose events can be iterated with ``async for``."""
         self._check_streaming(options)
-        return AsyncRun(self._gateway, self._conversation(messages, tools, options))
+        return AsyncRun(self._gateway, self._conversation(messages, tools, config, options))
 
     def generate_stream(
         self,
         messages: Sequence[LLMMessage],
         tools: Sequence[Tool] | None = None,
+        config: CompletionConfig | None = None,
         *,
         object_model: type[BaseModel] | None = None,
         **options: Unpack[Options],
@@ -98,12 +106,13 @@ class LLMBroker:
         """Ask, and iterate the text of the answer as it comes."""
         check_text(object_model)
         self._check_streaming(options)
-        return Run(self._gateway, self._conversation(messages, tools, options)).text()
+        return Run(self._gateway, self._conversation(messages, tools, config, options)).text()
 
     def agenerate_stream(
         self,
         messages: Sequence[LLMMessage],
         tools: Sequence[Tool] | None = None,
+        config: CompletionConfig | None = None,
         *,
         object_model: type[BaseModel] | None = None,
         **options: Unpack[Options],
@@ -111,41 +120,56 @@ class LLMBroker:
         """Ask, and iterate the text of the answer with ``async for``."""
         check_text(object_model)
         self._check_streaming(options)
-        return AsyncRun(self._gateway, self._conversation(messages, tools, options)).text()
+        return AsyncRun(self._gateway, self._conversation(messages, tools, config, options)).text()
 
     def generate(
-        self, messages: Sequence[LLMMessage], tools: Sequence[Tool] | None = None, **options: Unpack[Options]
+        self,
+        messages: Sequence[LLMMessage],
+        tools: Sequence[Tool] | None = None,
+        config: CompletionConfig | None = None,
+        **options: Unpack[Options],
     ) -> str:
         """Ask, and return the whole answer."""
-        return "".join(Run(self._gateway, self._conversation(messages, tools, options)).text())
+        return "".join(Run(self._gateway, self._conversation(messages, tools, config, options)).text())
 
-    async def agenerate(
-        self, messages: Sequence[LLMMessage], tools: Sequence[Tool] | None = None, **options: Unpack[Options]
-    ) -> str:
+    def agenerate(
+        self,
+        messages: Sequence[LLMMessage],
+        tools: Sequence[Tool] | None = None,
+        config: CompletionConfig | None = None,
+        **options: Unpack[Options],
+    ) -> Coroutine[Any, Any, str]:
         """Ask, and return the whole answer, asynchronously."""
-        run = AsyncRun(self._gateway, self._conversation(messages, tools, options))
-        return "".join([piece async for piece in run.text()])
+        return joined(AsyncRun(self._gateway, self._conversation(messages, tools, config, options)).text())
 
     def generate_object(
-        self, messages: Sequence[LLMMessage], object_model: type[Object], **options: Unpack[Options]
+        self,
+        messages: Sequence[LLMMessage],
+        object_model: type[Object],
+        config: CompletionConfig | None = None,
+        **options: Unpack[Options],
     ) -> Object:
         """Ask for an instance of `object_model`, and return it.
 
         Raises :class:`~mojentic_nb.llm.errors.BadRequestError` for an answer that is none.
         """
-        run = Run(self._gateway, self._conversation(messages, None, options, object_model))
-        text = "".join(run.text())
-        try:
-            return object_model.model_validate_json(text)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "the answer"
-            failure = BadRequestError(
-                f"The answer is no {object_model.__name__} ({where}: {first['msg']}): ask again, or another model. "
-                f"It is in the error's partial."
-            )
-            failure.partial, failure.run = run.messages[-1], run
-            raise failure from error
+        run = Run(self._gateway, self._conversation(messages, None, config, options, object_model))
+        return read_object("".join(run.text()), object_model, run)
+
+    def agenerate_object(
+        self,
+        messages: Sequence[LLMMessage],
+        object_model: type[Object],
+        config: CompletionConfig | None = None,
+        **options: Unpack[Options],
+    ) -> Coroutine[Any, Any, Object]:
+        """Ask for an instance of `object_model`, and return it, asynchronously."""
+        run = AsyncRun(self._gateway, self._conversation(messages, None, config, options, object_model))
+
+        async def read() -> Object:
+            return read_object(await joined(run.text()), object_model, run)
+
+        return read()
 
     @property
     def _gateway(self) -> Gateway:
@@ -163,15 +187,18 @@ class LLMBroker:
         self,
         messages: Sequence[LLMMessage],
         tools: Sequence[Tool] | None,
+        config: CompletionConfig | None,
         options: Options,
         object_model: type[BaseModel] | None = None,
     ) -> Conversation:
         if unknown := set(options) - Options.__annotations__.keys():
-            raise TypeError(f"There is no option {min(unknown)!r}; there are {', '.join(Options.__annotations__)}.")
+            raise TypeError(
+                f"There is no option {min(unknown)!r}; there are config, {', '.join(Options.__annotations__)}."
+            )
         return Conversation(
             options.get("model") or self.model,
             messages,
-            config_of(options),
+            config_of(config, options),
             tools=tools or (),
             object_model=object_model,
             tracer=self.tracer,
@@ -180,14 +207,34 @@ class LLMBroker:
         )
 
 
-def config_of(options: Options) -> CompletionConfig:
-    """The config among `options`, else the one that the single settings make."""
+async def joined(pieces: AsyncIterator[str]) -> str:
+    """The pieces in one."""
+    return "".join([piece async for piece in pieces])
+
+
+def read_object(text: str, object_model: type[Object], run: Run | AsyncRun) -> Object:
+    """The object that the answer `text` of `run` tells."""
+    try:
+        return object_model.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the answer"
+        said = " ".join(first["msg"].split())
+        failure = BadRequestError(
+            f"The answer is no {object_model.__name__} ({where}: {said}): ask again, or another model. "
+            f"It is in the error's partial."
+        )
+        failure.partial, failure.run = run.partial, run
+        raise failure from error
+
+
+def config_of(config: CompletionConfig | None, options: Options) -> CompletionConfig:
+    """The `config`, else the one that the single settings among `options` make."""
     settings: dict[str, Any] = {
         name: options[name]
         for name in ("temperature", "num_ctx", "num_predict", "max_tokens")
         if options.get(name) is not None
     }
-    config = options.get("config")
     if config is None:
         return CompletionConfig(**settings)
     if settings:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from io import StringIO
+from itertools import chain
 
 from pydantic import BaseModel
 
@@ -69,6 +70,7 @@ class Conversation:
             raise TypeError('Messages are a list of LLMMessage, as in [LLMMessage(content="Hello")].')
         self._finish_reason: FinishReason | None = None
         self._rounds = 0
+        self._ended = False
         self._step = Step(think_tags=config.think_tags)
 
     @property
@@ -113,24 +115,26 @@ class Conversation:
         self._trace(request)
         return request
 
-    def feed(self, event: ModelEvent | ToolProgress | ToolResult) -> Iterator[Event]:
-        """Take one event, of the model or of a running tool, and yield what the reader is to see of it."""
-        seen = list(self._step.feed(event))
-        limit_reached = False
-        if isinstance(event, StepFinish):
-            self.usage += event.usage
-            limit_reached = bool(self._step.calls) and self._rounds == self._config.max_tool_iterations
-            if limit_reached:
-                self._finish_reason = "max_steps"
-            elif not self._step.calls:
-                self._finish_reason = event.finish_reason
-            else:
-                self._rounds += 1
+    def feed(self, event: ModelEvent | ToolProgress | ToolResult) -> Iterable[Event]:
+        """Take one event, of the model or of a running tool; iterate what the reader is to see of it."""
+        seen = self._step.feed(event)
+        limit_reached = isinstance(event, StepFinish) and self._limit_reached(event)
         for happening in seen:
             self._trace(happening)
-            yield happening
         if limit_reached:
-            yield from self._answer_all("The call was not run: the limit of tool rounds was reached.")
+            return chain(seen, self._answer_all("The call was not run: the limit of tool rounds was reached."))
+        return seen
+
+    def _limit_reached(self, event: StepFinish) -> bool:
+        """Whether the step that ends with `event` calls tools once too often; count it."""
+        self.usage += event.usage
+        if not self._step.calls:
+            self._finish_reason = event.finish_reason
+        elif self._rounds == self._config.max_tool_iterations:
+            self._finish_reason = "max_steps"
+        else:
+            self._rounds += 1
+        return self._finish_reason == "max_steps"
 
     def pending_calls(self) -> Iterator[LLMToolCall]:
         """The calls that wait for their results, until the run is cancelled."""
@@ -164,11 +168,14 @@ class Conversation:
         self._trace(error)
 
     def end(self) -> Iterator[Event]:
-        """Yield the run's last events, for when :meth:`request` gives None."""
+        """Yield the run's last events, for when :meth:`request` gives None; nothing if they were all there before."""
+        if self._ended:
+            return
         if self._step.asked and self._step.finish_reason is None:
             yield from self.feed(StepFinish("cancelled"))
         yield from self._answer_all(NOT_RUN)
         self._finish_reason = self._finish_reason or "cancelled"
+        self._ended = True
         finish = Finish(self._finish_reason, self.usage)
         self._trace(finish)
         yield finish
@@ -197,22 +204,23 @@ class Step:
         self._details: list[dict[str, object]] = []
         self._tags = ThinkTags() if think_tags else None
 
-    def feed(self, event: ModelEvent | ToolProgress | ToolResult) -> Iterator[ModelEvent | ToolProgress | ToolResult]:
-        """Take an event in; yield it, or those that it turns out to be."""
+    def feed(self, event: ModelEvent | ToolProgress | ToolResult) -> Sequence[ModelEvent | ToolProgress | ToolResult]:
+        """Take an event in; get it back, or those that it turns out to be."""
         self.seen = True
+        parts: Sequence[ModelEvent | ToolProgress | ToolResult] = (event,)
         if self._tags and isinstance(event, TextDelta):
-            for part in self._tags.feed(event.delta):
-                yield self._take(part)
-            return
-        if self._tags and not isinstance(event, ReasoningDelta):
-            for part in self._tags.end():
-                yield self._take(part)
-        yield self._take(event)
+            parts = list(self._tags.feed(event.delta))
+        elif self._tags and not isinstance(event, ReasoningDelta):
+            parts = [*self._tags.end(), event]
+        for part in parts:
+            self._take(part)
+        return parts
 
-    def _take(self, event: ModelEvent | ToolProgress | ToolResult) -> ModelEvent | ToolProgress | ToolResult:
+    def _take(self, event: ModelEvent | ToolProgress | ToolResult) -> None:
+        if isinstance(event, TextDelta):  # nearly all are, and a match costs as much as all else that is done to one
+            self._text.write(event.delta)
+            return
         match event:
-            case TextDelta(delta):
-                self._text.write(delta)
             case ReasoningDelta(delta, details):
                 self._thinking.write(delta)
                 if details is not None:
@@ -223,7 +231,6 @@ class Step:
                 self._results.append(event)
             case StepFinish(finish_reason):
                 self.finish_reason = finish_reason
-        return event
 
     def unanswered(self) -> list[LLMToolCall]:
         """The calls that have no result."""

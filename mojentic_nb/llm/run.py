@@ -32,6 +32,11 @@ class BaseRun:
         return self._conversation.messages
 
     @property
+    def partial(self) -> LLMMessage | None:
+        """The model's last message as far as it has come; None before its first character."""
+        return self._conversation.partial
+
+    @property
     def usage(self) -> Usage:
         """Tokens used so far, as the provider reports them at the end of each request."""
         return self._conversation.usage
@@ -47,6 +52,12 @@ class BaseRun:
         What has arrived is kept. A tool that is running is not interrupted. Does nothing after the end.
         """
         self._conversation.cancellation.cancel()
+
+    def _left(self) -> None:
+        """The reader is gone: the run ends without one, and the tracer is told."""
+        self.cancel()
+        for _ in self._conversation.end():
+            pass
 
     def _failed(self, error: Exception) -> None:
         self._conversation.fail(error)
@@ -80,7 +91,7 @@ class Run(BaseRun):
             self._failed(error)
             raise
         except (GeneratorExit, KeyboardInterrupt):
-            self.cancel()
+            self._left()
             raise
 
     def _ask(self, request: Request) -> Generator[Event, None, None]:
@@ -158,7 +169,7 @@ class AsyncRun(BaseRun):
             self._failed(error)
             raise
         except (GeneratorExit, KeyboardInterrupt, asyncio.CancelledError):
-            self.cancel()
+            self._left()
             raise
 
     async def _ask(self, request: Request) -> AsyncGenerator[Event, None]:

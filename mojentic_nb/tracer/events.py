@@ -30,7 +30,7 @@ class LLMCallTracerEvent(TracerEvent):
 
 @dataclass(frozen=True, slots=True)
 class LLMResponseTracerEvent(TracerEvent):
-    """A request was answered, or failed with `error`."""
+    """A request was answered, or failed with `error`; an error that came after the answer stands alone."""
 
     model: str
     content: str

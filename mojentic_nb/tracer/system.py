@@ -44,7 +44,7 @@ class TracerSystem:
         """The events kept, oldest first: of that type, from that time to that, and that the filter lets pass."""
         return [
             event
-            for event in self._events
+            for event in list(self._events)  # another thread may go on
             if (event_type is None or isinstance(event, event_type))
             and (start_time is None or event.timestamp >= start_time)
             and (end_time is None or event.timestamp <= end_time)
@@ -104,3 +104,4 @@ class TracerSystem:
                 str(error) if error else None,
             )
         )
+        run.text, run.calls = [], []

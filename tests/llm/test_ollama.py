@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from itertools import islice
 
 import pytest
+from driving import BOTH, begin, events_of
 from loopback import Cut, Hold, Loopback, Reply, json_reply
+from pydantic import BaseModel
+from weather import Weather, call
 
-from mojentic_nb.llm import CompletionConfig, LLMBroker, LLMMessage, StepFinish, TextDelta, Usage
+from mojentic_nb.llm import (
+    CompletionConfig,
+    LLMBroker,
+    LLMMessage,
+    LLMToolCall,
+    MessageRole,
+    ReasoningDelta,
+    StepFinish,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallEnd,
+    ToolCallStart,
+    Usage,
+)
 from mojentic_nb.llm.errors import (
     BadRequestError,
     ConfigurationError,
@@ -17,8 +35,15 @@ from mojentic_nb.llm.errors import (
     ProviderUnavailableError,
 )
 from mojentic_nb.llm.gateways import OllamaGateway
+from mojentic_nb.llm.gateways.base import Request
+from mojentic_nb.llm.gateways.decoding import decoded
+from mojentic_nb.llm.gateways.ollama import OllamaDecoder, encode
 
 QUESTION = [LLMMessage(content="Why?")]
+
+
+class Sky(BaseModel):
+    sunny: bool
 
 
 def lines(*bodies: dict) -> bytes:
@@ -36,6 +61,225 @@ def done(reason: str = "stop") -> dict:
 
 def broker(server: Loopback) -> LLMBroker:
     return LLMBroker("m", OllamaGateway(server.url), max_retries=0)
+
+
+def encoded_call(city: str) -> dict:
+    return {"function": {"name": "weather", "arguments": {"city": city}}}
+
+
+def calls(*cities: str, **fields: object) -> dict:
+    """A line with whole calls."""
+    message = {"role": "assistant", "content": "", "tool_calls": [encoded_call(city) for city in cities], **fields}
+    return {"model": "m", "message": message, "done": False}
+
+
+def thinks(text: str) -> dict:
+    return {"model": "m", "message": {"role": "assistant", "content": "", "thinking": text}, "done": False}
+
+
+def seen(city: str, call_id: str) -> list:
+    return [ToolCallStart(call_id, "weather"), ToolCallDelta(call_id, json.dumps({"city": city}))]
+
+
+TOKENS = Usage(5, 2)
+TWO_CALLS_SEEN = [*seen("Rome", "call_0_0"), *seen("Oslo", "call_0_1")]
+TWO_CALLS_ENDED = [ToolCallEnd(call("call_0_0", "Rome")), ToolCallEnd(call("call_0_1", "Oslo"))]
+ANSWERS = {
+    "thinking": (
+        [thinks("Hm, "), thinks("well"), says("Yes"), done()],
+        [ReasoningDelta("Hm, "), ReasoningDelta("well"), TextDelta("Yes"), StepFinish("stop", TOKENS)],
+    ),
+    "calls, which end by stop": (
+        [calls("Rome"), calls("Oslo"), done()],
+        [*TWO_CALLS_SEEN, *TWO_CALLS_ENDED, StepFinish("tool_calls", TOKENS)],
+    ),
+    "parallel calls in one line": (
+        [calls("Rome", "Oslo"), done()],
+        [*TWO_CALLS_SEEN, *TWO_CALLS_ENDED, StepFinish("tool_calls", TOKENS)],
+    ),
+    "a call with an id": (
+        [calls(tool_calls=[{"id": "call_x", **encoded_call("Rome")}]), done()],
+        [*seen("Rome", "call_x"), ToolCallEnd(call("call_x", "Rome")), StepFinish("tool_calls", TOKENS)],
+    ),
+    "a call without arguments": (
+        [calls(tool_calls=[{"function": {"name": "weather"}}]), done()],
+        [
+            ToolCallStart("call_0_0", "weather"),
+            ToolCallEnd(LLMToolCall(id="call_0_0", name="weather", arguments={})),
+            StepFinish("tool_calls", TOKENS),
+        ],
+    ),
+    "calls cut off at the limit": (
+        [calls("Rome", "Oslo"), done("length")],
+        [*TWO_CALLS_SEEN, StepFinish("length", TOKENS)],
+    ),
+    "no message in the last line (older servers)": (
+        [says("Yes"), {"done": True, "done_reason": "stop"}],
+        [TextDelta("Yes"), StepFinish("stop")],
+    ),
+    "no reason (older servers)": ([{**says("Yes"), "done": True}], [TextDelta("Yes"), StepFinish("stop")]),
+    "null counts": ([{**done(), "eval_count": None, "prompt_eval_count": None}], [StepFinish("stop")]),
+    "broken off": ([says("Yes")], [TextDelta("Yes")]),
+}
+
+
+@pytest.mark.parametrize(("sent", "events"), ANSWERS.values(), ids=ANSWERS.keys())
+def test_what_is_read_of_an_answer(sent: list[dict], events: list):
+    assert list(decoded(OllamaDecoder(), [lines(*sent)])) == events
+
+
+def test_an_answer_in_one_piece_without_a_line_end():
+    whole = {**done(), "message": {**thinks("Hm")["message"], "content": "Yes", "tool_calls": [encoded_call("Rome")]}}
+
+    events = list(decoded(OllamaDecoder(), [json.dumps(whole).encode()]))
+
+    assert events == [
+        ReasoningDelta("Hm"),
+        TextDelta("Yes"),
+        *seen("Rome", "call_0_0"),
+        ToolCallEnd(call("call_0_0", "Rome")),
+        StepFinish("tool_calls", TOKENS),
+    ]
+
+
+SCHEMA = {"type": "object", "properties": {"sunny": {"type": "boolean"}}}
+SETTINGS = {
+    "nothing": (CompletionConfig(), {}),
+    "sampling": (
+        CompletionConfig(temperature=0, top_p=0.5, top_k=3),
+        {"options": {"temperature": 0, "top_p": 0.5, "top_k": 3}},
+    ),
+    "max_tokens": (CompletionConfig(max_tokens=9), {"options": {"num_predict": 9}}),
+    "num_predict comes first": (CompletionConfig(max_tokens=9, num_predict=5), {"options": {"num_predict": 5}}),
+    "no limit": (CompletionConfig(max_tokens=9, num_predict=-1), {"options": {"num_predict": -1}}),
+    "num_ctx": (CompletionConfig(num_ctx=2048), {"options": {"num_ctx": 2048}}),
+    "any JSON": (CompletionConfig(response_format={"type": "json_object"}), {"format": "json"}),
+    "any text": (CompletionConfig(response_format={"type": "text"}), {}),
+    "a schema": (
+        CompletionConfig(response_format={"type": "json_schema", "json_schema": {"name": "sky", "schema": SCHEMA}}),
+        {"format": SCHEMA},
+    ),
+}
+
+
+@pytest.mark.parametrize(("config", "settings"), SETTINGS.values(), ids=SETTINGS.keys())
+def test_settings(config: CompletionConfig, settings: dict):
+    body = encode(Request("m", tuple(QUESTION), config))
+
+    assert body == {"model": "m", "messages": [{"role": "user", "content": "Why?"}], "stream": True, **settings}
+
+
+@pytest.mark.parametrize(
+    ("model", "effort", "think"),
+    [
+        ("qwen3:4b", "none", False),
+        ("qwen3:4b", "low", True),
+        ("qwen3:4b", "max", True),
+        ("gpt-oss:20b", "none", False),
+        ("gpt-oss:20b", "minimal", "low"),
+        ("gpt-oss:20b", "medium", "medium"),
+        ("gpt-oss:20b", "xhigh", "high"),
+        ("gpt-oss:20b", "max", "high"),
+    ],
+)
+def test_reasoning_effort_is_a_level_for_the_one_family_that_knows_levels(model: str, effort, think: bool | str):
+    body = encode(Request(model, tuple(QUESTION), CompletionConfig(reasoning_effort=effort)))
+
+    assert body["think"] == think
+
+
+def test_an_object_is_asked_for_by_its_schema(server: Loopback):
+    server.play(Reply([lines(says('{"sunny": '), says("true}"), done())]))
+
+    assert broker(server).generate_object(QUESTION, Sky) == Sky(sunny=True)
+
+    assert server.requests[0].body["format"] == Sky.model_json_schema()
+
+
+@pytest.mark.parametrize("tools", [None, [], [Weather()]])
+def test_tools_are_sent_only_if_there_are_some(server: Loopback, tools: list | None):
+    server.play(Reply([lines(says("Yes"), done())]))
+
+    broker(server).generate(QUESTION, tools)
+
+    assert server.requests[0].body.get("tools") == ([Weather.descriptor] if tools else None)
+
+
+ASKED_AND_CALLED = [
+    {"role": "user", "content": "Why?"},
+    {
+        "role": "assistant",
+        "content": "",
+        "thinking": "Hm",
+        "tool_calls": [encoded_call("Rome"), encoded_call("Oslo")],
+    },
+]
+
+
+@pytest.mark.parametrize("how", BOTH)
+def test_a_round_of_calls_is_sent_back_with_the_thinking_that_led_to_it(server: Loopback, how: str):
+    server.play(Reply([lines(thinks("Hm"), calls("Rome", "Oslo"), done())]), Reply([lines(says("Yes"), done())]))
+    run = begin(broker(server), how, QUESTION, [Weather()])
+
+    events_of(run)
+
+    assert server.requests[1].body["messages"] == [
+        *ASKED_AND_CALLED,
+        {"role": "tool", "content": "Sunny in Rome.", "tool_name": "weather"},
+        {"role": "tool", "content": "Sunny in Oslo.", "tool_name": "weather"},
+    ]
+
+
+def test_thinking_is_not_lost_when_the_run_stops_before_the_results(server: Loopback):
+    server.play(Reply([lines(thinks("Hm"), calls("Rome", "Oslo"), done())]), Reply([lines(says("Yes"), done())]))
+    asking = broker(server)
+    with asking.stream(QUESTION, [Weather()]) as run:
+        *_, last = islice(run, 7)
+
+    asking.generate([*run.messages, LLMMessage(content="So?")])
+
+    broken_off = {"role": "tool", "content": "The call was stopped before it had a result.", "tool_name": "weather"}
+    assert last == ToolCallEnd(call("call_1_1", "Oslo"))
+    assert server.requests[1].body["messages"] == [
+        *ASKED_AND_CALLED,
+        broken_off,
+        broken_off,
+        {"role": "user", "content": "So?"},
+    ]
+
+
+def test_what_the_other_messages_become():
+    messages = (
+        LLMMessage(role=MessageRole.System, content="Be brief."),
+        LLMMessage(role=MessageRole.Assistant, content="Yes.", thinking="Hm"),
+        LLMMessage(role=MessageRole.Assistant, tool_calls=[call("call_x", "Rome")]),
+        LLMMessage(role=MessageRole.Tool),
+    )
+
+    assert encode(Request("m", messages))["messages"] == [
+        {"role": "system", "content": "Be brief."},
+        {"role": "assistant", "content": "Yes."},
+        {"role": "assistant", "content": "", "tool_calls": [encoded_call("Rome")]},
+        {"role": "tool", "content": "", "tool_name": None},
+    ]
+
+
+@pytest.mark.parametrize(("options", "model"), [({}, "mxbai-embed-large"), ({"model": "mine"}, "mine")])
+def test_embeddings(server: Loopback, options: dict, model: str):
+    server.play(json_reply({"model": model, "embeddings": [[0.5, -1.0]]}))
+
+    assert OllamaGateway(server.url).calculate_embeddings("Hello", **options) == [0.5, -1.0]
+
+    assert server.requests[0].path == "/api/embed"
+    assert server.requests[0].body["input"] == "Hello"
+    assert server.requests[0].body["model"] == model
+
+
+def test_embeddings_of_a_model_that_is_not_there(server: Loopback):
+    server.play(json_reply({"error": 'model "mine" not found'}, 404))
+
+    with pytest.raises(ModelNotFoundError, match="get it with `ollama pull mine`"):
+        OllamaGateway(server.url).calculate_embeddings("Hello", "mine")
 
 
 @pytest.mark.parametrize("reason", ["stop", "length"])
@@ -86,15 +330,23 @@ FAILURES = {
     "cut in the middle": (Reply([lines(says("a")), Cut()]), IncompleteStreamError, "broke in the .*: ask again"),
     "ended too early": (Reply([lines(says("a"))]), IncompleteStreamError, "broke off .*: ask again"),
     "garbage": (Reply([b"<html>\n"]), IncompleteStreamError, "is no completion"),
+    "a page of a proxy": (
+        Reply([b"<h1>Bad\ngateway</h1>"], 502, "text/html"),
+        ProviderUnavailableError,
+        "It said: <h1>Bad gateway</h1>",
+    ),
 }
 
 
+@pytest.mark.parametrize("how", BOTH)
 @pytest.mark.parametrize(("reply", "kind", "words"), FAILURES.values(), ids=FAILURES.keys())
-def test_a_failure_is_one_line_that_says_what_to_do(server: Loopback, reply: Reply, kind: type[LLMError], words: str):
+def test_a_failure_is_one_line_that_says_what_to_do(
+    server: Loopback, reply: Reply, kind: type[LLMError], words: str, how: str
+):
     server.play(reply)
 
     with pytest.raises(kind, match=words) as failure:
-        broker(server).generate(QUESTION)
+        events_of(begin(broker(server), how, QUESTION))
 
     assert "\n" not in str(failure.value)
 
@@ -110,6 +362,28 @@ def test_an_address_that_is_none(monkeypatch: pytest.MonkeyPatch, address: str):
 def test_no_server():
     with pytest.raises(ProviderUnavailableError, match=r"start it with `ollama serve`, or set OLLAMA_HOST"):
         LLMBroker("m", OllamaGateway()).generate(QUESTION)
+
+
+def test_half_a_character_in_a_message(server: Loopback):
+    with pytest.raises(BadRequestError, match="half a character"):
+        broker(server).generate([LLMMessage.model_construct(content="a\ud83d")])
+
+
+def test_a_gateway_that_is_closed_opens_new_connections(server: Loopback):
+    server.play(*[Reply([lines(says("Yes"), done())]) for _ in range(4)])
+    asking = broker(server)
+
+    async def ask_and_close() -> str:
+        answer = await asking.agenerate(QUESTION)
+        await asking.adapter.aclose()
+        return answer
+
+    assert asking.generate(QUESTION) == asyncio.run(ask_and_close()) == "Yes"
+    assert asking.generate(QUESTION) == asyncio.run(ask_and_close()) == "Yes"
+
+
+def test_its_name_says_where_it_is():
+    assert repr(OllamaGateway("http://user:hunter2@my.host:1234")) == "OllamaGateway('my.host:1234')"
 
 
 def test_only_models_that_can_chat_here_are_listed(server: Loopback):

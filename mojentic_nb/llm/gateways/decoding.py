@@ -7,6 +7,8 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from typing import Any, Protocol
 
+from pydantic_core import from_json
+
 from mojentic_nb.llm.errors import IncompleteStreamError
 from mojentic_nb.llm.events import ModelEvent
 
@@ -15,25 +17,43 @@ from .sse import SSEDecoder
 __all__ = ["Decoder", "StreamError", "adecoded", "decoded"]
 
 
+# The HTTP status that an error within a response, which had begun with status 200, would have had by its code or type.
+# https://platform.openai.com/docs/guides/error-codes, https://platform.claude.com/docs/en/api/errors
+STATUSES = {
+    "authentication_error": 401,
+    "billing_error": 402,
+    "context_length_exceeded": 400,
+    "insufficient_quota": 429,
+    "invalid_prompt": 400,
+    "invalid_request_error": 400,
+    "not_found_error": 404,
+    "overloaded_error": 529,
+    "permission_error": 403,
+    "rate_limit_error": 429,
+    "rate_limit_exceeded": 429,
+    "request_too_large": 413,
+}
+
+
 class StreamError(Exception):
     """An error object in a response that had begun with status 200 (OpenRouter, vLLM, Anthropic, proxies)."""
 
-    def __init__(self, error: object, status: int | None = None) -> None:
+    def __init__(self, error: object) -> None:
         self.body = error if isinstance(error, dict) else {"message": str(error)}
-        code = self.body.get("code")
-        self.status = status or (code if isinstance(code, int) else 500)
+        code, kind = self.body.get("code"), self.body.get("type")
+        self.status = code if isinstance(code, int) else STATUSES.get(str(code)) or STATUSES.get(str(kind)) or 500
         super().__init__(str(self.body.get("message") or error))
 
 
 class Splitter(Protocol):
     """Parts bytes into documents."""
 
-    def feed(self, chunk: bytes) -> Iterator[str]:
-        """Yield the documents that `chunk` completes."""
+    def feed(self, chunk: bytes) -> list[str]:
+        """The documents that `chunk` completes."""
         ...
 
-    def end(self) -> Iterator[str]:
-        """Yield what is left."""
+    def end(self) -> list[str]:
+        """What is left."""
         ...
 
 
@@ -45,20 +65,20 @@ class EventData:
         self._document: list[bytes] = []
         self._events = SSEDecoder()
 
-    def feed(self, chunk: bytes) -> Iterator[str]:
-        """Yield the data of the events that `chunk` completes."""
+    def feed(self, chunk: bytes) -> list[str]:
+        """The data of the events that `chunk` completes."""
         if not self._start:
             self._start = chunk.lstrip()[:1]
         if self._start == b"{":
             self._document.append(chunk)
-        else:
-            yield from self._events.feed(chunk)
+            return []
+        return self._events.feed(chunk)
 
-    def end(self) -> Iterator[str]:
-        """Yield what no end marked."""
+    def end(self) -> list[str]:
+        """What no end marked."""
         if self._document:
-            yield b"".join(self._document).decode(errors="replace")
-        yield from self._events.end()
+            return [b"".join(self._document).decode(errors="replace")]
+        return self._events.end()
 
 
 class Decoder(ABC):
@@ -104,9 +124,19 @@ class Decoder(ABC):
             self.done = True
             return ()
         try:
-            return self.read(json.loads(data))
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-            raise IncompleteStreamError(f"The server sent something that is no completion: {data[:80]!r}.") from error
+            return list(self.read(parsed(data)))
+        except (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError) as error:
+            raise IncompleteStreamError(
+                f"The server sent something that is no completion: {data[:80]!r}. Ask again, or check its address."
+            ) from error
+
+
+def parsed(document: str) -> Any:  # noqa: ANN401 (any JSON)
+    """What a JSON document says, read at a third of the standard library's cost."""
+    try:
+        return from_json(document)
+    except ValueError:  # it is stricter: it refuses half a character
+        return json.loads(document)
 
 
 def decoded(decoder: Decoder, chunks: Iterable[bytes]) -> Iterator[ModelEvent]:

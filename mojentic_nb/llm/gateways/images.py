@@ -40,7 +40,7 @@ def load_image(path: str) -> Image:
         if found := DATA_URI.fullmatch(path):
             return Image(found[1], found[2])
         raise ConfigurationError("An image's data: URI has to begin with data:image/TYPE;base64, and then its data.")
-    media_type, _ = mimetypes.guess_type(path)
+    media_type, _ = mimetypes.guess_type(path, strict=False)  # WebP is no standard type before Python 3.13
     if media_type is None or not media_type.startswith("image/"):
         raise ConfigurationError(f"{path!r} is no image by its name: it has to end in .png, .jpg, .gif or .webp.")
     try:

@@ -137,7 +137,7 @@ class MojenticGateway:
             for piece in pieces:
                 if thinking := getattr(piece, "thinking", None):
                     yield ReasoningDelta(thinking)
-                if content := getattr(piece, "content", None):
+                if content := text_of(piece):
                     yield TextDelta(content)
                 for said in getattr(piece, "tool_calls", None) or ():
                     call = read_call(said, f"call_{len(request.messages)}_{len(calls)}")
@@ -178,6 +178,13 @@ def arguments(method: Callable[..., Any], request: Request) -> dict[str, Any]:
         if required or (value is not None and (takes_all or name in parameters)):
             chosen[name] = value
     return chosen
+
+
+def text_of(piece: Any) -> str | None:  # noqa: ANN401 (whatever the gateway makes)
+    """The text of a piece, or of a whole answer; an object that the gateway has read already is put back into JSON."""
+    if (read := getattr(piece, "object", None)) is not None:
+        return str(read.model_dump_json())
+    return getattr(piece, "content", None)
 
 
 def read_call(said: Any, otherwise: str) -> LLMToolCall:  # noqa: ANN401 (an SDK's object, or one of ours)

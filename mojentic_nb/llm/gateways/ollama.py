@@ -11,6 +11,8 @@ from collections.abc import AsyncGenerator, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from mojentic_nb.llm.cancellation import Cancellation
+from mojentic_nb.llm.config import CompletionConfig
 from mojentic_nb.llm.errors import BadRequestError, ConfigurationError, LLMError, ModelNotFoundError
 from mojentic_nb.llm.events import ModelEvent, ReasoningDelta, StepFinish, TextDelta, Usage
 from mojentic_nb.llm.messages import LLMMessage, MessageRole
@@ -42,17 +44,20 @@ class OllamaGateway(MojenticCalls):
     """
 
     def __init__(self, host: str | None = None, *, timeout: Timeout | float | None = Timeout()) -> None:  # noqa: B008
-        self._server = host
-        self._timeout = Timeout.of(timeout)
-        self._lines = Lines(self._new_client, self._timeout.stall)
-        self._async_lines = LoopLines(self._new_async_client, self._timeout.stall)
+        import ollama
+
         try:
-            self._client = self._new_client(Wire(self._timeout.stall))
+            http = ollama.Client(host)._client  # noqa: SLF001 (the SDK has no other word for where it goes)
         except ValueError as error:
             raise ConfigurationError(
                 f"Ollama's address is none ({error}): check OLLAMA_HOST, which reads like http://localhost:11434."
             ) from error
-        self._host = host_of(str(self._client._client.base_url))  # noqa: SLF001 (the SDK has no other word for it)
+        self._server = str(http.base_url)
+        self._host = host_of(self._server)
+        self._key = http.headers.get("authorization", "").removeprefix("Bearer ")
+        self._timeout = Timeout.of(timeout)
+        self._lines = Lines(self._new_client, self._timeout.stall)
+        self._async_lines = LoopLines(self._new_async_client, self._timeout.stall)
 
     def stream(self, request: Request) -> Generator[ModelEvent, None, None]:
         """Ask for a chat completion and yield its events as its bytes arrive."""
@@ -70,16 +75,14 @@ class OllamaGateway(MojenticCalls):
     async def astream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
         """The same, asynchronously."""
         body = encode(request)
-        with (
-            self._async_lines.line(request.cancellation) as (wire, client),
-            self._translated_errors(request.model, wire),
-        ):
-            async with client._client.stream(*CHAT, json=body) as response:  # noqa: SLF001
-                if response.is_error:
-                    await response.aread()
-                    response.raise_for_status()
-                async for event in adecoded(OllamaDecoder(len(request.messages)), response.aiter_bytes()):
-                    yield event
+        async with self._async_lines.aline(request.cancellation) as (wire, client):
+            with self._translated_errors(request.model, wire):
+                async with client._client.stream(*CHAT, json=body) as response:  # noqa: SLF001
+                    if response.is_error:
+                        await response.aread()
+                        response.raise_for_status()
+                    async for event in adecoded(OllamaDecoder(len(request.messages)), response.aiter_bytes()):
+                        yield event
 
     def get_available_models(self) -> list[str]:
         """The names of the models on the server that can chat, the last changed first."""
@@ -90,26 +93,24 @@ class OllamaGateway(MojenticCalls):
 
         Models in Ollama's cloud are left out.
         """
-        with self._translated_errors(""):
-            for name in [model.model or "" for model in self._client.list().models]:
-                if not name.endswith("cloud") and self._can_chat(name):
+        with self._asking() as client:
+            for name in [model.model or "" for model in client.list().models]:
+                if not name.endswith("cloud") and can_chat(client, name):
                     yield name
 
     def calculate_embeddings(self, text: str, model: str = EMBEDDING_MODEL) -> list[float]:
         """The embedding of `text` by `model`: a vector whose length is the model's."""
-        with self._translated_errors(model):
-            return list(self._client.embed(model, text).embeddings[0])
+        with self._asking(model) as client:
+            return list(client.embed(model, text).embeddings[0])
 
     def close(self) -> None:
         """Close the connections that are kept for further requests."""
-        for client in [*self._lines.drain(), self._client]:
-            client.close()  # type: ignore[no-untyped-call]
+        self._lines.close()
 
     async def aclose(self) -> None:
-        """Close those of the running event loop as well."""
+        """Close those of the running event loop as well, which else are closed with it."""
         self.close()
-        for client in self._async_lines.drain():
-            await client.close()  # type: ignore[no-untyped-call]
+        await self._async_lines.aclose()
 
     def __repr__(self) -> str:
         return f"OllamaGateway({self._host!r})"
@@ -129,17 +130,14 @@ class OllamaGateway(MojenticCalls):
 
         return httpx.Timeout(self._timeout.connect, read=self._timeout.read)
 
-    def _can_chat(self, name: str) -> bool:
-        import ollama
-
-        try:
-            capabilities = self._client.show(name).capabilities
-        except ollama.ResponseError:  # it is broken, or gone by now
-            return False
-        return capabilities is None or "completion" in capabilities  # older servers don't say
+    @contextmanager
+    def _asking(self, model: str = "") -> Iterator[ollama.Client]:
+        """A client for a request other than a chat, and the SDK's errors turned into ours."""
+        with self._lines.line(Cancellation()) as (wire, client), self._translated_errors(model, wire):
+            yield client
 
     @contextmanager
-    def _translated_errors(self, model: str, wire: Wire | None = None) -> Iterator[None]:
+    def _translated_errors(self, model: str, wire: Wire) -> Iterator[None]:
         """Turn the HTTP library's errors, and the SDK's, into ours."""
         import httpx
         import ollama
@@ -158,7 +156,7 @@ class OllamaGateway(MojenticCalls):
             raise unreachable(self._host) from error
         except httpx.HTTPError as error:
             silent = isinstance(error, httpx.TimeoutException)
-            raise (broken if wire and wire.answered else no_answer)("Ollama", silent=silent) from error
+            raise (broken if wire.answered else no_answer)("Ollama", silent=silent) from error
         except UnicodeEncodeError as error:
             raise BadRequestError(HALF_CHARACTER) from error
 
@@ -169,7 +167,20 @@ class OllamaGateway(MojenticCalls):
             said = said_by(json.loads(said), said)
         except ValueError:  # a page of a proxy
             said = said_by(None, said)
+        if self._key:
+            said = said.replace(self._key, "(the key)")
         return status_error(status, said, said, host="Ollama", model=model, key_name="OLLAMA_API_KEY")
+
+
+def can_chat(client: ollama.Client, name: str) -> bool:
+    """Whether the model called `name` answers messages."""
+    import ollama
+
+    try:
+        capabilities = client.show(name).capabilities
+    except ollama.ResponseError:  # it is broken, or gone by now
+        return False
+    return capabilities is None or "completion" in capabilities  # older servers don't say
 
 
 def unreachable(host: str) -> LLMError:
@@ -192,7 +203,7 @@ def encode(request: Request) -> dict[str, Any]:
     settings = {
         "options": {name: value for name, value in options.items() if value is not None} or None,
         "think": thinking(request),
-        "format": request.schema or ("json" if config.response_format else None),
+        "format": request.schema or answer_format(config),
         "tools": [dict(tool.descriptor) for tool in request.tools] or None,
     }
     return {
@@ -201,6 +212,11 @@ def encode(request: Request) -> dict[str, Any]:
         "stream": True,
         **{name: value for name, value in settings.items() if value is not None},
     }
+
+
+def answer_format(config: CompletionConfig) -> str | None:
+    """The setting ``format`` for an answer that follows no schema."""
+    return "json" if (config.response_format or {}).get("type") == "json_object" else None
 
 
 def thinking(request: Request) -> bool | str | None:

@@ -62,13 +62,13 @@ class OpenAIGateway(SDKGateway):
 
     def get_available_models(self) -> list[str]:
         """The names of the models that the server offers."""
-        with self._translated_errors(""):
-            return [model.id for model in self._sync_client.models.list()]
+        with self._asking() as client:
+            return [model.id for model in client.models.list()]
 
     def calculate_embeddings(self, text: str, model: str = EMBEDDING_MODEL) -> list[float]:
         """The embedding of `text` by `model`: a vector whose length is the model's."""
-        with self._translated_errors(model):
-            embedding: list[float] = self._sync_client.embeddings.create(input=text, model=model).data[0].embedding
+        with self._asking(model) as client:
+            embedding: list[float] = client.embeddings.create(input=text, model=model).data[0].embedding
             return embedding
 
     def _speaks_responses(self, model: str) -> bool:

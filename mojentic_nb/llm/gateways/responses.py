@@ -14,6 +14,7 @@ from mojentic_nb.llm.messages import LLMMessage, MessageRole
 
 from .assembly import Calls, Characters
 from .base import Request
+from .chat_completions import response_format
 from .decoding import Decoder, StreamError
 from .images import load_image
 
@@ -41,16 +42,16 @@ def encode(request: Request) -> dict[str, Any]:
 
 
 def text_format(request: Request) -> dict[str, Any] | None:
-    """The form that the answer is to have."""
-    if request.schema is not None:
-        name = request.object_model.__name__ if request.object_model else "answer"
-        return {"format": {"type": "json_schema", "name": name, "schema": request.schema, "strict": False}}
-    return {"format": request.config.response_format} if request.config.response_format else None
+    """The form that the answer is to have: what stands within ``json_schema`` elsewhere stands beside the type here."""
+    form = dict(response_format(request) or {})
+    if schema := form.pop("json_schema", None):
+        form |= {"strict": False, **schema}
+    return {"format": form} if form else None
 
 
 def encode_tool(descriptor: Mapping[str, Any]) -> dict[str, Any]:
     """A tool's JSON."""
-    return {"type": "function", "strict": False, **descriptor["function"]}
+    return {"type": "function", "parameters": None, "strict": False, **descriptor["function"]}
 
 
 def encode_message(message: LLMMessage) -> Iterator[dict[str, Any]]:
@@ -60,9 +61,12 @@ def encode_message(message: LLMMessage) -> Iterator[dict[str, Any]]:
         yield {"type": "function_call_output", "call_id": call_id, "output": message.content or ""}
         return
     yield from (details for details in message.reasoning_details or () if details.get("type") == "reasoning")
-    kind = "output_text" if message.role is MessageRole.Assistant else "input_text"
-    content: list[dict[str, Any]] = [{"type": kind, "text": message.content}] if message.content else []
-    content += [{"type": "input_image", "image_url": load_image(path).url} for path in message.image_paths or ()]
+    content: str | list[dict[str, Any]] | None = message.content
+    if message.image_paths:
+        content = [{"type": "input_text", "text": message.content}] if message.content else []
+        content += [
+            {"type": "input_image", "image_url": load_image(path).url, "detail": "auto"} for path in message.image_paths
+        ]
     if content:
         yield {"role": message.role.value, "content": content}
     for call in message.tool_calls or ():

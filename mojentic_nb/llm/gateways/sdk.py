@@ -14,6 +14,7 @@ from contextlib import aclosing, contextmanager
 from types import ModuleType
 from typing import Any
 
+from mojentic_nb.llm.cancellation import Cancellation
 from mojentic_nb.llm.errors import BadRequestError, ConfigurationError
 from mojentic_nb.llm.events import ModelEvent
 from mojentic_nb.llm.threads import in_thread
@@ -54,10 +55,10 @@ class SDKGateway(MojenticCalls):
         self._trust_env = trust_env
         some_client = self._client or self._async_client
         self._host = host_of(str(some_client.base_url))
-        self._key = str(some_client.api_key or "")
+        self._key = str(getattr(some_client, "api_key", None) or "")  # some clouds' clients have none
         self._refused: dict[str, set[str]] = {}
-        self._lines: Lines[Any] = Lines(self._line_client, self._timeout.stall)
-        self._async_lines: LoopLines[Any] = LoopLines(self._async_line_client, self._timeout.stall)
+        self._lines: Lines[Any] = Lines(self._line_client, self._timeout.stall, own=own)
+        self._async_lines: LoopLines[Any] = LoopLines(self._async_line_client, self._timeout.stall, own=own)
 
     @abstractmethod
     def _endpoint(self, client: Any, request: Request) -> Callable[..., Any]:  # noqa: ANN401 (the SDK's)
@@ -96,31 +97,29 @@ class SDKGateway(MojenticCalls):
 
     def close(self) -> None:
         """Close the connections that are kept for further requests; a client of the user's own stays as it is."""
-        if self._own:
-            for client in [*self._lines.drain(), self._client]:
-                client.close()
+        self._lines.close()
 
     async def aclose(self) -> None:
-        """Close those of the running event loop as well."""
+        """Close those of the running event loop as well, which else are closed with it."""
         self.close()
-        if self._own:
-            for client in [*self._async_lines.drain(), self._async_client]:
-                await client.close()
+        await self._async_lines.aclose()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._host!r})"
 
-    @property
-    def _sync_client(self) -> Any:  # noqa: ANN401
+    @contextmanager
+    def _asking(self, model: str = "") -> Iterator[Any]:
+        """A client for a request other than a completion, and the SDK's errors turned into ours."""
+        with self._translated_errors(model), self._lines.line(Cancellation()) as (_, client):
+            yield client
+
+    def _line_client(self, wire: Wire) -> Any:  # noqa: ANN401
         if self._client is None:
             raise ConfigurationError(
                 "This gateway has an asynchronous client: use the broker's asynchronous methods, or give it another."
             )
-        return self._client
-
-    def _line_client(self, wire: Wire) -> Any:  # noqa: ANN401
         if not self._own:
-            return self._sync_client.with_options(max_retries=0)
+            return self._client.with_options(max_retries=0)
         http = self._sdk.DefaultHttpxClient(event_hooks=wire.hooks(), trust_env=self._trust_env)
         return self._client.with_options(http_client=http, **self._options())
 
@@ -145,8 +144,11 @@ class SDKGateway(MojenticCalls):
 
     async def _aattempt(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
         arguments = self._arguments(request)
-        with self._translated_errors(request.model), self._async_lines.line(request.cancellation) as (wire, client):
-            async with self._endpoint(client, request)(**arguments) as response:
+        with self._translated_errors(request.model):
+            async with (
+                self._async_lines.aline(request.cancellation) as (wire, client),
+                self._endpoint(client, request)(**arguments) as response,
+            ):
                 wire.watch(response.http_response.extensions["network_stream"])
                 async for event in adecoded(self._decoder(request), response.iter_bytes()):
                     yield event

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+import weakref
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
@@ -102,18 +103,36 @@ class Wire:
         response.request.extensions["timeout"]["read"] = self._stall
 
 
-class Lines(Generic[Client]):
-    """Clients that each have one connection; `make` makes one more, on the wire that it is given."""
+Idle = list[tuple[Wire, Client]]
 
-    def __init__(self, make: Callable[[Wire], Client], stall: float | None) -> None:
+
+class Lines(Generic[Client]):
+    """Clients that each have one connection; `make` makes one more, on the wire that it is given.
+
+    The clients are closed with the lines, unless they are not their `own`.
+    """
+
+    def __init__(self, make: Callable[[Wire], Client], stall: float | None, *, own: bool = True) -> None:
         self._make = make
         self._stall = stall
-        self._idle: list[tuple[Wire, Client]] = []
+        self._idle: Idle[Client] = []
+        self._own = own
+        if own:
+            weakref.finalize(self, close_all, self._idle).atexit = False
 
     @contextmanager
     def line(self, cancellation: Cancellation) -> Iterator[tuple[Wire, Client]]:
         """Lend a client for one request, which the cancellation ends."""
-        idle = self._waiting()
+        with self._lent(self._idle, cancellation) as lent:
+            yield lent
+
+    def close(self) -> None:
+        """Close the clients that wait for a request."""
+        if self._own:
+            close_all(self._idle)
+
+    @contextmanager
+    def _lent(self, idle: Idle[Client], cancellation: Cancellation) -> Iterator[tuple[Wire, Client]]:
         try:
             wire, client = idle.pop()
         except IndexError:
@@ -126,22 +145,42 @@ class Lines(Generic[Client]):
         finally:
             idle.append((wire, client))
 
-    def drain(self) -> Iterator[Client]:
-        """Take the clients that wait out of here, to be closed."""
-        idle = self._waiting()
-        while idle:
-            yield idle.pop()[1]
-
-    def _waiting(self) -> list[tuple[Wire, Client]]:
-        return self._idle
-
 
 class LoopLines(Lines[Client]):
     """The same for asynchronous clients, whose connections belong to the event loop in which they were opened."""
 
-    def __init__(self, make: Callable[[Wire], Client], stall: float | None) -> None:
-        super().__init__(make, stall)
-        self._idle_in: WeakKeyDictionary[asyncio.AbstractEventLoop, list[tuple[Wire, Client]]] = WeakKeyDictionary()
+    def __init__(self, make: Callable[[Wire], Client], stall: float | None, *, own: bool = True) -> None:
+        super().__init__(make, stall, own=own)
+        self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[Idle[Client], AsyncGenerator[None, None]]]
+        self._loops = WeakKeyDictionary()
 
-    def _waiting(self) -> list[tuple[Wire, Client]]:
-        return self._idle_in.setdefault(asyncio.get_running_loop(), [])
+    @asynccontextmanager
+    async def aline(self, cancellation: Cancellation) -> AsyncIterator[tuple[Wire, Client]]:
+        """Lend a client for one request in the running event loop."""
+        loop = asyncio.get_running_loop()
+        if loop not in self._loops:
+            idle: Idle[Client] = []
+            self._loops[loop] = idle, closed_with_loop(idle if self._own else [])
+            await anext(self._loops[loop][1])
+        with self._lent(self._loops[loop][0], cancellation) as lent:
+            yield lent
+
+    async def aclose(self) -> None:
+        """Close the clients that wait for a request in the running event loop."""
+        if known := self._loops.pop(asyncio.get_running_loop(), None):
+            await known[1].aclose()
+
+
+def close_all(idle: Idle[Any]) -> None:
+    """Close the clients in `idle`."""
+    while idle:
+        idle.pop()[1].close()
+
+
+async def closed_with_loop(idle: Idle[Any]) -> AsyncGenerator[None, None]:
+    """Close the clients in `idle` when this ends: the end of an event loop ends its asynchronous generators."""
+    try:
+        yield
+    finally:
+        while idle:
+            await idle.pop()[1].close()

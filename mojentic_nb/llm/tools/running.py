@@ -9,6 +9,7 @@ from collections.abc import Generator, Sequence
 from pydantic import BaseModel
 
 from mojentic_nb.llm.events import ToolProgress, ToolResult
+from mojentic_nb.llm.gateways.assembly import mended
 from mojentic_nb.llm.gateways.base import Tool
 from mojentic_nb.llm.messages import LLMToolCall
 
@@ -23,7 +24,7 @@ def run_call(tools: Sequence[Tool], call: LLMToolCall) -> Generator[ToolProgress
         output = yield from answer(tools, call)
     except Exception as error:  # noqa: BLE001 (a tool may raise anything; an interrupt is none of these)
         output, is_error = f"{type(error).__name__}: {error}", True
-    yield ToolResult(call, output, is_error, time.perf_counter() - started)
+    yield ToolResult(call, mended(output), is_error, time.perf_counter() - started)
 
 
 def answer(tools: Sequence[Tool], call: LLMToolCall) -> Generator[ToolProgress, None, str]:
@@ -54,6 +55,9 @@ def as_text(value: object) -> str:
     """A tool's result for the model."""
     if isinstance(value, str):
         return value
-    if isinstance(value, BaseModel):
-        return value.model_dump_json()
-    return json.dumps(value, ensure_ascii=False, default=str)
+    return json.dumps(value, ensure_ascii=False, default=plain)
+
+
+def plain(value: object) -> object:
+    """What stands for `value`, which JSON has no word for."""
+    return value.model_dump(mode="json") if isinstance(value, BaseModel) else str(value)

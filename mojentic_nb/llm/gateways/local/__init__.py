@@ -96,13 +96,13 @@ class LocalGateway(MojenticCalls):
     def stream(self, request: Request) -> Generator[ModelEvent, None, None]:
         """Ask the model and yield its events; whatever `request` names as its model, this one answers."""
         process, gateway = self._start()
-        with self._death_told(process):
+        with self._death_told(process, request):
             yield from gateway.stream(request)
 
     async def astream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
         """The same, asynchronously."""
         process, gateway = await asyncio.to_thread(self._start)
-        with self._death_told(process):
+        with self._death_told(process, request):
             async with aclosing(gateway.astream(request)) as events:
                 async for event in events:
                     yield event
@@ -121,12 +121,12 @@ class LocalGateway(MojenticCalls):
 
     @staticmethod
     @contextmanager
-    def _death_told(process: ModelProcess) -> Iterator[None]:
-        """Have an error say so if it comes of the process having ended."""
+    def _death_told(process: ModelProcess, request: Request) -> Iterator[None]:
+        """Have an error say so if it comes of the process having ended, and not of `request` having been cancelled."""
         try:
             yield
         except (IncompleteStreamError, ProviderUnavailableError) as error:
-            if (death := process.death()) is None:
+            if request.cancellation.cancelled or (death := process.death()) is None:
                 raise
             raise death from error
 

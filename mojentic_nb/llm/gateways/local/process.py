@@ -150,9 +150,8 @@ def stop(process: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
     """End `process` and free what belongs to it."""
     process.kill()
     process.wait()
-    for stream in (process.stdin, process.stdout, errors):
-        if stream:
-            stream.close()
+    for stream in filter(None, (process.stdin, process.stdout, errors)):
+        stream.close()
 
 
 def exit_words(code: int) -> str:

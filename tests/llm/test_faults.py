@@ -1,0 +1,186 @@
+"""Whatever goes wrong on the wire is the same error at every gateway, sync and async, and leaves nothing open."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+from loopback import PATIENCE, Cut, Hold, Loopback, Reply, json_reply
+from providers_on_wire import KEY, PROVIDERS, QUESTION, Provider, ask, connections_to
+
+from mojentic_nb.llm import LLMBroker, LLMMessage, MessageRole
+from mojentic_nb.llm.errors import (
+    AuthenticationError,
+    IncompleteStreamError,
+    LLMError,
+    ModelNotFoundError,
+    ProviderUnavailableError,
+    RateLimitError,
+)
+from mojentic_nb.llm.gateways import Timeout
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+PAGE = b"<html>\n<h1>Bad gateway</h1>\n</html>\n"
+BRIEF = Timeout(connect=PATIENCE, read=0.1, stall=0.1)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What the server does (nothing: it isn't there), and the error that comes of it.
+
+    `says` is in the error's words, `cause` names the error beneath it, `partial` is the text that had arrived.
+    """
+
+    reply: Callable[[Provider], Reply] | None
+    kind: type[LLMError]
+    says: str
+    cause: str
+    partial: str = ""
+
+
+def refused(status: int, code: str = "") -> Callable[[Provider], Reply]:
+    """A reply with that status. The server quotes the key, as some do."""
+    return lambda provider: json_reply(provider.refuses(f"No\nto {KEY}", code), status)
+
+
+def after_hello(*parts: Callable[[Provider], bytes] | bytes | Hold | Cut) -> Callable[[Provider], Reply]:
+    """A reply that begins well and goes on with `parts`."""
+    return lambda provider: Reply(
+        [provider.piece("Hello"), *(part(provider) if callable(part) else part for part in parts)]
+    )
+
+
+def half_an_event(provider: Provider) -> bytes:
+    return provider.piece(" you")[:-9]
+
+
+def half_a_character(provider: Provider) -> bytes:
+    start, _, _ = provider.piece(" où").partition("ù".encode())
+    return start + "ù".encode()[:1]
+
+
+def garbage(provider: Provider) -> bytes:
+    return provider.frame('{"oops": [')
+
+
+FAULTS = {
+    "nothing listens": Fault(
+        None, ProviderUnavailableError, "can't be reached: (is the server running|start it with)", "connection"
+    ),
+    "silent before the headers": Fault(
+        lambda _: Reply([Hold()], None),
+        ProviderUnavailableError,
+        "did not answer in time: try again later",
+        "connection",
+    ),
+    "cut before the headers": Fault(
+        lambda _: Reply([Cut()], None),
+        ProviderUnavailableError,
+        "hung up before it answered: try again later",
+        "connection",
+    ),
+    "cut in the headers": Fault(
+        lambda _: Reply([b"HTTP/1.1 200 OK\r\nContent-"], None),
+        ProviderUnavailableError,
+        "hung up before it answered: try again later",
+        "connection",
+    ),
+    "401": Fault(refused(401), AuthenticationError, "refused the API key: set [A-Z]+_API_KEY", "status"),
+    "403": Fault(refused(403), AuthenticationError, "does not allow this with your API key. It said: No to", "status"),
+    "404": Fault(
+        refused(404), ModelNotFoundError, "has no model 'a-model': (check the name|get it with `ollama pull)", "status"
+    ),
+    "429": Fault(refused(429), RateLimitError, "wait, then ask again. It said: No to", "status"),
+    "500": Fault(refused(500), ProviderUnavailableError, "failed .status 500.: try again later", "status"),
+    "529": Fault(
+        refused(529, "overloaded_error"), ProviderUnavailableError, "failed .status 529.: try again later", "status"
+    ),
+    "a page with status 502": Fault(
+        lambda _: Reply([PAGE], 502, "text/html"), ProviderUnavailableError, "502.: try again later", "status"
+    ),
+    "a page with status 200": Fault(
+        lambda _: Reply([PAGE], 200, "text/html"), IncompleteStreamError, "is its address right|check its addr", "page"
+    ),
+    "cut after the headers": Fault(
+        lambda _: Reply([Cut()]), IncompleteStreamError, "broke in the middle of the answer: ask again", "transport"
+    ),
+    "cut between events": Fault(after_hello(Cut()), IncompleteStreamError, "broke .*: ask again", "transport", "Hello"),
+    "cut in an event": Fault(
+        after_hello(half_an_event, Cut()), IncompleteStreamError, "broke .*: ask again", "transport", "Hello"
+    ),
+    "cut in a character": Fault(
+        after_hello(half_a_character, Cut()), IncompleteStreamError, "broke .*: ask again", "transport", "Hello"
+    ),
+    "silent in the answer": Fault(
+        after_hello(Hold()), IncompleteStreamError, "fell silent .*: ask again", "transport", "Hello"
+    ),
+    "ended in an event": Fault(
+        after_hello(half_an_event), IncompleteStreamError, "is no completion: .*[Aa]sk again", "json", "Hello"
+    ),
+    "garbage": Fault(
+        lambda provider: Reply([garbage(provider)]), IncompleteStreamError, "is no completion: .*[Aa]sk again", "json"
+    ),
+    "garbage in the answer": Fault(
+        after_hello(garbage), IncompleteStreamError, "is no completion: .*[Aa]sk again", "json", "Hello"
+    ),
+    "an error with status 200": Fault(
+        lambda provider: Reply([provider.failure()]),
+        ProviderUnavailableError,
+        "try again later. It said: Overloaded",
+        "stream",
+    ),
+    "an error in the answer": Fault(
+        after_hello(Provider.failure),
+        ProviderUnavailableError,
+        "try again later. It said: Overloaded",
+        "stream",
+        "Hello",
+    ),
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def old_objects():
+    """What was there before is left out when these tests collect what they leave: that takes a third of the time."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture(autouse=True)
+def key_of_ollama(monkeypatch: pytest.MonkeyPatch):
+    """Ollama's SDK knows its key from the environment alone."""
+    monkeypatch.setenv("OLLAMA_API_KEY", KEY)
+
+
+@pytest.mark.parametrize("asynchronously", [False, True], ids=["sync", "async"])
+@pytest.mark.parametrize("provider", PROVIDERS.values(), ids=PROVIDERS.keys())
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
+def test_a_fault(
+    server: Loopback, caplog: pytest.LogCaptureFixture, fault: Fault, provider: Provider, asynchronously: bool
+):
+    caplog.set_level(logging.DEBUG)
+    if fault.reply:
+        server.play(fault.reply(provider))
+    else:
+        server.close()
+    gateway = provider.gateway(server.url, timeout=BRIEF)
+
+    error = ask(LLMBroker("a-model", gateway, max_retries=0), asynchronously=asynchronously).error
+    gc.collect()  # what was left open warns when it is freed
+
+    assert type(error) is fault.kind
+    assert re.search(fault.says, str(error)), str(error)
+    assert "\n" not in str(error)
+    assert isinstance(error.__cause__, provider.causes[fault.cause])
+    answer = [LLMMessage(role=MessageRole.Assistant, content=fault.partial)] if fault.partial else []
+    assert [error.partial] == (answer or [None])
+    assert error.run.messages == [*QUESTION, *answer]
+    assert KEY not in f"{error} {gateway!r} {caplog.text}"
+    assert connections_to(server) == []
