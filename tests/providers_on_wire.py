@@ -13,11 +13,11 @@ import httpx
 import httpx2
 import openai
 import psutil
+from driving import begin
 from loopback import Loopback, chunk
 
-from mojentic_nb.llm import LLMBroker, LLMMessage
+from mojentic_nb.llm import AsyncRun, Event, LLMBroker, LLMMessage, Run
 from mojentic_nb.llm.errors import LLMError
-from mojentic_nb.llm.events import Event
 from mojentic_nb.llm.gateways import AnthropicGateway, OllamaGateway, OpenAIGateway
 from mojentic_nb.llm.gateways.decoding import StreamError
 
@@ -137,22 +137,28 @@ class Outcome:
     error: LLMError | None = None
 
 
-def ask(broker: LLMBroker, *, asynchronously: bool) -> Outcome:
-    """Ask, read the answer to its end, and close the gateway."""
+def ask(broker: LLMBroker, how: str, seen: Callable[[Run | AsyncRun, Event], None] = lambda *_: None) -> Outcome:
+    """Ask in one of driving.BOTH ways, show each event to `seen` as it comes, and close the gateway at the end."""
     outcome = Outcome()
+
+    def take(event: Event) -> None:
+        outcome.events.append(event)
+        seen(run, event)
 
     async def read() -> None:
         try:
-            async for event in broker.astream(QUESTION):
-                outcome.events.append(event)
+            async for event in run:
+                take(event)
         finally:
             await broker.adapter.aclose()
 
+    run = begin(broker, how, QUESTION)
     try:
-        if asynchronously:
+        if isinstance(run, AsyncRun):
             asyncio.run(read())
         else:
-            outcome.events.extend(broker.stream(QUESTION))
+            for event in run:
+                take(event)
     except LLMError as error:
         outcome.error = error
     finally:

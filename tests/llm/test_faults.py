@@ -5,10 +5,12 @@ from __future__ import annotations
 import gc
 import logging
 import re
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
+from driving import BOTH
 from loopback import PATIENCE, Cut, Hold, Loopback, Reply, json_reply
 from providers_on_wire import KEY, PROVIDERS, QUESTION, Provider, ask, connections_to
 
@@ -26,14 +28,16 @@ from mojentic_nb.llm.gateways import Timeout
 pytestmark = pytest.mark.filterwarnings("error")
 
 PAGE = b"<html>\n<h1>Bad gateway</h1>\n</html>\n"
-BRIEF = Timeout(connect=PATIENCE, read=0.1, stall=0.1)
+LONG = 2 * PATIENCE
+PATIENT = Timeout(LONG, LONG, LONG)
 
 
 @dataclass(frozen=True)
 class Fault:
     """What the server does (nothing: it isn't there), and the error that comes of it.
 
-    `says` is in the error's words, `cause` names the error beneath it, `partial` is the text that had arrived.
+    `says` is in the error's words, `cause` names the error beneath it, `partial` is the text that had arrived,
+    `timeout` the gateway's.
     """
 
     reply: Callable[[Provider], Reply] | None
@@ -41,6 +45,7 @@ class Fault:
     says: str
     cause: str
     partial: str = ""
+    timeout: Timeout = PATIENT
 
 
 def refused(status: int, code: str = "") -> Callable[[Provider], Reply]:
@@ -77,6 +82,7 @@ FAULTS = {
         ProviderUnavailableError,
         "did not answer in time: try again later",
         "connection",
+        timeout=Timeout(LONG, read=0.1, stall=LONG),
     ),
     "cut before the headers": Fault(
         lambda _: Reply([Cut()], None),
@@ -117,7 +123,12 @@ FAULTS = {
         after_hello(half_a_character, Cut()), IncompleteStreamError, "broke .*: ask again", "transport", "Hello"
     ),
     "silent in the answer": Fault(
-        after_hello(Hold()), IncompleteStreamError, "fell silent .*: ask again", "transport", "Hello"
+        after_hello(Hold()),
+        IncompleteStreamError,
+        "fell silent .*: ask again",
+        "transport",
+        "Hello",
+        Timeout(LONG, LONG, stall=0.1),
     ),
     "ended in an event": Fault(
         after_hello(half_an_event), IncompleteStreamError, "is no completion: .*[Aa]sk again", "json", "Hello"
@@ -159,22 +170,23 @@ def key_of_ollama(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("OLLAMA_API_KEY", KEY)
 
 
-@pytest.mark.parametrize("asynchronously", [False, True], ids=["sync", "async"])
+@pytest.mark.parametrize("how", BOTH)
 @pytest.mark.parametrize("provider", PROVIDERS.values(), ids=PROVIDERS.keys())
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
-def test_a_fault(
-    server: Loopback, caplog: pytest.LogCaptureFixture, fault: Fault, provider: Provider, asynchronously: bool
-):
+def test_a_fault(server: Loopback, caplog: pytest.LogCaptureFixture, fault: Fault, provider: Provider, how: str):
     caplog.set_level(logging.DEBUG)
     if fault.reply:
         server.play(fault.reply(provider))
     else:
         server.close()
-    gateway = provider.gateway(server.url, timeout=BRIEF)
+    gateway = provider.gateway(server.url, timeout=fault.timeout)
 
-    error = ask(LLMBroker("a-model", gateway, max_retries=0), asynchronously=asynchronously).error
+    begun = time.monotonic()
+    error = ask(LLMBroker("a-model", gateway, max_retries=0), how).error
+    took = time.monotonic() - begun
     gc.collect()  # what was left open warns when it is freed
 
+    assert took < PATIENCE
     assert type(error) is fault.kind
     assert re.search(fault.says, str(error)), str(error)
     assert "\n" not in str(error)

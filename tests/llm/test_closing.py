@@ -1,0 +1,266 @@
+"""However a run is stopped, its request ends at once, as the other side sees it, and what had arrived is kept."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import itertools
+import json
+import signal
+import statistics
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import anthropic
+import openai
+import pytest
+from loopback import PATIENCE, Hold, Loopback, Reply
+from providers_on_wire import KEY, PROVIDERS, Provider
+
+from mojentic_nb.llm import AsyncRun, Event, Finish, LLMBroker, LLMMessage, MessageRole, Run, StepFinish, TextDelta
+from mojentic_nb.llm.gateways import AnthropicGateway, LocalGateway, OpenAIGateway, ScriptedGateway
+
+LIMIT = 0.1  # seconds from the stop to the end of the request
+QUESTION = [LLMMessage(content="Tell me a long story.")]
+END = [StepFinish("cancelled"), Finish("cancelled")]
+
+
+# Ways to stop a run. Each returns when it began to. What another thread does it does at the `moment`, which the reader
+# sets when there is text; it waits for more then.
+
+
+def by_close(run: Run, moment: threading.Event) -> float:
+    next(iter(run))
+    began = time.monotonic()
+    run.close()
+    return began
+
+
+def by_cancel(run: Run, moment: threading.Event) -> float:
+    with another_thread(run.cancel, moment) as began:
+        assert read(run, moment)[-2:] == END
+    return began[0]
+
+
+def by_interrupt(run: Run, moment: threading.Event) -> float:
+    """A signal that comes after Python last looked for one and before it waits is seen after the wait only: hence more
+    of them, until one was seen."""
+    seen = threading.Event()
+
+    def interrupt() -> None:
+        while not seen.wait(0.01):
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    def once(*_: object) -> None:
+        if not seen.is_set():
+            seen.set()
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, once)
+    try:
+        with another_thread(interrupt, moment) as began, pytest.raises(KeyboardInterrupt):
+            read(run, moment)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return began[0]
+
+
+async def by_aclose(run: AsyncRun, moment: threading.Event) -> float:
+    await anext(aiter(run))
+    began = time.monotonic()
+    await run.aclose()
+    return began
+
+
+async def by_task(run: AsyncRun, moment: threading.Event) -> float:
+    task = asyncio.create_task(aread(run, moment))
+    await asyncio.to_thread(moment.wait, PATIENCE)
+    began = time.monotonic()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    return began
+
+
+async def by_cancel_of_async(run: AsyncRun, moment: threading.Event) -> float:
+    with another_thread(run.cancel, moment) as began:
+        assert (await aread(run, moment))[-2:] == END
+    return began[0]
+
+
+def read(run: Run, moment: threading.Event) -> list[Event]:
+    events = []
+    with run:
+        for event in run:
+            events.append(event)
+            moment.set()
+    return events
+
+
+async def aread(run: AsyncRun, moment: threading.Event) -> list[Event]:
+    events = []
+    async with run:
+        async for event in run:
+            events.append(event)
+            moment.set()
+    return events
+
+
+@contextmanager
+def another_thread(act: Callable[[], None], moment: threading.Event) -> Iterator[list[float]]:
+    """Have another thread `act` at the moment; the list then holds when that was."""
+    began = []
+
+    def wait_and_act() -> None:
+        assert moment.wait(PATIENCE)
+        began.append(time.monotonic())
+        act()
+
+    with ThreadPoolExecutor(1) as thread:
+        done = thread.submit(wait_and_act)
+        yield began
+        done.result()
+
+
+BLOCKED = [by_cancel, by_interrupt, by_task, by_cancel_of_async]  # also before there is an event
+WAYS = [by_close, by_aclose, *BLOCKED]
+
+
+def stop(way: Callable, gateway: object, gone_at: Callable[[], float], moment: threading.Event | None = None):
+    """The run that was stopped that way, and how many seconds later it had ended, and the other side knew."""
+    broker, moment = LLMBroker("a-model", gateway), moment or threading.Event()
+    if not inspect.iscoroutinefunction(way):
+        run = broker.stream(QUESTION)
+        began, ended = way(run, moment), time.monotonic()
+        return run, max(ended, gone_at()) - began
+
+    async def stopped() -> float:
+        began, ended = await way(run, moment), time.monotonic()
+        return max(ended, await asyncio.to_thread(gone_at)) - began
+
+    run = broker.astream(QUESTION)
+    return run, asyncio.run(stopped())
+
+
+def typical(delay: Callable[[], float]) -> float:
+    """The middle one of three, for the machine may be busy."""
+    return statistics.median(delay() for _ in range(3))
+
+
+def at_provider(name: str):
+    return PROVIDERS[name], lambda url, _: PROVIDERS[name].gateway(url)
+
+
+def with_own_client(name: str, gateway: type, clients: tuple[type, type]):
+    """A gateway with the user's own client, a synchronous or an asynchronous one as the way to stop asks for."""
+
+    def make(url: str, way: Callable):
+        return gateway(client=clients[inspect.iscoroutinefunction(way)](api_key=KEY, base_url=url))
+
+    return PROVIDERS[name], make
+
+
+GATEWAYS = {
+    **{name: at_provider(name) for name in PROVIDERS},
+    "an OpenAI client": with_own_client("chat", OpenAIGateway, (openai.OpenAI, openai.AsyncOpenAI)),
+    "an Anthropic client": with_own_client(
+        "anthropic", AnthropicGateway, (anthropic.Anthropic, anthropic.AsyncAnthropic)
+    ),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("provider", "make"), GATEWAYS.values(), ids=GATEWAYS.keys())
+def test_in_the_middle_of_an_answer(server: Loopback, provider: Provider, make: Callable, way: Callable):
+    def delay() -> float:
+        hold = Hold()
+        server.play(Reply([provider.piece("Hello"), hold]))
+        run, seconds = stop(way, make(server.url, way), lambda: hung_up(hold))
+        assert run.finish_reason == "cancelled"
+        assert run.messages == [*QUESTION, LLMMessage(role=MessageRole.Assistant, content="Hello")]
+        return seconds
+
+    assert typical(delay) < LIMIT
+
+
+@pytest.mark.parametrize("way", BLOCKED)
+@pytest.mark.parametrize("provider", PROVIDERS.values(), ids=PROVIDERS.keys())
+def test_before_the_headers_of_an_answer(server: Loopback, provider: Provider, way: Callable):
+    def delay() -> float:
+        hold = Hold()
+        server.play(Reply([hold], None))
+        run, seconds = stop(way, provider.gateway(server.url), lambda: hung_up(hold), hold.reached)
+        assert run.finish_reason == "cancelled"
+        assert run.messages == QUESTION
+        return seconds
+
+    assert typical(delay) < LIMIT
+
+
+def hung_up(hold: Hold) -> float:
+    assert hold.hung_up.wait(PATIENCE)
+    return hold.hung_up_at
+
+
+@pytest.fixture(scope="module")
+def local():
+    """The embedded model, running."""
+    with LocalGateway() as gateway:
+        yield gateway
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_local_model_stops(local: LocalGateway, way: Callable):
+    def delay() -> float:
+        run, seconds = stop(way, local, lambda: idle(local))
+        *before, answer = run.messages
+        assert before == QUESTION
+        assert answer.content
+        assert run.finish_reason == "cancelled"
+        return seconds
+
+    assert typical(delay) < LIMIT
+
+
+def idle(gateway: LocalGateway) -> float:
+    """When the model has no request any more."""
+    slots = urllib.request.Request(  # noqa: S310
+        f"{gateway.process.url}/slots", headers={"authorization": f"Bearer {gateway.process.api_key}"}
+    )
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(slots, timeout=PATIENCE) as answer:
+            if not any(slot["is_processing"] for slot in json.load(answer)):
+                return time.monotonic()
+    pytest.fail("the model went on")
+
+
+class Stamped(ScriptedGateway):
+    """Says Hello for ever, and knows when it was closed."""
+
+    def __init__(self) -> None:
+        super().__init__([itertools.repeat(TextDelta("Hello"))])
+        self.closed = Hold()
+
+    def stream(self, request):
+        try:
+            yield from super().stream(request)
+        finally:
+            self.closed.hung_up_at = time.monotonic()
+            self.closed.hung_up.set()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_gateway_that_does_not_wait_is_closed(way: Callable):
+    def delay() -> float:
+        gateway = Stamped()
+        run, seconds = stop(way, gateway, lambda: hung_up(gateway.closed))
+        assert run.messages[-1].content.startswith("Hello")
+        assert run.finish_reason == "cancelled"
+        return seconds
+
+    assert typical(delay) < LIMIT
