@@ -10,23 +10,23 @@ __all__ = ["Cancellation"]
 
 
 class Cancellation:
-    """A switch that is thrown once. Whoever blocks on something registers how to be woken."""
+    """A switch that is thrown once. Whoever blocks on something registers how to be woken.
+
+    `cancelled` tells whether :meth:`cancel` was called.
+    """
 
     def __init__(self) -> None:
+        self.cancelled = False
         self._thrown = threading.Event()
         self._lock = threading.Lock()
         self._callbacks: list[Callable[[], None]] = []
 
-    @property
-    def cancelled(self) -> bool:
-        """Whether :meth:`cancel` was called."""
-        return self._thrown.is_set()
-
     def cancel(self) -> None:
         """Throw the switch and call what is registered, in the calling thread. Does nothing the second time."""
         with self._lock:
-            if self._thrown.is_set():
+            if self.cancelled:
                 return
+            self.cancelled = True
             self._thrown.set()
             callbacks = list(self._callbacks)
         for callback in callbacks:

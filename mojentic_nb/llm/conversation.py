@@ -69,6 +69,7 @@ class Conversation:
         if isinstance(messages, str) or not all(isinstance(message, LLMMessage) for message in self._messages):
             raise TypeError('Messages are a list of LLMMessage, as in [LLMMessage(content="Hello")].')
         self._finish_reason: FinishReason | None = None
+        self._plain = tracer is None and not config.think_tags
         self._rounds = 0
         self._ended = False
         self._step = Step(think_tags=config.think_tags)
@@ -117,11 +118,14 @@ class Conversation:
 
     def feed(self, event: ModelEvent | ToolProgress | ToolResult) -> Iterable[Event]:
         """Take one event, of the model or of a running tool; iterate what the reader is to see of it."""
+        if self._plain and isinstance(event, TextDelta):  # nearly all events are
+            self._step.text.write(event.delta)
+            return (event,)
         seen = self._step.feed(event)
-        limit_reached = isinstance(event, StepFinish) and self._limit_reached(event)
-        for happening in seen:
-            self._trace(happening)
-        if limit_reached:
+        if self._tracer is not None:
+            for happening in seen:
+                self._trace(happening)
+        if isinstance(event, StepFinish) and self._limit_reached(event):
             return chain(seen, self._answer_all("The call was not run: the limit of tool rounds was reached."))
         return seen
 
@@ -194,19 +198,24 @@ class Step:
 
     def __init__(self, *, think_tags: bool) -> None:
         self.asked = False
-        self.seen = False
+        self._seen = False
         self.retries = 0
         self.finish_reason: FinishReason | None = None
         self.calls: list[LLMToolCall] = []
         self._results: list[ToolResult] = []
-        self._text = StringIO()  # not a list of a million pieces, each with an overhead of ten times its text
+        self.text = StringIO()  # not a list of a million pieces, each with an overhead of ten times its text
         self._thinking = StringIO()
         self._details: list[dict[str, object]] = []
         self._tags = ThinkTags() if think_tags else None
 
+    @property
+    def seen(self) -> bool:
+        """Whether anything has come of it."""
+        return self._seen or self.text.tell() > 0
+
     def feed(self, event: ModelEvent | ToolProgress | ToolResult) -> Sequence[ModelEvent | ToolProgress | ToolResult]:
         """Take an event in; get it back, or those that it turns out to be."""
-        self.seen = True
+        self._seen = True
         parts: Sequence[ModelEvent | ToolProgress | ToolResult] = (event,)
         if self._tags and isinstance(event, TextDelta):
             parts = list(self._tags.feed(event.delta))
@@ -217,10 +226,9 @@ class Step:
         return parts
 
     def _take(self, event: ModelEvent | ToolProgress | ToolResult) -> None:
-        if isinstance(event, TextDelta):  # nearly all are, and a match costs as much as all else that is done to one
-            self._text.write(event.delta)
-            return
         match event:
+            case TextDelta(delta):
+                self.text.write(delta)
             case ReasoningDelta(delta, details):
                 self._thinking.write(delta)
                 if details is not None:
@@ -239,7 +247,7 @@ class Step:
 
     def message(self) -> LLMMessage | None:
         """The assistant's message, None while there is nothing of it."""
-        text, thinking = self._text.getvalue(), self._thinking.getvalue()
+        text, thinking = self.text.getvalue(), self._thinking.getvalue()
         if not (text or thinking or self.calls):
             return None
         return LLMMessage(

@@ -360,7 +360,9 @@ def test_an_address_that_is_none(monkeypatch: pytest.MonkeyPatch, address: str):
 
 
 def test_no_server():
-    with pytest.raises(ProviderUnavailableError, match=r"start it with `ollama serve`, or set OLLAMA_HOST"):
+    with pytest.raises(
+        ProviderUnavailableError, match=r"at 127.0.0.1:9: start it with `ollama serve`, or set OLLAMA_HOST"
+    ):
         LLMBroker("m", OllamaGateway()).generate(QUESTION)
 
 

@@ -66,6 +66,11 @@ WRITTEN = {
     ),
     "an emoji in two halves": (sse(chunk("a\ud83d"), chunk("\ude00 b", "stop")), ["a😀 b"], StepFinish("stop")),
     "half an emoji": (sse(chunk("a\ude00b"), chunk("c\ud83d", "stop")), ["a\ufffdbc\ufffd"], StepFinish("stop")),
+    "bytes that are no UTF-8": (
+        sse(chunk("Hello", "stop")).replace(b"Hello", b"H\xffllo"),
+        ["H\ufffdllo"],
+        StepFinish("stop"),
+    ),
     "comments": (b": OPENROUTER PROCESSING\n\n" + sse(chunk("Hello", "stop")), ["Hello"], StepFinish("stop")),
     "broken off": (sse(chunk("Hello"), done=False), ["Hello"], None),
 }

@@ -137,11 +137,22 @@ def test_the_provider_says_how_long_to_wait(
     assert least <= outcome.events[0].delay <= most
 
 
+@both
+@all_providers
+def test_a_rate_limit_that_names_the_page_on_billing(server: Loopback, provider: Provider, how: str):
+    limited = refusal(provider, 429, SOON, "Rate limit reached. Add a payment method: https://a.example/billing.")
+
+    retry, *_, end = ask(broker(provider, server, limited, hello(provider)), how).events
+
+    assert isinstance(retry, Retry)
+    assert end.finish_reason == "stop"
+
+
 FINAL = {
     "a wrong key": (lambda provider: refusal(provider, 401), AuthenticationError),
     "no such model": (lambda provider: refusal(provider, 404), ModelNotFoundError),
     "a quota that is used up": (
-        lambda provider: refusal(provider, 429, SOON, "You exceeded your quota: check your billing details."),
+        lambda provider: refusal(provider, 429, SOON, "Your credit balance is too low."),
         RateLimitError,
     ),
     "payment wanted": (lambda provider: refusal(provider, 402, SOON), RateLimitError),

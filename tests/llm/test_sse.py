@@ -31,7 +31,8 @@ CASES = {
 
 def decode(*chunks: bytes) -> list[str]:
     decoder = SSEDecoder()
-    return [data for chunk in chunks for data in decoder.feed(chunk)] + list(decoder.end())
+    events = [data for chunk in chunks for data in decoder.feed(chunk)] + decoder.end()
+    return [data.decode(errors="replace") for data in events]
 
 
 @pytest.mark.parametrize(("body", "events"), CASES.values(), ids=CASES.keys())

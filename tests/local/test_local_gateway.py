@@ -19,9 +19,10 @@ from pathlib import Path
 
 import psutil
 import pytest
+from driving import BOTH, begin, events_of
 from loopback import PATIENCE
 
-from mojentic_nb.llm import CompletionConfig, LLMBroker, LLMMessage, TextDelta
+from mojentic_nb.llm import CompletionConfig, Event, LLMBroker, LLMMessage, TextDelta
 from mojentic_nb.llm.errors import ConfigurationError, ContextWindowError, LLMError, ProviderUnavailableError
 from mojentic_nb.llm.gateways import LocalGateway, local
 from mojentic_nb.llm.gateways.local import process
@@ -221,18 +222,36 @@ def test_after_close_the_next_request_starts_another():
         assert ask(gateway)
 
 
-def test_a_process_that_dies_in_the_middle_is_an_error_and_the_next_request_works():
+def test_it_is_closed_asynchronously_too():
+    gateway = LocalGateway()
+
+    async def use() -> int:
+        await LLMBroker(gateway.model, gateway).agenerate(QUESTION, config=BRIEF)
+        pid = gateway.process.pid
+        await gateway.aclose()
+        await gateway.aclose()
+        return pid
+
+    assert gone(asyncio.run(use()))
+    assert gateway.process is None
+
+
+@pytest.mark.parametrize("how", BOTH)
+def test_a_process_that_dies_in_the_middle_is_an_error_and_the_next_request_works(how: str):
     with LocalGateway() as gateway:
-        run = LLMBroker(gateway.model, gateway).stream(QUESTION)
-        events = iter(run)
-        first = next(event for event in events if isinstance(event, TextDelta))
+        run = begin(LLMBroker(gateway.model, gateway), how, QUESTION)
+        texts = []
 
-        os.kill(gateway.process.pid, signal.SIGKILL)
+        def kill(event: Event) -> None:
+            if isinstance(event, TextDelta):
+                texts.append(event.delta)
+                os.kill(gateway.process.pid, signal.SIGKILL)
+
         with pytest.raises(ProviderUnavailableError, match=r"killed by signal 9.*Ask again") as failure:
-            list(events)
+            events_of(run, kill)
 
-        assert failure.value.partial.content.startswith(first.delta)
-        assert run.messages[-1].content.startswith(first.delta)
+        assert failure.value.partial.content == "".join(texts) != ""
+        assert run.messages[-1].content == "".join(texts)
         assert ask(gateway)
 
 

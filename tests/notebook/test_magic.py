@@ -172,7 +172,10 @@ def test_a_key_in_the_environment_does_not_make_a_paid_model_the_default(shell, 
 ERRORS = {
     "unknown provider": ("%%llm -m foo\nhi", "ConfigurationError: There is no provider 'foo': write PROVIDER:MODEL"),
     "no model": ("%%llm -m openai\nhi", "ConfigurationError: 'openai' names no model"),
-    "no Ollama": ("%%llm -m ollama:x\nhi", "ProviderUnavailableError: Ollama can't be reached: start it with"),
+    "no Ollama": (
+        "%%llm -m ollama:x\nhi",
+        "ProviderUnavailableError: Ollama can't be reached at 127.0.0.1:9: start it with",
+    ),
     "no such file": ("%%llm -m local:/no.gguf\nhi", "ConfigurationError: The model file /no.gguf can't be read"),
     "unknown option": ("%%llm --modle x\nhi", "UsageError: unrecognized arguments: --modle x. The question goes"),
     "question beside": ("%%llm hello\nhi", "UsageError: unrecognized arguments: hello. The question goes below the"),

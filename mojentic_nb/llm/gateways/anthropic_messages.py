@@ -6,7 +6,7 @@ https://platform.claude.com/docs/en/api/messages
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import StringIO
 from typing import Any
 
@@ -168,7 +168,7 @@ class MessagesDecoder(Decoder):
         self._counts: dict[str, int] = {}
         self._stop_reason: str | None = None
 
-    def read(self, body: dict[str, Any]) -> Iterable[ModelEvent]:
+    def read(self, body: dict[str, Any]) -> Sequence[ModelEvent]:
         """The events of one of the API's events."""
         match body.get("type"):
             case "content_block_delta":
@@ -220,12 +220,13 @@ class MessagesDecoder(Decoder):
                 return list(self._calls.feed(index=index, call_id=block["id"], name=block["name"], arguments=whole))
         return []
 
-    def _continued(self, index: int, delta: dict[str, Any]) -> Iterable[ModelEvent]:
+    def _continued(self, index: int, delta: dict[str, Any]) -> Sequence[ModelEvent]:
         match delta["type"]:
             case "text_delta":
                 return self._said(delta["text"])
             case "input_json_delta":
-                return self._calls.feed(index=index, call_id=None, name=None, arguments=delta["partial_json"])
+                piece = delta["partial_json"]
+                return list(self._calls.feed(index=index, call_id=None, name=None, arguments=piece))
             case "thinking_delta":
                 return self._thought(delta["thinking"])
             case "signature_delta":

@@ -100,7 +100,7 @@ class ChatDecoder(Decoder):
         self._finish_reason: str | None = None
         self._usage = Usage()
 
-    def read(self, body: dict[str, Any]) -> Iterable[ModelEvent]:
+    def read(self, body: dict[str, Any]) -> Sequence[ModelEvent]:
         """The events of one chunk."""
         if error := body.get("error"):
             raise StreamError(error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from pydantic_core import from_json
@@ -48,11 +48,11 @@ class StreamError(Exception):
 class Splitter(Protocol):
     """Parts bytes into documents."""
 
-    def feed(self, chunk: bytes) -> list[str]:
+    def feed(self, chunk: bytes) -> list[bytes]:
         """The documents that `chunk` completes."""
         ...
 
-    def end(self) -> list[str]:
+    def end(self) -> list[bytes]:
         """What is left."""
         ...
 
@@ -65,7 +65,7 @@ class EventData:
         self._document: list[bytes] = []
         self._events = SSEDecoder()
 
-    def feed(self, chunk: bytes) -> list[str]:
+    def feed(self, chunk: bytes) -> list[bytes]:
         """The data of the events that `chunk` completes."""
         if not self._start:
             self._start = chunk.lstrip()[:1]
@@ -74,10 +74,10 @@ class EventData:
             return []
         return self._events.feed(chunk)
 
-    def end(self) -> list[str]:
+    def end(self) -> list[bytes]:
         """What no end marked."""
         if self._document:
-            return [b"".join(self._document).decode(errors="replace")]
+            return [b"".join(self._document)]
         return self._events.end()
 
 
@@ -93,7 +93,7 @@ class Decoder(ABC):
         self._empty = True
 
     @abstractmethod
-    def read(self, body: dict[str, Any]) -> Iterable[ModelEvent]:
+    def read(self, body: dict[str, Any]) -> Sequence[ModelEvent]:
         """The events that one document tells; sets `done` where it is the last."""
 
     @abstractmethod
@@ -101,42 +101,44 @@ class Decoder(ABC):
         """The events that the end of the response tells; no StepFinish if it broke off."""
 
     def feed(self, chunk: bytes) -> Iterator[ModelEvent]:
-        """Yield the events that `chunk` completes."""
-        for data in self._splitter.feed(chunk):
-            yield from self._read(data)
-            if self.done:
-                yield from self.finish()
-                return
+        """Iterate the events that `chunk` completes."""
+        return self._events(self._splitter.feed(chunk))
 
     def end(self) -> Iterator[ModelEvent]:
         """Yield the events at the end of the bytes."""
-        for data in self._splitter.end():
-            yield from self._read(data)
+        yield from self._events(self._splitter.end())
         if self._empty:
             raise IncompleteStreamError(
                 "The server did not answer with a streamed completion: is its address right? It usually ends in /v1."
             )
-        yield from self.finish()
+        if not self.done:
+            yield from self.finish()
 
-    def _read(self, data: str) -> Iterable[ModelEvent]:
-        self._empty = False
-        if data == "[DONE]":
-            self.done = True
-            return ()
-        try:
-            return list(self.read(parsed(data)))
-        except (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError) as error:
-            raise IncompleteStreamError(
-                f"The server sent something that is no completion: {data[:80]!r}. Ask again, or check its address."
-            ) from error
+    def _events(self, documents: list[bytes]) -> Iterator[ModelEvent]:
+        for document in documents:
+            self._empty = False
+            if document == b"[DONE]":
+                self.done = True
+            else:
+                try:
+                    events = self.read(parsed(document))
+                except (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError) as error:
+                    start = document[:80].decode(errors="replace")
+                    raise IncompleteStreamError(
+                        f"The server sent something that is no completion: {start!r}. Ask again, or check its address."
+                    ) from error
+                yield from events
+            if self.done:
+                yield from self.finish()
+                return
 
 
-def parsed(document: str) -> Any:  # noqa: ANN401 (any JSON)
+def parsed(document: bytes) -> Any:  # noqa: ANN401 (any JSON)
     """What a JSON document says, read at a third of the standard library's cost."""
     try:
         return from_json(document)
     except ValueError:  # it is stricter: it refuses half a character
-        return json.loads(document)
+        return json.loads(document.decode(errors="replace"))
 
 
 def decoded(decoder: Decoder, chunks: Iterable[bytes]) -> Iterator[ModelEvent]:

@@ -35,8 +35,8 @@ HALF_CHARACTER = "The messages hold half a character (a lone surrogate): take it
 TOO_LONG = re.compile(
     "context.?(length|size|window)|maximum context|prompt is too long|too many tokens|request_too_large", re.IGNORECASE
 )
-# Waiting does not help against these.
-USED_UP = re.compile("insufficient_quota|insufficient_balance|billing|credit balance", re.IGNORECASE)
+# Waiting does not help against these. Some providers name their page on billing with every rate limit.
+USED_UP = re.compile("insufficient_quota|insufficient_balance|billing_error|credit balance", re.IGNORECASE)
 
 
 def host_of(url: str) -> str:
@@ -50,12 +50,13 @@ def is_loopback(host: str) -> bool:
     return host.startswith(("127.", "localhost", "::1"))
 
 
-def said_by(body: object, otherwise: str) -> str:
-    """What the server said, in one line."""
+def said_by(body: object, otherwise: str, key: str) -> str:
+    """What the server said, in one line, without the API key that some servers quote."""
     fields = body if isinstance(body, dict) else {}
     error = fields.get("error", fields)
     message = error.get("message") if isinstance(error, dict) else error
-    return " ".join(str(message or otherwise).split())[:300]
+    said = " ".join(str(message or otherwise).split())
+    return (said.replace(key, "(the key)") if key else said)[:300]
 
 
 def status_error(status: int, body: object, said: str, *, host: str, model: str, key_name: str) -> LLMError:
@@ -94,9 +95,10 @@ def advice_on_key(host: str, key_name: str) -> str:
     return f"set {key_name}, or give the gateway its api_key"
 
 
-def unreachable_error(host: str) -> ProviderUnavailableError:
+def unreachable_error(host: str, words: str = "") -> ProviderUnavailableError:
     """Our error where no connection comes about; asking this machine again at once would change nothing."""
-    error = ProviderUnavailableError(f"{host} can't be reached: is the server running, and its address right?")
+    words = words or f"{host} can't be reached: is the server running, and its address right?"
+    error = ProviderUnavailableError(words)
     error.transient = not is_loopback(host)
     return error
 

@@ -7,7 +7,7 @@ https://docs.ollama.com/api/chat
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Generator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -153,7 +153,8 @@ class OllamaGateway(MojenticCalls):
         except StreamError as error:
             raise self._status_error(error.status, str(error), model) from error
         except (ConnectionError, httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise unreachable(self._host) from error
+            advice = "start it with `ollama serve`, or set OLLAMA_HOST to where it runs."
+            raise unreachable_error(self._host, f"Ollama can't be reached at {self._host}: {advice}") from error
         except httpx.HTTPError as error:
             silent = isinstance(error, httpx.TimeoutException)
             raise (broken if wire.answered else no_answer)("Ollama", silent=silent) from error
@@ -164,11 +165,10 @@ class OllamaGateway(MojenticCalls):
         if status == 404 and model:
             return ModelNotFoundError(f"Ollama has no model {model!r}: get it with `ollama pull {model}`.")
         try:
-            said = said_by(json.loads(said), said)
+            body = json.loads(said)
         except ValueError:  # a page of a proxy
-            said = said_by(None, said)
-        if self._key:
-            said = said.replace(self._key, "(the key)")
+            body = None
+        said = said_by(body, said, self._key)
         return status_error(status, said, said, host="Ollama", model=model, key_name="OLLAMA_API_KEY")
 
 
@@ -181,13 +181,6 @@ def can_chat(client: ollama.Client, name: str) -> bool:
     except ollama.ResponseError:  # it is broken, or gone by now
         return False
     return capabilities is None or "completion" in capabilities  # older servers don't say
-
-
-def unreachable(host: str) -> LLMError:
-    """Our error where no connection to `host` comes about."""
-    error = unreachable_error(host)
-    error.args = ("Ollama can't be reached: start it with `ollama serve`, or set OLLAMA_HOST to where it runs.",)
-    return error
 
 
 def encode(request: Request) -> dict[str, Any]:
@@ -262,26 +255,30 @@ class OllamaDecoder(Decoder):
         self._count = 0
         self._last: dict[str, Any] = {}
 
-    def read(self, body: dict[str, Any]) -> Iterable[ModelEvent]:
+    def read(self, body: dict[str, Any]) -> Sequence[ModelEvent]:
         """The events of one line."""
-        if error := body.get("error"):
-            raise StreamError(error)
-        events: list[ModelEvent] = []
+        if "error" in body:
+            raise StreamError(body["error"])
         message = body.get("message") or {}  # older servers leave it out of the last line
+        events: list[ModelEvent] = []
         if text := message.get("thinking"):
             events.append(ReasoningDelta(text))
         if text := message.get("content"):
             events.append(TextDelta(text))
-        for call in message.get("tool_calls") or ():
-            function = call["function"]
-            events += self._calls.feed(
-                index=self._count, call_id=call.get("id"), name=function["name"], arguments=function.get("arguments")
-            )
-            self._count += 1
+        if calls := message.get("tool_calls"):
+            events += self._called(calls)
         if body.get("done"):
             self._last = body
             self.done = True
         return events
+
+    def _called(self, calls: Iterable[dict[str, Any]]) -> Iterator[ModelEvent]:
+        for call in calls:
+            function = call["function"]
+            yield from self._calls.feed(
+                index=self._count, call_id=call.get("id"), name=function["name"], arguments=function.get("arguments")
+            )
+            self._count += 1
 
     def finish(self) -> Iterable[ModelEvent]:
         """The events at the end; none where the answer broke off."""

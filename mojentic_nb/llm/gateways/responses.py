@@ -6,7 +6,7 @@ https://platform.openai.com/docs/api-reference/responses
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mojentic_nb.llm.events import ModelEvent, ReasoningDelta, StepFinish, TextDelta, Usage
@@ -82,7 +82,7 @@ class ResponsesDecoder(Decoder):
         self._calls = Calls(turn)
         self._response: dict[str, Any] = {}
 
-    def read(self, body: dict[str, Any]) -> Iterable[ModelEvent]:
+    def read(self, body: dict[str, Any]) -> Sequence[ModelEvent]:
         """The events of one of the API's events."""
         match body.get("type"):
             case "response.output_text.delta" | "response.refusal.delta":
@@ -94,7 +94,7 @@ class ResponsesDecoder(Decoder):
             case "response.output_item.added" if body["item"].get("type") == "function_call":
                 return self._called(body["output_index"], body["item"])
             case "response.function_call_arguments.delta":
-                return self._calls.feed(index=body["output_index"], call_id=None, name=None, arguments=body["delta"])
+                return self._called(body["output_index"], {"arguments": body["delta"]})
             case "response.output_item.done" if body["item"].get("type") == "reasoning":
                 return [ReasoningDelta("", body["item"])]
             case "response.completed" | "response.incomplete" | "response.failed":
@@ -132,12 +132,11 @@ class ResponsesDecoder(Decoder):
         whole = self._text.feed(text)
         return [TextDelta(whole)] if whole else []
 
-    def _called(self, index: int, item: dict[str, Any]) -> Iterable[ModelEvent]:
-        return self._calls.feed(
-            index=index, call_id=item.get("call_id"), name=item.get("name"), arguments=item.get("arguments")
-        )
+    def _called(self, index: int, item: dict[str, Any]) -> list[ModelEvent]:
+        fields = {name: item.get(name) for name in ("call_id", "name", "arguments")}
+        return list(self._calls.feed(index=index, **fields))
 
-    def _whole(self, response: dict[str, Any]) -> Iterable[ModelEvent]:
+    def _whole(self, response: dict[str, Any]) -> list[ModelEvent]:
         """The events of a response that comes in one piece."""
         events: list[ModelEvent] = []
         for index, item in enumerate(response["output"]):

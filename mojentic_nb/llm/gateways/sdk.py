@@ -201,9 +201,7 @@ class SDKGateway(MojenticCalls):
             raise BadRequestError(HALF_CHARACTER) from error
 
     def _status_error(self, status: int, body: object, message: str, headers: Any, model: str) -> Exception:  # noqa: ANN401
-        said = said_by(body, message)
-        if self._key:
-            said = said.replace(self._key, "(the key)")
+        said = said_by(body, message, self._key)
         error = status_error(status, body, said, host=self._host, model=model, key_name=self._key_name)
         error.retry_after = retry_after(headers)
         return error

@@ -15,9 +15,9 @@ class SSEDecoder:
 
     def __init__(self) -> None:
         self._buffer = b""
-        self._data: list[str] = []
+        self._data: list[bytes] = []
 
-    def feed(self, chunk: bytes) -> list[str]:
+    def feed(self, chunk: bytes) -> list[bytes]:
         """The data of every event that `chunk` completes."""
         buffer = self._buffer + chunk
         # A CR at the end may be half of a CRLF, so it waits for what follows.
@@ -25,17 +25,17 @@ class SSEDecoder:
         self._buffer = buffer[cut:]
         return self._read(buffer[:cut].splitlines())
 
-    def end(self) -> list[str]:
+    def end(self) -> list[bytes]:
         """The data of a last event that no blank line closed."""
         return self._read([self._buffer.rstrip(b"\r"), b""])
 
-    def _read(self, lines: list[bytes]) -> list[str]:
+    def _read(self, lines: list[bytes]) -> list[bytes]:
         events = []
         for line in lines:
             if line.startswith(b"data:"):
-                self._data.append(line[5:].removeprefix(b" ").decode(errors="replace"))
+                self._data.append(line[5:].removeprefix(b" "))
             elif not line and self._data:
-                events.append("\n".join(self._data))
+                events.append(b"\n".join(self._data))
                 self._data.clear()
         return events
 
@@ -46,11 +46,11 @@ class LineDecoder:
     def __init__(self) -> None:
         self._buffer = b""
 
-    def feed(self, chunk: bytes) -> list[str]:
+    def feed(self, chunk: bytes) -> list[bytes]:
         """Every line that `chunk` completes."""
         *lines, self._buffer = (self._buffer + chunk).split(b"\n")
-        return [line.decode(errors="replace") for line in lines if line.strip()]
+        return list(filter(bytes.strip, lines))
 
-    def end(self) -> list[str]:
+    def end(self) -> list[bytes]:
         """A last line that no line end closed."""
         return self.feed(b"\n")

@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import AsyncGenerator, Generator, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import aclosing
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from mojentic_nb.llm.errors import ConfigurationError, IncompleteStreamError, ProviderUnavailableError
+from mojentic_nb.llm.errors import ConfigurationError, IncompleteStreamError, LLMError, ProviderUnavailableError
 from mojentic_nb.llm.events import ModelEvent
 from mojentic_nb.llm.gateways.base import Request
 from mojentic_nb.llm.gateways.mojentic import MojenticCalls
@@ -29,6 +29,7 @@ __all__ = ["LocalGateway", "available"]
 
 MISSING_EXTRA = "The local model needs llama.cpp: pip install 'mojentic_nb[local]'"
 MODEL_VARIABLE = "MOJENTIC_NB_LOCAL_MODEL"
+BROKEN = (IncompleteStreamError, ProviderUnavailableError)  # what the end of the model's process looks like
 # The sampling that the model's authors advise, https://huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct
 # but for the penalty: without it so small a model repeats a sentence until its context is full.
 EMBEDDED_SAMPLING = {"temp": 0.2, "top_p": 0.9, "penalty_repeat": 1.1, "penalty_last_n": 256}
@@ -96,16 +97,24 @@ class LocalGateway(MojenticCalls):
     def stream(self, request: Request) -> Generator[ModelEvent, None, None]:
         """Ask the model and yield its events; whatever `request` names as its model, this one answers."""
         process, gateway = self._start()
-        with self._death_told(process, request):
+        try:
             yield from gateway.stream(request)
+        except BROKEN as error:
+            if death := death_of(process, request):
+                raise death from error
+            raise
 
     async def astream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
         """The same, asynchronously."""
         process, gateway = await asyncio.to_thread(self._start)
-        with self._death_told(process, request):
+        try:
             async with aclosing(gateway.astream(request)) as events:
                 async for event in events:
                     yield event
+        except BROKEN as error:
+            if death := await asyncio.to_thread(death_of, process, request):
+                raise death from error
+            raise
 
     def get_available_models(self) -> list[str]:
         """The name of the one model that answers here."""
@@ -119,16 +128,11 @@ class LocalGateway(MojenticCalls):
             gateway.close()
             process.close()
 
-    @staticmethod
-    @contextmanager
-    def _death_told(process: ModelProcess, request: Request) -> Iterator[None]:
-        """Have an error say so if it comes of the process having ended, and not of `request` having been cancelled."""
-        try:
-            yield
-        except (IncompleteStreamError, ProviderUnavailableError) as error:
-            if request.cancellation.cancelled or (death := process.death()) is None:
-                raise
-            raise death from error
+    async def aclose(self) -> None:
+        """The same, and close the connections of the running event loop."""
+        if self._running:
+            await self._running[1].aclose()
+        await asyncio.to_thread(self.close)
 
     def __enter__(self) -> Self:
         return self
@@ -153,6 +157,11 @@ class LocalGateway(MojenticCalls):
             gateway = OpenAIGateway(process.api_key, f"{process.url}/v1", timeout=None, trust_env=False)
             self._running = process, gateway
             return self._running
+
+
+def death_of(process: ModelProcess, request: Request) -> LLMError | None:
+    """The error that tells of the process's end, if it has ended and `request` was not cancelled."""
+    return None if request.cancellation.cancelled else process.death()
 
 
 def check_range(name: str, value: int | None, least: int, most: int = 2**31 - 1) -> None:
