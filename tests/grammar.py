@@ -77,6 +77,6 @@ def assert_acceptable(messages: Sequence[LLMMessage]) -> None:
         assert waiting == []
         if message.role is MessageRole.Assistant:
             waiting = [call.id for call in message.tool_calls or ()]
-            assert message.content or message.tool_calls or message.thinking
+            assert message.content or message.tool_calls
         assert before is None or message.role is MessageRole.Assistant or message.role is not before.role
     assert waiting == []

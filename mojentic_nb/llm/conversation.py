@@ -34,6 +34,7 @@ from .tracing import Tracer
 __all__ = ["Conversation"]
 
 LONGEST_WAIT = 60.0  # seconds; a provider that asks for more is not waited for
+NOTHING_SAID = "(no answer)"
 NOT_RUN = "The call was stopped before it had a result."
 
 
@@ -110,9 +111,8 @@ class Conversation:
             self._messages += self._step.messages()
         self._step = Step(think_tags=self._config.think_tags)
         self._step.asked = True
-        request = Request(
-            self._model, tuple(self._messages), self._config, self.tools, self._object_model, self.cancellation
-        )
+        messages = tuple(map(acceptable, self._messages))
+        request = Request(self._model, messages, self._config, self.tools, self._object_model, self.cancellation)
         self._trace(request)
         return request
 
@@ -191,6 +191,16 @@ class Conversation:
     def _trace(self, happening: Request | Event | Exception) -> None:
         if self._tracer is not None:
             self._tracer.record(self._correlation_id, happening)
+
+
+def acceptable(message: LLMMessage) -> LLMMessage:
+    """`message` as a provider takes it: of an assistant that was stopped before its first word, something must be said.
+
+    Some refuse a message with nothing in it, and some a user who speaks twice in a row, so it can't be left out.
+    """
+    if message.role is not MessageRole.Assistant or message.tool_calls or (message.content or "").strip():
+        return message
+    return LLMMessage(role=MessageRole.Assistant, content=NOTHING_SAID)
 
 
 class Step:
