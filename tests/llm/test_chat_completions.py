@@ -13,7 +13,7 @@ import openai
 import pytest
 from anthropic.types.message_create_params import MessageCreateParamsStreaming
 from driving import BOTH, begin, events_of
-from loopback import Loopback, Reply, completion, json_reply, sse
+from loopback import Loopback, Reply, chunk, completion, json_reply, sse
 from openai.types.chat.completion_create_params import CompletionCreateParamsStreaming
 from openai.types.responses.response_create_params import ResponseCreateParamsStreaming
 from pydantic import BaseModel, TypeAdapter
@@ -21,6 +21,7 @@ from weather import Weather, call
 
 from mojentic_nb.llm import (
     CompletionConfig,
+    Finish,
     LLMBroker,
     LLMMessage,
     LLMToolCall,
@@ -33,7 +34,7 @@ from mojentic_nb.llm import (
     ToolCallStart,
     Usage,
 )
-from mojentic_nb.llm.errors import BadRequestError, ConfigurationError, ModelNotFoundError
+from mojentic_nb.llm.errors import AuthenticationError, BadRequestError, ConfigurationError, ModelNotFoundError
 from mojentic_nb.llm.gateways import AnthropicGateway, OpenAIGateway
 from mojentic_nb.llm.gateways.base import Request
 from mojentic_nb.llm.gateways.chat_completions import ChatDecoder, encode
@@ -445,6 +446,35 @@ def test_openai_and_azure_know_the_limit_by_another_name(server: Loopback, clien
     assert server.requests[0].path == path
     assert server.requests[0].body["max_completion_tokens"] == 9
     assert "max_tokens" not in server.requests[0].body
+
+
+def test_a_key_that_openai_itself_refuses(server: Loopback):
+    server.play(json_reply({"error": {"message": "Incorrect API key"}}, 401))
+
+    with pytest.raises(
+        AuthenticationError, match=r"^api.openai.com refused the API key: set OPENAI_API_KEY to a valid"
+    ):
+        LLMBroker("gpt-5", OpenAIGateway(client=openai_itself(server))).generate(QUESTION)
+
+
+def test_a_client_of_the_users_own_stays_open(server: Loopback):
+    server.play(Reply([completion("Yes")]), Reply([completion("No")]))
+    asking = LLMBroker("m", OpenAIGateway(client=openai.OpenAI(api_key=KEY, base_url=server.url)))
+
+    answer = asking.generate(QUESTION)
+    asking.adapter.close()
+    asyncio.run(asking.adapter.aclose())
+
+    assert [answer, asking.generate(QUESTION)] == ["Yes", "No"]
+
+
+@pytest.mark.parametrize("how", BOTH)
+def test_the_end_of_the_response_is_the_end_of_its_last_event(server: Loopback, how: str):
+    server.play(Reply([sse(chunk("Yes", "stop"), done=False).strip()]))
+
+    events = events_of(begin(LLMBroker("m", OpenAIGateway(KEY, server.url)), how, QUESTION))
+
+    assert events == [TextDelta("Yes"), StepFinish("stop"), Finish("stop")]
 
 
 @pytest.mark.parametrize("model", ["o1-pro", "o3-pro-2025-06-10", "gpt-5-pro", "gpt-5.2-pro"])

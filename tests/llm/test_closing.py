@@ -18,11 +18,14 @@ from contextlib import contextmanager
 import anthropic
 import openai
 import pytest
+from driving import BOTH
 from loopback import PATIENCE, Hold, Loopback, Reply
 from providers_on_wire import KEY, PROVIDERS, Provider
 
 from mojentic_nb.llm import AsyncRun, Event, Finish, LLMBroker, LLMMessage, MessageRole, Run, StepFinish, TextDelta
+from mojentic_nb.llm.errors import LLMError
 from mojentic_nb.llm.gateways import AnthropicGateway, LocalGateway, OpenAIGateway, ScriptedGateway
+from mojentic_nb.llm.gateways.base import Request
 
 LIMIT = 0.1  # seconds from the stop to the end of the request
 QUESTION = [LLMMessage(content="Tell me a long story.")]
@@ -187,6 +190,24 @@ def test_in_the_middle_of_an_answer(server: Loopback, provider: Provider, make: 
         return seconds
 
     assert typical(delay) < LIMIT
+
+
+@pytest.mark.parametrize("how", BOTH)
+@pytest.mark.parametrize("provider", PROVIDERS.values(), ids=PROVIDERS.keys())
+def test_before_there_is_a_connection(server: Loopback, provider: Provider, how: str):
+    """While a client connects no socket is known; it is shut down as soon as it is there."""
+    hold = Hold()
+    server.play(Reply([hold], None))
+    gateway = provider.gateway(server.url)
+    request = Request("a-model", tuple(QUESTION))
+    request.cancellation.cancel()
+
+    async def iterate() -> None:
+        async for _ in gateway.astream(request):
+            pass
+
+    with pytest.raises(LLMError, match="hung up before it answered"):
+        list(gateway.stream(request)) if how == "sync" else asyncio.run(iterate())
 
 
 @pytest.mark.parametrize("way", BLOCKED)

@@ -25,7 +25,7 @@ CASES = {
 
 def ask(*pieces: str, tags: bool = True) -> tuple[str, str]:
     """Reasoning and answer of a model that says `pieces`."""
-    script = [*map(TextDelta, filter(None, pieces)), StepFinish("stop")]
+    script = [*map(TextDelta, pieces), StepFinish("stop")]
     run = LLMBroker("m", ScriptedGateway([script])).stream(
         [LLMMessage(content="Is it?")], config=CompletionConfig(think_tags=tags)
     )
@@ -43,7 +43,7 @@ def ask(*pieces: str, tags: bool = True) -> tuple[str, str]:
 def test_whole_character_by_character_and_at_every_split(text: str, reasoning: str, answer: str):
     assert ask(text) == (reasoning, answer)
     assert ask(*text) == (reasoning, answer)
-    for cut in range(len(text)):
+    for cut in range(len(text) + 1):
         assert ask(text[:cut], text[cut:]) == (reasoning, answer)
 
 
