@@ -102,6 +102,7 @@ def ended(stop_reason: str, **counts: object) -> list[dict]:
 
 THOUGHT = {"type": "thinking", "thinking": "Hm, well", "signature": "c2ln"}
 REDACTED = {"type": "redacted_thinking", "data": "ZW5jcnlwdGVk"}
+SEARCHES = {"type": "input_json_delta", "partial_json": '{"query": "weather"}'}
 PING = {"type": "ping"}
 TWO_CALLS = [*tool_use(0, "toolu_a", "", '{"city": ', '"Rome"}'), *tool_use(1, "toolu_b", "", '{"city": "Oslo"}')]
 TWO_CALLS_SEEN = [
@@ -161,6 +162,26 @@ ANSWERS = {
     "calls cut off at the limit": (
         [started(), *TWO_CALLS, *ended("max_tokens")],
         [*TWO_CALLS_SEEN, StepFinish("length", TOKENS)],
+    ),
+    "a tool of the provider's own, which it ran": (
+        [
+            started(),
+            *block(0, "server_tool_use", SEARCHES, id="srvtoolu_1", name="web_search", input={}),
+            *block(1, "web_search_tool_result", tool_use_id="srvtoolu_1", content=[]),
+            *text("Yes", index=2),
+            *ended("end_turn"),
+        ],
+        [TextDelta("Yes"), StepFinish("stop", TOKENS)],
+    ),
+    "half an emoji of thinking": (
+        [started(), *thinking("Hm\ud83d", "\ude00", signature=""), *text("Yes", index=1), *ended("end_turn")],
+        [
+            ReasoningDelta("Hm"),
+            ReasoningDelta("😀"),
+            ReasoningDelta("", {"type": "thinking", "thinking": "Hm😀", "signature": ""}),
+            TextDelta("Yes"),
+            StepFinish("stop", TOKENS),
+        ],
     ),
     "a call without arguments": (
         [started(), *tool_use(0, "toolu_a", ""), *ended("tool_use")],
@@ -336,7 +357,7 @@ EFFORTS = {
     "the smallest budget": ("claude-haiku-4-5", {"reasoning_effort": "low", "max_tokens": 10}, budget(1024, 10)),
     "a budget for 3.7": ("claude-3-7-sonnet-latest", {"reasoning_effort": "minimal"}, budget(1024, 9216)),
     "a budget for 4": ("claude-sonnet-4-20250514", {"reasoning_effort": "low"}, budget(2048, 10240)),
-    "a budget for 4.1 at Google": ("claude-opus-4-1@20250805", {"reasoning_effort": "max"}, budget(32768, 40960)),
+    "a budget for 4.1 at Google": ("claude-opus-4-1@20250805", {"reasoning_effort": "max"}, budget(23808, 32000)),
     "a budget for 4 at Google": ("claude-sonnet-4@20250514", {"reasoning_effort": "low"}, budget(2048, 10240)),
     "a budget at Amazon": ("us.anthropic.claude-sonnet-4-5-v1:0", {"reasoning_effort": "low"}, budget(2048, 10240)),
     "an effort for later models": ("claude-opus-4-6", {"reasoning_effort": "xhigh"}, effort("xhigh")),

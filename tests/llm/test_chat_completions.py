@@ -34,7 +34,13 @@ from mojentic_nb.llm import (
     ToolCallStart,
     Usage,
 )
-from mojentic_nb.llm.errors import AuthenticationError, BadRequestError, ConfigurationError, ModelNotFoundError
+from mojentic_nb.llm.errors import (
+    AuthenticationError,
+    BadRequestError,
+    ConfigurationError,
+    ModelNotFoundError,
+    ProviderUnavailableError,
+)
 from mojentic_nb.llm.gateways import AnthropicGateway, OpenAIGateway
 from mojentic_nb.llm.gateways.base import Request
 from mojentic_nb.llm.gateways.chat_completions import ChatDecoder, encode
@@ -71,13 +77,74 @@ TWO_CALLS_SEEN = [
 ]
 TWO_CALLS_ENDED = [ToolCallEnd(call("a", "Rome")), ToolCallEnd(call("b", "Oslo"))]
 
+BLOCKS = [
+    {"type": "reasoning.text", "text": "Hm", "signature": "s", "index": 0},
+    {"type": "reasoning.encrypted", "data": "x", "id": "rs_1", "index": 1},
+]
+SIGNED = {"google": {"thought_signature": "c2ln"}}
+
+
+def in_field(name: str) -> ReasoningDelta:
+    """The end of reasoning that its server may want back, in the field of that name."""
+    return ReasoningDelta("", {"field": name})
+
+
+def encoded_call(call_id: str, city: str) -> dict:
+    arguments = json.dumps({"city": city})
+    return {"id": call_id, "type": "function", "function": {"name": "weather", "arguments": arguments}}
+
+
 ANSWERS = {
     "reasoning_content": (
         [delta(reasoning_content="Hm"), delta(content="Yes", reasoning_content=None), delta("stop")],
-        [ReasoningDelta("Hm"), TextDelta("Yes"), StepFinish("stop")],
+        [ReasoningDelta("Hm"), TextDelta("Yes"), in_field("reasoning_content"), StepFinish("stop")],
     ),
     "reasoning, with details that are not text": (
         [delta(reasoning="Hm", reasoning_content={}), delta("stop", content="Yes")],
+        [ReasoningDelta("Hm"), TextDelta("Yes"), in_field("reasoning"), StepFinish("stop")],
+    ),
+    "no reasoning": (
+        [delta(reasoning_content=""), delta("stop", content="Yes")],
+        [TextDelta("Yes"), StepFinish("stop")],
+    ),
+    "no reasoning before a call (DeepSeek wants it back all the same)": (
+        [delta(reasoning_content=""), *TWO_CALLS, delta("tool_calls")],
+        [*TWO_CALLS_SEEN, in_field("reasoning_content"), *TWO_CALLS_ENDED, StepFinish("tool_calls")],
+    ),
+    "reasoning with its blocks (OpenRouter)": (
+        [
+            delta(reasoning="H", reasoning_details=[{"type": "reasoning.text", "text": "H", "index": 0}]),
+            delta(reasoning="m", reasoning_details=[{"type": "reasoning.text", "text": "m", "index": 0}]),
+            delta(reasoning_details=[{"type": "reasoning.text", "text": None, "signature": "s", "index": 0}]),
+            delta(reasoning_details=[{"type": "reasoning.encrypted", "data": "x", "id": "rs_1", "index": 1}]),
+            delta("stop", content="Yes", reasoning_details=[]),
+        ],
+        [
+            ReasoningDelta("H"),
+            ReasoningDelta("m"),
+            TextDelta("Yes"),
+            ReasoningDelta("", {"reasoning_details": BLOCKS, "field": "reasoning"}),
+            StepFinish("stop"),
+        ],
+    ),
+    "calls that are signed (Gemini)": (
+        [
+            delta(tool_calls=[{"index": 0, "extra_content": SIGNED, **encoded_call("a", "Rome")}]),
+            delta(tool_calls=[{"index": 0, **encoded_call("b", "Oslo")}]),
+            delta("stop"),
+        ],
+        [
+            ToolCallStart("a", "weather"),
+            ToolCallDelta("a", '{"city": "Rome"}'),
+            ToolCallStart("b", "weather"),
+            ToolCallDelta("b", '{"city": "Oslo"}'),
+            ReasoningDelta("", {"calls": {"a": {"extra_content": SIGNED}}}),
+            *TWO_CALLS_ENDED,
+            StepFinish("tool_calls"),
+        ],
+    ),
+    "reasoning as a text within a part": (
+        [delta(content=[{"type": "thinking", "thinking": "Hm"}]), delta("stop", content="Yes")],
         [ReasoningDelta("Hm"), TextDelta("Yes"), StepFinish("stop")],
     ),
     "reasoning as parts (Mistral)": (
@@ -89,7 +156,7 @@ ANSWERS = {
     ),
     "half a character of reasoning": (
         [delta("stop", reasoning="Hm\ud83d")],
-        [ReasoningDelta("Hm"), ReasoningDelta("\ufffd"), StepFinish("stop")],
+        [ReasoningDelta("Hm"), ReasoningDelta("\ufffd"), in_field("reasoning"), StepFinish("stop")],
     ),
     "a refusal": ([delta("stop", refusal="No.")], [TextDelta("No."), StepFinish("stop")]),
     "parallel calls": (
@@ -105,7 +172,7 @@ ANSWERS = {
         [
             ReasoningDelta("Hm"),
             *TWO_CALLS_SEEN,
-            ReasoningDelta("", {"field": "reasoning"}),
+            in_field("reasoning"),
             *TWO_CALLS_ENDED,
             StepFinish("tool_calls"),
         ],
@@ -124,6 +191,34 @@ ANSWERS = {
         ],
     ),
     "the context's end (Mistral)": ([delta("model_length", content="Yes")], [TextDelta("Yes"), StepFinish("length")]),
+    "a limit by its other name": ([delta("max_tokens", content="Yes")], [TextDelta("Yes"), StepFinish("length")]),
+    "a filter that says why (Gemini)": (
+        [delta("content_filter: PROHIBITED_CONTENT", content="Yes")],
+        [TextDelta("Yes"), StepFinish("content_filter")],
+    ),
+    "a filter by its other name": ([delta("SAFETY", content="Yes")], [TextDelta("Yes"), StepFinish("content_filter")]),
+    "a message beside the last delta": (
+        [delta(content="Yes"), {"choices": [{"delta": {}, "message": {"content": "Yes"}, "finish_reason": "stop"}]}],
+        [TextDelta("Yes"), StepFinish("stop")],
+    ),
+    "counts by Groq": (
+        [delta("stop", content="Yes"), {"x_groq": {"usage": {"prompt_tokens": 5, "completion_tokens": 1}}}],
+        [TextDelta("Yes"), StepFinish("stop", Usage(5, 1))],
+    ),
+    "counts in the choice (Moonshot)": (
+        [
+            {
+                "choices": [
+                    {
+                        "delta": {"content": "Yes"},
+                        "finish_reason": "stop",
+                        "usage": {"prompt_tokens": 5, "completion_tokens": 1},
+                    }
+                ]
+            }
+        ],
+        [TextDelta("Yes"), StepFinish("stop", Usage(5, 1))],
+    ),
     "all that is counted": (
         [
             delta("stop", content="Yes"),
@@ -144,6 +239,30 @@ ANSWERS = {
 @pytest.mark.parametrize(("chunks", "events"), ANSWERS.values(), ids=ANSWERS.keys())
 def test_what_is_read_of_an_answer(chunks: list[dict], events: list):
     assert list(decoded(ChatDecoder(), [sse(*chunks)])) == events
+
+
+FAILED = {
+    "OpenRouter": ({"finish_reason": "error", "error": {"code": 502, "message": "gone"}}, "It said: gone"),
+    "DeepSeek": ({"finish_reason": "insufficient_system_resource"}, "ended with 'insufficient_system_resource'"),
+    "Gemini": ({"finish_reason": "function_call_filter: MALFORMED_FUNCTION_CALL"}, "'malformed_function_call'"),
+}
+
+
+@pytest.mark.parametrize(("choice", "says"), FAILED.values(), ids=FAILED.keys())
+def test_a_failure_that_a_finish_reason_tells(server: Loopback, choice: dict, says: str):
+    server.play(Reply([sse(*TWO_CALLS, {"choices": [{"delta": {"content": ""}, **choice}]})]))
+
+    with pytest.raises(ProviderUnavailableError, match=says) as failure:
+        LLMBroker("m", OpenAIGateway(KEY, server.url)).generate(QUESTION, [Weather()])
+
+    assert [message.role for message in failure.value.run.messages] == [MessageRole.User]
+
+
+def test_an_error_with_no_more_than_its_own_name(server: Loopback):
+    server.play(Reply([sse({"object": "error", "message": "CUDA out of memory", "code": 500})]))
+
+    with pytest.raises(ProviderUnavailableError, match="It said: CUDA out of memory"):
+        LLMBroker("m", OpenAIGateway(KEY, server.url), max_retries=0).generate(QUESTION)
 
 
 def test_an_answer_in_one_piece():
@@ -168,7 +287,7 @@ def test_an_answer_in_one_piece():
         TextDelta("Let me see."),
         ToolCallStart("a", "weather"),
         ToolCallDelta("a", '{"city": "Rome"}'),
-        ReasoningDelta("", {"field": "reasoning_content"}),
+        in_field("reasoning_content"),
         ToolCallEnd(call("a", "Rome")),
         StepFinish("tool_calls", Usage(5, 7)),
     ]
@@ -232,11 +351,6 @@ def test_tools_are_sent_only_if_there_are_some(server: Loopback, tools: list | N
     assert server.requests[0].body.get("tools") == ([Weather.descriptor] if tools else None)
 
 
-def encoded_call(call_id: str, city: str) -> dict:
-    arguments = json.dumps({"city": city})
-    return {"id": call_id, "type": "function", "function": {"name": "weather", "arguments": arguments}}
-
-
 ASKED_AND_CALLED = [
     {"role": "user", "content": "Is it sunny?"},
     {
@@ -282,6 +396,51 @@ def test_reasoning_is_not_lost_when_the_run_stops_before_the_results(server: Loo
         {"role": "tool", "content": "The call was stopped before it had a result.", "tool_call_id": "a"},
         {"role": "user", "content": "So?"},
     ]
+
+
+def test_what_a_provider_wants_back_of_its_reasoning():
+    """DeepSeek wants that of a whole turn with calls, Gemini each call's signature, OpenRouter all its blocks."""
+    asked = call("a", "Rome")
+    details = {"field": "reasoning_content", "calls": {"a": {"extra_content": SIGNED}}, "reasoning_details": BLOCKS}
+    turn = [
+        LLMMessage(content="Is it sunny?"),
+        LLMMessage(role=MessageRole.Assistant, tool_calls=[asked], reasoning_details=[details]),
+        LLMMessage(role=MessageRole.Tool, content="Sunny in Rome.", tool_calls=[asked]),
+        LLMMessage(
+            role=MessageRole.Assistant, content="Yes", thinking="So", reasoning_details=[{"field": "reasoning_content"}]
+        ),
+        LLMMessage(content="And now?"),
+        LLMMessage(
+            role=MessageRole.Assistant, content="No", thinking="Hm", reasoning_details=[{"field": "reasoning_content"}]
+        ),
+    ]
+
+    _, calling, _, answer, _, other_turn = encode(Request("m", tuple(turn)))["messages"]
+
+    assert calling == {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [{**encoded_call("a", "Rome"), "extra_content": SIGNED}],
+        "reasoning_content": "",
+        "reasoning_details": BLOCKS,
+    }
+    assert answer == {"role": "assistant", "content": "Yes", "reasoning_content": "So"}
+    assert other_turn == {"role": "assistant", "content": "No"}
+
+
+def test_reasoning_that_another_server_refuses_is_left_out(server: Loopback):
+    """One may ask Groq to go on where DeepSeek began."""
+    refusal = "'messages.1' : for 'role:assistant' property 'reasoning_content' is unsupported"
+    server.play(json_reply({"error": {"message": refusal}}, 400), Reply([completion("Yes.")]))
+    asked = call("a", "Rome")
+    calling = LLMMessage(
+        role=MessageRole.Assistant, tool_calls=[asked], reasoning_details=[{"field": "reasoning_content"}]
+    )
+    result = LLMMessage(role=MessageRole.Tool, content="Sunny in Rome.", tool_calls=[asked])
+
+    LLMBroker("m", OpenAIGateway(KEY, server.url)).generate([*QUESTION, calling, result])
+
+    assert ["reasoning_content" in request.body["messages"][1] for request in server.requests] == [True, False]
 
 
 def test_reasoning_is_not_sent_where_no_call_came_of_it(server: Loopback):
@@ -425,6 +584,10 @@ def openai_itself(server: Loopback) -> openai.OpenAI:
     return openai.OpenAI(base_url="http://api.openai.com/v1", **proxied(server))
 
 
+def openai_in_europe(server: Loopback) -> openai.OpenAI:
+    return openai.OpenAI(base_url="http://eu.api.openai.com/v1", **proxied(server))
+
+
 def azure(server: Loopback) -> openai.AzureOpenAI:
     return openai.AzureOpenAI(azure_endpoint="http://my.openai.azure.com", api_version="2026-10-01", **proxied(server))
 
@@ -434,8 +597,12 @@ AZURE_PATH = "http://my.openai.azure.com/openai/deployments/gpt-5/chat/completio
 
 @pytest.mark.parametrize(
     ("client", "path"),
-    [(openai_itself, "http://api.openai.com/v1/chat/completions"), (azure, AZURE_PATH)],
-    ids=["OpenAI", "Azure"],
+    [
+        (openai_itself, "http://api.openai.com/v1/chat/completions"),
+        (openai_in_europe, "http://eu.api.openai.com/v1/chat/completions"),
+        (azure, AZURE_PATH),
+    ],
+    ids=["OpenAI", "OpenAI in Europe", "Azure"],
 )
 def test_openai_and_azure_know_the_limit_by_another_name(server: Loopback, client, path: str):
     server.play(Reply([completion("Yes")]))

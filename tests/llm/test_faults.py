@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+import json
 import logging
 import re
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -69,6 +71,11 @@ def half_a_character(provider: Provider) -> bytes:
     return start + "ù".encode()[:1]
 
 
+def failing(provider: Provider, message: str) -> dict:
+    """The document of an error in mid-stream, with that message."""
+    return json.loads(json.dumps(provider.fails).replace("Overloaded", message))
+
+
 def garbage(provider: Provider) -> bytes:
     return provider.frame('{"oops": [')
 
@@ -108,6 +115,13 @@ FAULTS = {
     "500": Fault(refused(500), ProviderUnavailableError, "failed .status 500.: try again later", "status"),
     "529": Fault(
         refused(529, "overloaded_error"), ProviderUnavailableError, "failed .status 529.: try again later", "status"
+    ),
+    "an error in the answer, with the key": Fault(
+        lambda provider: Reply([provider.piece("Hello"), provider.frame(failing(provider, f"No {KEY}"))]),
+        ProviderUnavailableError,
+        "It said: No .the key.",
+        "stream",
+        "Hello",
     ),
     "a page with status 502": Fault(
         lambda _: Reply([PAGE], 502, "text/html"), ProviderUnavailableError, "502.: try again later", "status"
@@ -197,5 +211,6 @@ def test_a_fault(server: Loopback, caplog: pytest.LogCaptureFixture, fault: Faul
     answer = [LLMMessage(role=MessageRole.Assistant, content=fault.partial)] if fault.partial else []
     assert [error.partial] == (answer or [None])
     assert error.run.messages == [*QUESTION, *answer]
-    assert KEY[:9] not in f"{error} {gateway!r} {caplog.text}"
+    shown = "".join(traceback.format_exception(error))
+    assert KEY[:9] not in f"{shown} {getattr(error.__cause__, '__dict__', None)} {gateway!r} {caplog.text}"
     assert connections_to(server) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import httpx2
 import openai
 import pytest
 from events import merged
@@ -149,6 +150,37 @@ REFUSALS = {
         ContextWindowError,
         "send less",
     ),
+    "context (vLLM)": (
+        json_reply(error("The prompt is longer than the maximum model length of 4096"), 400),
+        ContextWindowError,
+        "send less",
+    ),
+    "context (Gemini)": (
+        json_reply(error("The input token count exceeds the maximum number of tokens allowed 1048576."), 400),
+        ContextWindowError,
+        "send less",
+    ),
+    "context, as a failure": (
+        json_reply(error("Context size has been exceeded."), 500),
+        ContextWindowError,
+        "send less",
+    ),
+    "wrong key, as a bad request (Gemini)": (
+        json_reply(error("API key not valid. Please pass a valid API key."), 400),
+        AuthenticationError,
+        "refused the API key",
+    ),
+    "no such model, as a bad request (DeepSeek)": (
+        json_reply(error("Model Not Exist"), 400),
+        ModelNotFoundError,
+        "has no model 'a-model': check the name",
+    ),
+    "too much at once (Groq)": (
+        json_reply(error("Request too large", "rate_limit_exceeded"), 413),
+        RateLimitError,
+        "wait, then ask again",
+    ),
+    "too many requests, in a stream": (Reply([sse(error("slow down", "429"))]), RateLimitError, "wait, then ask"),
     "another refusal": (
         json_reply(error("bad\nparameter"), 400),
         BadRequestError,
@@ -282,3 +314,16 @@ def test_the_models_are_listed(server: Loopback):
     server.play(json_reply({"object": "list", "data": [{"id": "a"}, {"id": "b"}]}))
 
     assert OpenAIGateway(KEY, server.url).get_available_models() == ["a", "b"]
+
+
+def test_the_models_are_listed_without_anything_around_them(server: Loopback):
+    """As by Together."""
+    server.play(json_reply([{"id": "a"}]))
+
+    assert OpenAIGateway(KEY, server.url).get_available_models() == ["a"]
+
+
+def test_a_client_with_a_transport_of_its_own():
+    transport = httpx2.MockTransport(lambda _: httpx2.Response(200, content=completion("Yes")))
+    with openai.OpenAI(api_key=KEY, http_client=httpx2.Client(transport=transport)) as client:
+        assert LLMBroker("a-model", OpenAIGateway(client=client)).generate(QUESTION) == "Yes"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from itertools import islice
 
 import openai
@@ -121,6 +122,7 @@ TWO_CALLS_SEEN = [
     ToolCallStart("call_b", "weather"),
     ToolCallDelta("call_b", '{"city": "Oslo"}'),
 ]
+WHOLE_CALL_SEEN = [ToolCallStart("call_a", "weather"), ToolCallDelta("call_a", '{"city": "Rome"}')]
 TWO_CALLS_ENDED = [ToolCallEnd(call("call_a", "Rome")), ToolCallEnd(call("call_b", "Oslo"))]
 USAGE = {
     "input_tokens": 20,
@@ -153,6 +155,22 @@ ANSWERS = {
         [ReasoningDelta("Hm"), StepFinish("stop")],
     ),
     "parallel calls": ([*TWO_CALLS, ended()], [*TWO_CALLS_SEEN, *TWO_CALLS_ENDED, StepFinish("tool_calls")]),
+    "a call whose arguments come in the end": (
+        [item("added", 1, function_call("call_a", "")), called(1, "call_a", '{"city": "Rome"}')[2], ended()],
+        [*WHOLE_CALL_SEEN, TWO_CALLS_ENDED[0], StepFinish("tool_calls")],
+    ),
+    "a call that comes in the end": (
+        [item("done", 1, function_call("call_a", '{"city": "Rome"}')), ended()],
+        [*WHOLE_CALL_SEEN, TWO_CALLS_ENDED[0], StepFinish("tool_calls")],
+    ),
+    "an incomplete one that does not say why": (
+        [text("Yes"), ended("incomplete", incomplete_details=None)],
+        [TextDelta("Yes"), StepFinish("length")],
+    ),
+    "half an emoji of reasoning": (
+        [thought("Hm\ud83d"), thought("\ude00"), ended()],
+        [ReasoningDelta("Hm"), ReasoningDelta("😀"), StepFinish("stop")],
+    ),
     "cut off at the limit": (
         [text("Yes"), incomplete("max_output_tokens")],
         [TextDelta("Yes"), StepFinish("length")],
@@ -449,6 +467,65 @@ def test_a_model_that_cannot_stream_answers_in_one_piece(server: Loopback, api: 
     assert answer == "Let me not."
     assert server.requests[0].path == "http://api.openai.com/v1/responses"
     assert server.requests[0].body["stream"] is False
+
+
+def test_reasoning_goes_back_to_where_it_was(server: Loopback):
+    """An item of reasoning without the item that it led to is refused."""
+    first, second = {**reasoning_item("Hm"), "id": "rs_1"}, {**reasoning_item("So"), "id": "rs_2"}
+    server.play(
+        Reply(
+            [
+                sse(
+                    item("done", 0, first),
+                    text("Let me see."),
+                    item("done", 2, second),
+                    *called(3, "call_a", '{"city": "Rome"}'),
+                    ended(),
+                    done=False,
+                )
+            ]
+        ),
+        YES,
+    )
+
+    broker(server).generate(QUESTION, [Weather()])
+
+    assert server.requests[1].body["input"] == [
+        {"role": "user", "content": "Is it sunny?"},
+        first,
+        {"role": "assistant", "content": "Let me see."},
+        second,
+        {"type": "function_call", "call_id": "call_a", "name": "weather", "arguments": '{"city": "Rome"}'},
+        output("call_a", "Sunny in Rome."),
+    ]
+
+
+UNASKED = {
+    "encrypted reasoning": ("Encrypted content is not supported with this model.", "include"),
+    "a summary": ("Your organization must be verified to generate reasoning summaries.", "reasoning.summary"),
+}
+
+
+@pytest.mark.parametrize(("words", "param"), UNASKED.values(), ids=UNASKED.keys())
+def test_what_nobody_asked_for_is_left_out_without_a_word(server: Loopback, words: str, param: str):
+    refusal = {"error": {"message": words, "type": "invalid_request_error", "param": param, "code": None}}
+    server.play(json_reply(refusal, 400), YES)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        broker(server).generate(QUESTION, config=CompletionConfig(reasoning_effort="low"))
+
+    refused, accepted = (request.body for request in server.requests)
+    assert ("include" in accepted, "summary" in accepted["reasoning"]) == (param != "include", param == "include")
+    assert refused["include"]
+    assert refused["reasoning"] == {"effort": "low", "summary": "auto"}
+
+
+def test_a_failed_response_that_does_not_say_why(server: Loopback):
+    server.play(Reply([sse(ended("failed", error=None), done=False)]))
+
+    with pytest.raises(ProviderUnavailableError, match="without a word why"):
+        LLMBroker("m", broker(server).adapter, max_retries=0).generate(QUESTION)
 
 
 def test_a_setting_that_the_model_refuses_is_left_out(server: Loopback):

@@ -12,12 +12,13 @@ from typing import Any
 
 from mojentic_nb.llm.errors import ConfigurationError
 from mojentic_nb.llm.events import FinishReason, ModelEvent, ReasoningDelta, StepFinish, TextDelta, Usage
-from mojentic_nb.llm.messages import LLMMessage, MessageRole
+from mojentic_nb.llm.messages import LLMMessage, LLMToolCall, MessageRole
 
 from .assembly import Calls, Characters
 from .base import Request
 from .decoding import Decoder, StreamError
 from .images import Image, load_image
+from .interleaving import interleaved, placed
 
 __all__ = ["MessagesDecoder", "encode"]
 
@@ -25,10 +26,9 @@ __all__ = ["MessagesDecoder", "encode"]
 MAX_TOKENS = 8192
 # Models up to 4.5 take a budget of tokens for their thinking, later ones an effort.
 # https://platform.claude.com/docs/en/build-with-claude/adaptive-thinking
-BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 24576, "max": 32768}
+# With MAX_TOKENS, these stay below the 32,000 tokens that the least of them can write.
+BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 20480, "max": 23808}
 TAKES_BUDGET = re.compile(r"claude-(3-7|(sonnet|opus)-4[-@](0|1|2025)|(haiku|sonnet|opus)-4-5)")
-# The key under which a block of thinking keeps its place in the message.
-AFTER = "after"
 FINISH_REASONS: dict[str, FinishReason] = {
     "max_tokens": "length",
     "model_context_window_exceeded": "length",
@@ -125,21 +125,14 @@ def encode_content(message: LLMMessage) -> list[dict[str, Any]]:
 
 def assistant_blocks(message: LLMMessage) -> Iterator[dict[str, Any]]:
     """Text, thinking and calls in the order in which the model wrote them: the API refuses thinking anywhere else."""
-    text = message.content or ""
-    calls = [
-        {"type": "tool_use", "id": call.id, "name": call.name, "input": call.arguments}
-        for call in message.tool_calls or ()
-    ]
-    written = called = 0
-    for details in message.reasoning_details or ():
-        if "thinking" in details.get("type", ""):
-            characters, count = details.get(AFTER, (0, 0))
-            yield from text_blocks(text[written:characters])
-            yield from calls[called:count]
-            written, called = characters, count
-            yield {name: value for name, value in details.items() if name != AFTER}
-    yield from text_blocks(text[written:])
-    yield from calls[called:]
+    for part in interleaved(message, "thinking"):
+        match part:
+            case str():
+                yield from text_blocks(part)
+            case LLMToolCall():
+                yield {"type": "tool_use", "id": part.id, "name": part.name, "input": part.arguments}
+            case _:
+                yield part
 
 
 def text_blocks(text: str) -> list[dict[str, Any]]:
@@ -164,7 +157,9 @@ class MessagesDecoder(Decoder):
         self._calls = Calls(turn)
         self._block: dict[str, Any] | None = None  # of thinking, while it is open
         self._thinking = StringIO()
+        self._thoughts = Characters()
         self._signature = ""
+        self._calling: set[int] = set()  # the indices of blocks that are calls of ours, and not of the provider's tools
         self._counts: dict[str, int] = {}
         self._stop_reason: str | None = None
 
@@ -186,8 +181,8 @@ class MessagesDecoder(Decoder):
                 self.done = True
             case "message":
                 return self._whole(body)
-            case "error":
-                raise StreamError(body["error"])
+            case "error" | None if error := body.get("error"):  # a proxy's has no type
+                raise StreamError(error)
         return ()
 
     def finish(self) -> Iterable[ModelEvent]:
@@ -216,6 +211,7 @@ class MessagesDecoder(Decoder):
             case "redacted_thinking":
                 return [self._reasoned(block)]
             case "tool_use":
+                self._calling.add(index)
                 whole = block.get("input") or None
                 return list(self._calls.feed(index=index, call_id=block["id"], name=block["name"], arguments=whole))
         return []
@@ -224,7 +220,7 @@ class MessagesDecoder(Decoder):
         match delta["type"]:
             case "text_delta":
                 return self._said(delta["text"])
-            case "input_json_delta":
+            case "input_json_delta" if index in self._calling:
                 piece = delta["partial_json"]
                 return list(self._calls.feed(index=index, call_id=None, name=None, arguments=piece))
             case "thinking_delta":
@@ -243,8 +239,9 @@ class MessagesDecoder(Decoder):
         return events
 
     def _thought(self, text: str) -> list[ModelEvent]:
-        self._thinking.write(text)
-        return [ReasoningDelta(text)] if text else []
+        whole = self._thoughts.feed(text)
+        self._thinking.write(whole)
+        return [ReasoningDelta(whole)] if whole else []
 
     def _closed(self) -> list[ModelEvent]:
         """A block is complete; one of thinking is wanted back as it was."""
@@ -254,9 +251,8 @@ class MessagesDecoder(Decoder):
         return [self._reasoned({**block, "thinking": self._thinking.getvalue(), "signature": self._signature})]
 
     def _reasoned(self, block: dict[str, Any]) -> ReasoningDelta:
-        """A block of thinking; where text or calls came before it, with how many characters and calls."""
-        before = {AFTER: [self._written, len(self._calls)]} if self._written or self._calls else {}
-        return ReasoningDelta("", block | before)
+        """A block of thinking, complete."""
+        return ReasoningDelta("", placed(block, self._written, len(self._calls)))
 
     def _said(self, text: str) -> list[ModelEvent]:
         whole = self._text.feed(text)

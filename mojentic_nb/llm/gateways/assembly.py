@@ -62,6 +62,11 @@ class Calls:
     def __len__(self) -> int:
         return len(self._calls)
 
+    @property
+    def last_id(self) -> str:
+        """The id of the call that was last fed."""
+        return self._last.id if self._last else ""
+
     def feed(
         self, *, index: int | None, call_id: object, name: object, arguments: object
     ) -> Iterator[ToolCallStart | ToolCallDelta]:

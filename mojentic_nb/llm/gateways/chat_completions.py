@@ -6,7 +6,7 @@ https://platform.openai.com/docs/api-reference/chat
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from mojentic_nb.llm.events import FinishReason, ModelEvent, ReasoningDelta, StepFinish, TextDelta, Usage
@@ -19,11 +19,17 @@ from .images import load_image
 
 __all__ = ["ChatDecoder", "encode"]
 
+# Servers spell them in several ways; what is not known here is a stop.
 FINISH_REASONS: dict[str, FinishReason] = {
     "length": "length",
-    "model_length": "length",  # Mistral's name for the context's end
+    "max_tokens": "length",
+    "model_length": "length",  # Mistral's, for the context's end
     "content_filter": "content_filter",
+    "safety": "content_filter",  # Gemini's
+    "sensitive": "content_filter",  # Zhipu's
 }
+# Nothing that came before these is to be trusted. OpenRouter and Mistral, vLLM, DeepSeek, Zhipu, Gemini.
+FAILURES = {"error", "abort", "insufficient_system_resource", "network_error", "function_call_filter"}
 
 
 def encode(request: Request) -> dict[str, Any]:
@@ -40,7 +46,7 @@ def encode(request: Request) -> dict[str, Any]:
     }
     return {
         "model": request.model,
-        "messages": [encode_message(message) for message in request.messages],
+        "messages": list(encode_messages(request.messages)),
         "stream": True,
         "stream_options": {"include_usage": True},
         **{name: value for name, value in settings.items() if value is not None},
@@ -56,8 +62,27 @@ def response_format(request: Request) -> dict[str, Any] | None:
     return {"type": "json_schema", "json_schema": {"name": name, "schema": request.schema}}
 
 
+def encode_messages(messages: Iterable[LLMMessage]) -> Iterator[dict[str, Any]]:
+    """The messages' JSON. In a turn with calls goes the reasoning that led to them, and to the answer after them.
+
+    DeepSeek refuses a call's result without it. https://api-docs.deepseek.com/guides/thinking_mode#tool-calls
+    """
+    called = False
+    for message in messages:
+        encoded = encode_message(message)
+        called = message.role is not MessageRole.User and (called or bool(message.tool_calls))
+        for details in message.reasoning_details or ():
+            if "field" in details and called:
+                encoded[details["field"]] = message.thinking or ""
+            if "reasoning_details" in details:
+                encoded["reasoning_details"] = details["reasoning_details"]
+            for call in encoded.get("tool_calls", ()):
+                call.update(details.get("calls", {}).get(call["id"], {}))
+        yield encoded
+
+
 def encode_message(message: LLMMessage) -> dict[str, Any]:
-    """One message's JSON."""
+    """One message's JSON, without its reasoning."""
     encoded: dict[str, Any] = {"role": message.role.value, "content": message.content}
     if message.role is MessageRole.Tool:
         encoded["tool_call_id"] = message.tool_calls[0].id if message.tool_calls else None
@@ -66,11 +91,6 @@ def encode_message(message: LLMMessage) -> dict[str, Any]:
         encoded["content"] = content_parts(message.content, message.image_paths)
     if message.tool_calls:
         encoded["tool_calls"] = [encode_call(call) for call in message.tool_calls]
-        # DeepSeek refuses a tool's result without the reasoning that led to the call.
-        # https://api-docs.deepseek.com/guides/thinking_mode#tool-calls
-        for details in message.reasoning_details or ():
-            if "field" in details:
-                encoded[details["field"]] = message.thinking
     return encoded
 
 
@@ -95,29 +115,40 @@ class ChatDecoder(Decoder):
         super().__init__()
         self._text = Characters()
         self._reasoning = Characters()
-        self._reasoning_field = ""
+        self._field = ""
+        self._thought = False
+        self._details: dict[str, Any] = {}
         self._calls = Calls(turn)
-        self._finish_reason: str | None = None
+        self._finish_reason: FinishReason | None = None
         self._usage = Usage()
 
     def read(self, body: dict[str, Any]) -> Sequence[ModelEvent]:
         """The events of one chunk."""
         if error := body.get("error"):
             raise StreamError(error)
-        if counts := body.get("usage"):
+        if body.get("object") == "error":  # older vLLMs
+            raise StreamError(body)
+        if counts := body.get("usage") or (body.get("x_groq") or {}).get("usage"):
             self._usage = read_usage(counts)
         events: list[ModelEvent] = []
         for choice in body.get("choices") or ():
-            self._read_piece(choice.get("delta") or choice.get("message") or {}, events)
-            self._finish_reason = choice.get("finish_reason") or self._finish_reason
+            piece = choice.get("delta")
+            self._read_piece((choice.get("message") if piece is None else piece) or {}, events)
+            if counts := choice.get("usage"):  # Moonshot's
+                self._usage = read_usage(counts)
+            if reason := choice.get("finish_reason"):
+                self._finish_reason = finish_reason(reason, choice)
         return events
 
     def _read_piece(self, piece: dict[str, Any], events: list[ModelEvent]) -> None:
         for field in ("reasoning_content", "reasoning"):
-            if (value := piece.get(field)) and isinstance(value, str):
-                self._reasoning_field = field
+            if isinstance(value := piece.get(field), str):
+                self._field = field
+                self._thought = self._thought or bool(value)
                 self._add(events, ReasoningDelta, self._reasoning.feed(value))
                 break
+        for block in piece.get("reasoning_details") or ():
+            add_block(self._details.setdefault("reasoning_details", []), block)
         content = piece.get("content") or piece.get("refusal")
         if isinstance(content, str):
             self._add(events, TextDelta, self._text.feed(content))
@@ -131,12 +162,15 @@ class ChatDecoder(Decoder):
                 name=function.get("name"),
                 arguments=function.get("arguments"),
             )
+            if extra := call.get("extra_content"):  # Gemini's signature of the thought that led to the call
+                self._details.setdefault("calls", {})[self._calls.last_id] = {"extra_content": extra}
 
     def _read_parts(self, parts: list[dict[str, Any]], events: list[ModelEvent]) -> None:
         """Content as a list of parts, as Mistral's reasoning models send it."""
         for part in parts:
             if thinking := part.get("thinking"):
-                text = "".join(inner.get("text") or "" for inner in thinking)
+                inner = [{"text": thinking}] if isinstance(thinking, str) else thinking
+                text = "".join(piece.get("text") or "" for piece in inner)
                 self._add(events, ReasoningDelta, self._reasoning.feed(text))
             self._add(events, TextDelta, self._text.feed(part.get("text") or ""))
 
@@ -147,19 +181,45 @@ class ChatDecoder(Decoder):
         self._add(events, TextDelta, self._text.end())
         if not (self._finish_reason or self.done):
             return events
-        finish_reason = FINISH_REASONS.get(self._finish_reason or "stop", "stop")
-        if self._calls and finish_reason == "stop":
-            if self._reasoning_field:
-                events.append(ReasoningDelta("", {"field": self._reasoning_field}))
+        if self._field and (self._thought or self._calls):  # servers that want it back want an empty one, too
+            self._details["field"] = self._field
+        if self._details:
+            events.append(ReasoningDelta("", self._details))
+        reason = self._finish_reason or "stop"
+        if self._calls and reason == "stop":
             events += self._calls.end()
-            finish_reason = "tool_calls"
-        events.append(StepFinish(finish_reason, self._usage))
+            reason = "tool_calls"
+        events.append(StepFinish(reason, self._usage))
         return events
 
     @staticmethod
     def _add(events: list[ModelEvent], kind: type[TextDelta | ReasoningDelta], text: str) -> None:
         if text:
             events.append(kind(text))
+
+
+def finish_reason(reason: str, choice: dict[str, Any]) -> FinishReason:
+    """Our name for why a choice ended. Raises StreamError where it failed."""
+    name, _, more = reason.lower().partition(":")  # "content_filter: PROHIBITED_CONTENT"
+    if name in FAILURES:
+        raise StreamError(choice.get("error") or f"the answer ended with {more.strip() or reason!r}")
+    return FINISH_REASONS.get(name, "stop")
+
+
+def add_block(blocks: list[dict[str, Any]], piece: dict[str, Any]) -> None:
+    """Put a piece of OpenRouter's reasoning with its block: text grows, all else is told once.
+
+    https://openrouter.ai/docs/use-cases/reasoning-tokens#preserving-reasoning-blocks
+    """
+    last = blocks[-1] if blocks else {}
+    if (piece.get("type"), piece.get("index")) != (last.get("type"), last.get("index")):
+        blocks.append(dict(piece))
+        return
+    for name, value in piece.items():
+        if name in ("text", "summary", "data") and last.get(name):
+            last[name] += value or ""
+        elif value is not None:
+            last[name] = value
 
 
 def read_usage(counts: dict[str, Any]) -> Usage:

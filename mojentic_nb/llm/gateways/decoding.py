@@ -40,8 +40,8 @@ class StreamError(Exception):
 
     def __init__(self, error: object) -> None:
         self.body = error if isinstance(error, dict) else {"message": str(error)}
-        code, kind = self.body.get("code"), self.body.get("type")
-        self.status = code if isinstance(code, int) else STATUSES.get(str(code)) or STATUSES.get(str(kind)) or 500
+        code, kind = str(self.body.get("code")), str(self.body.get("type"))
+        self.status = int(code) if code.isdecimal() else STATUSES.get(code) or STATUSES.get(kind) or 500
         super().__init__(str(self.body.get("message") or error))
 
 

@@ -28,13 +28,19 @@ __all__ = [
     "said_by",
     "status_error",
     "unreachable_error",
+    "without_key",
 ]
 
 HALF_CHARACTER = "The messages hold half a character (a lone surrogate): take it out."
 
 TOO_LONG = re.compile(
-    "context.?(length|size|window)|maximum context|prompt is too long|too many tokens|request_too_large", re.IGNORECASE
+    "context.?(length|size|window|limit)|maximum context|prompt is too long|too many tokens|request_too_large"
+    "|maximum (prompt|model) length|exceeds? the maximum number of tokens",
+    re.IGNORECASE,
 )
+# Servers that tell these by status 400.
+WRONG_KEY = re.compile("API key not valid|invalid.api.key", re.IGNORECASE)
+NO_MODEL = re.compile("model_not_found|model not exist|is not a valid model", re.IGNORECASE)
 # Waiting does not help against these. Some providers name their page on billing with every rate limit.
 USED_UP = re.compile("insufficient_quota|insufficient_balance|billing_error|credit balance", re.IGNORECASE)
 
@@ -59,9 +65,20 @@ def said_by(body: object, otherwise: str, key: str) -> str:
     return (said.replace(key, "(the key)") if key else said)[:300]
 
 
+def without_key(error: Exception, key: str) -> Exception:
+    """The SDK's `error`, which is shown below ours as its cause, without the API key that some servers quote."""
+    if key and key in f"{error} {vars(error)}":
+        error.args = (str(error).replace(key, "(the key)"),)
+        for name, value in vars(error).items():
+            if isinstance(value, str | dict):
+                setattr(error, name, str(value).replace(key, "(the key)"))
+    return error
+
+
 def status_error(status: int, body: object, said: str, *, host: str, model: str, key_name: str) -> LLMError:
     """Our error for an HTTP status, and the error object and words that came with it."""
     kinds = f"{body} {said}"
+    status = meant(status, kinds)
     kind: type[LLMError] = BadRequestError
     words = f"{host} refused the request (status {status}). It said: {said}"
     match status:
@@ -74,7 +91,7 @@ def status_error(status: int, body: object, said: str, *, host: str, model: str,
         case 402 | 429:
             kind = RateLimitError
             words = f"{host} wants fewer requests, or a quota is used up: wait, then ask again. It said: {said}"
-        case _ if status < 500 and TOO_LONG.search(kinds):
+        case _ if TOO_LONG.search(kinds):
             kind = ContextWindowError
             words = f"The messages are longer than {model!r} can read: send less. It said: {said}"
         case 408 | 409:
@@ -86,6 +103,15 @@ def status_error(status: int, body: object, said: str, *, host: str, model: str,
     if status == 402 or USED_UP.search(kinds):
         error.transient = False
     return error
+
+
+def meant(status: int, kinds: str) -> int:
+    """The status that most servers would have given in place of `status`."""
+    if status == 400 and WRONG_KEY.search(kinds):
+        return 401
+    if status == 400 and NO_MODEL.search(kinds):
+        return 404
+    return 429 if status == 413 and "rate_limit" in kinds else status
 
 
 def advice_on_key(host: str, key_name: str) -> str:

@@ -20,7 +20,17 @@ from mojentic_nb.llm.messages import LLMMessage, MessageRole
 from .assembly import Calls
 from .base import Request
 from .decoding import Decoder, StreamError, adecoded, decoded
-from .failures import HALF_CHARACTER, broken, host_of, no_answer, retry_after, said_by, status_error, unreachable_error
+from .failures import (
+    HALF_CHARACTER,
+    broken,
+    host_of,
+    no_answer,
+    retry_after,
+    said_by,
+    status_error,
+    unreachable_error,
+    without_key,
+)
 from .images import load_image
 from .mojentic import MojenticCalls
 from .sse import LineDecoder
@@ -149,9 +159,10 @@ class OllamaGateway(MojenticCalls):
             failure.retry_after = retry_after(error.response.headers)
             raise failure from error
         except ollama.ResponseError as error:
-            raise self._status_error(error.status_code, error.error, model) from error
+            failure = self._status_error(error.status_code, error.error, model)
+            raise failure from without_key(error, self._key)
         except StreamError as error:
-            raise self._status_error(error.status, str(error), model) from error
+            raise self._status_error(error.status, str(error), model) from without_key(error, self._key)
         except (ConnectionError, httpx.ConnectError, httpx.ConnectTimeout) as error:
             advice = "start it with `ollama serve`, or set OLLAMA_HOST to where it runs."
             raise unreachable_error(self._host, f"Ollama can't be reached at {self._host}: {advice}") from error

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["OpenAIGateway"]
 
 OPENAI = "api.openai.com"
+AZURE = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com")
 EMBEDDING_MODEL = "text-embedding-3-small"
 
 
@@ -55,15 +56,18 @@ class OpenAIGateway(SDKGateway):
         else:
             clients = (client, None) if client else make_clients(api_key, base_url)
         super().__init__(openai, clients, own=client is None, timeout=timeout, trust_env=trust_env)
+        self._is_openai = self._host == OPENAI or self._host.endswith(f".{OPENAI}")  # a region's is eu.api.openai.com
 
     def can_stream(self, model: str) -> bool:
         """Whether `model` can stream; what is not known to be unable is taken to be able."""
-        return self._host != OPENAI or can_stream(model)
+        return not self._is_openai or can_stream(model)
 
     def get_available_models(self) -> list[str]:
         """The names of the models that the server offers."""
         with self._asking() as client:
-            return [model.id for model in client.models.list()]
+            models = client.get("/models", cast_to=object)
+        # Together's list has nothing around it.
+        return [model["id"] for model in (models["data"] if isinstance(models, dict) else models)]
 
     def calculate_embeddings(self, text: str, model: str = EMBEDDING_MODEL) -> list[float]:
         """The embedding of `text` by `model`: a vector whose length is the model's."""
@@ -73,7 +77,7 @@ class OpenAIGateway(SDKGateway):
 
     def _speaks_responses(self, model: str) -> bool:
         if self._api is None:
-            return self._host == OPENAI and needs_responses(model)
+            return self._is_openai and needs_responses(model)
         return self._api == "responses"
 
     def _endpoint(self, client: Any, request: Request) -> Callable[..., Any]:  # noqa: ANN401 (the SDK's)
@@ -86,7 +90,7 @@ class OpenAIGateway(SDKGateway):
         if self._speaks_responses(request.model):
             return {**responses.encode(request), "stream": stream}
         body = chat_completions.encode(request)
-        if self._host == OPENAI or self._host.endswith(".openai.azure.com"):
+        if self._is_openai or self._host.endswith(AZURE):
             body = with_limit_renamed(body)
         return body
 

@@ -10,13 +10,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mojentic_nb.llm.events import ModelEvent, ReasoningDelta, StepFinish, TextDelta, Usage
-from mojentic_nb.llm.messages import LLMMessage, MessageRole
+from mojentic_nb.llm.messages import LLMMessage, LLMToolCall, MessageRole
 
 from .assembly import Calls, Characters
 from .base import Request
 from .chat_completions import response_format
 from .decoding import Decoder, StreamError
 from .images import load_image
+from .interleaving import interleaved, placed
 
 __all__ = ["ResponsesDecoder", "encode"]
 
@@ -60,17 +61,22 @@ def encode_message(message: LLMMessage) -> Iterator[dict[str, Any]]:
         call_id = message.tool_calls[0].id if message.tool_calls else None
         yield {"type": "function_call_output", "call_id": call_id, "output": message.content or ""}
         return
-    yield from (details for details in message.reasoning_details or () if details.get("type") == "reasoning")
-    content: str | list[dict[str, Any]] | None = message.content
     if message.image_paths:
         content = [{"type": "input_text", "text": message.content}] if message.content else []
         content += [
             {"type": "input_image", "image_url": load_image(path).url, "detail": "auto"} for path in message.image_paths
         ]
-    if content:
         yield {"role": message.role.value, "content": content}
-    for call in message.tool_calls or ():
-        yield {"type": "function_call", "call_id": call.id, "name": call.name, "arguments": call.json_arguments()}
+        return
+    for part in interleaved(message, "reasoning"):
+        match part:
+            case str():
+                if part:
+                    yield {"role": message.role.value, "content": part}
+            case LLMToolCall(id=call_id, name=name):
+                yield {"type": "function_call", "call_id": call_id, "name": name, "arguments": part.json_arguments()}
+            case _:
+                yield part
 
 
 class ResponsesDecoder(Decoder):
@@ -79,7 +85,10 @@ class ResponsesDecoder(Decoder):
     def __init__(self, turn: int = 0) -> None:
         super().__init__()
         self._text = Characters()
+        self._thoughts = Characters()
+        self._written = 0  # characters
         self._calls = Calls(turn)
+        self._argued: set[int] = set()  # the indices of calls of which arguments have come
         self._response: dict[str, Any] = {}
 
     def read(self, body: dict[str, Any]) -> Sequence[ModelEvent]:
@@ -88,15 +97,15 @@ class ResponsesDecoder(Decoder):
             case "response.output_text.delta" | "response.refusal.delta":
                 return self._said(body["delta"])
             case "response.reasoning_summary_text.delta" | "response.reasoning_text.delta":
-                return [ReasoningDelta(body["delta"])]
+                return self._thought(body["delta"])
             case "response.reasoning_summary_part.added" if body.get("summary_index"):
                 return [ReasoningDelta("\n\n")]
             case "response.output_item.added" if body["item"].get("type") == "function_call":
                 return self._called(body["output_index"], body["item"])
             case "response.function_call_arguments.delta":
                 return self._called(body["output_index"], {"arguments": body["delta"]})
-            case "response.output_item.done" if body["item"].get("type") == "reasoning":
-                return [ReasoningDelta("", body["item"])]
+            case "response.function_call_arguments.done" | "response.output_item.done":
+                return self._completed(body["output_index"], body.get("item") or body)
             case "response.completed" | "response.incomplete" | "response.failed":
                 self.done = True
                 self._ended(body["response"])
@@ -122,7 +131,7 @@ class ResponsesDecoder(Decoder):
             (counts.get("output_tokens_details") or {}).get("reasoning_tokens") or 0,
         )
         reason = (self._response.get("incomplete_details") or {}).get("reason")
-        if reason:
+        if reason or self._response.get("status") == "incomplete":
             yield StepFinish("content_filter" if reason == "content_filter" else "length", usage)
             return
         yield from self._calls.end()
@@ -130,9 +139,29 @@ class ResponsesDecoder(Decoder):
 
     def _said(self, text: str) -> list[ModelEvent]:
         whole = self._text.feed(text)
+        self._written += len(whole)
         return [TextDelta(whole)] if whole else []
 
+    def _thought(self, text: str) -> list[ModelEvent]:
+        whole = self._thoughts.feed(text)
+        return [ReasoningDelta(whole)] if whole else []
+
+    def _reasoned(self, item: dict[str, Any], summary: str = "") -> ReasoningDelta:
+        """An item of reasoning, complete."""
+        return ReasoningDelta(summary, placed(item, self._written, len(self._calls)))
+
+    def _completed(self, index: int, item: dict[str, Any]) -> Sequence[ModelEvent]:
+        """An item is complete; some servers send a call's arguments, or all of it, only then."""
+        match item.get("type"):
+            case "reasoning":
+                return [self._reasoned(item)]
+            case "function_call" | "response.function_call_arguments.done" if index not in self._argued:
+                return self._called(index, item)
+        return ()
+
     def _called(self, index: int, item: dict[str, Any]) -> list[ModelEvent]:
+        if item.get("arguments"):
+            self._argued.add(index)
         fields = {name: item.get(name) for name in ("call_id", "name", "arguments")}
         return list(self._calls.feed(index=index, **fields))
 
@@ -146,13 +175,13 @@ class ResponsesDecoder(Decoder):
                         events += self._said(part.get("text") or part.get("refusal") or "")
                 case "reasoning":
                     summary = "\n\n".join(part.get("text") or "" for part in item.get("summary") or ())
-                    events.append(ReasoningDelta(summary, item))
+                    events.append(self._reasoned(item, summary))
                 case "function_call":
                     events += self._called(index, item)
         self._ended(response)
         return events
 
     def _ended(self, response: dict[str, Any]) -> None:
-        if response.get("error"):
-            raise StreamError(response["error"])
+        if response.get("error") or response.get("status") == "failed":
+            raise StreamError(response.get("error") or "the response failed, without a word why")
         self._response = response

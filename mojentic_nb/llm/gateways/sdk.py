@@ -21,16 +21,30 @@ from mojentic_nb.llm.threads import in_thread
 
 from .base import Request
 from .decoding import Decoder, StreamError, adecoded, decoded
-from .failures import HALF_CHARACTER, broken, host_of, no_answer, retry_after, said_by, status_error, unreachable_error
+from .failures import (
+    HALF_CHARACTER,
+    broken,
+    host_of,
+    no_answer,
+    retry_after,
+    said_by,
+    status_error,
+    unreachable_error,
+    without_key,
+)
 from .mojentic import MojenticCalls
 from .transport import Lines, LoopLines, Timeout, Wire
 
 __all__ = ["SDKGateway", "checked_address", "checked_key"]
 
-# Settings that some models or servers refuse, and without which the request means nearly the same.
-OPTIONAL = ("temperature", "top_p", "top_k", "stream_options")
+# What some models or servers refuse, and without which the request means nearly the same: settings, and what other
+# servers want back of a message's reasoning.
+OPTIONAL = (
+    *("temperature", "top_p", "top_k", "stream_options", "include", "reasoning.summary"),
+    *(f"messages.{field}" for field in ("reasoning_content", "reasoning", "reasoning_details")),
+)
 REFUSED = re.compile(
-    "unsupported|not support|deprecated|only the default|may only be set|not permitted|unknown|unrecognized"
+    "unsupported|not support|deprecated|only the default|may only be set|not permitted|unknown|unrecognized|verified"
 )
 
 
@@ -139,7 +153,7 @@ class SDKGateway(MojenticCalls):
             self._lines.line(request.cancellation) as (wire, client),
             self._endpoint(client, request)(**arguments) as response,
         ):
-            wire.watch(response.http_response.extensions["network_stream"])
+            wire.watch(response.http_response.extensions.get("network_stream"))
             yield from decoded(self._decoder(request), response.iter_bytes())
 
     async def _aattempt(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
@@ -149,7 +163,7 @@ class SDKGateway(MojenticCalls):
                 self._async_lines.aline(request.cancellation) as (wire, client),
                 self._endpoint(client, request)(**arguments) as response,
             ):
-                wire.watch(response.http_response.extensions["network_stream"])
+                wire.watch(response.http_response.extensions.get("network_stream"))
                 async for event in adecoded(self._decoder(request), response.iter_bytes()):
                     yield event
 
@@ -163,15 +177,19 @@ class SDKGateway(MojenticCalls):
 
     def _body(self, request: Request) -> dict[str, Any]:
         """The JSON body, without what this model has refused before."""
-        refused = self._refused.get(request.model, ())
-        return {name: value for name, value in self._encode(request).items() if name not in refused}
+        body = self._encode(request)
+        for path in self._refused.get(request.model, ()):
+            remove(body, path)
+        return body
 
     def _leaves_out(self, request: Request, error: BadRequestError) -> bool:
         """Whether `error` names a setting to do without; from here on it is left out for that model."""
         body = self._body(request)
-        for name in OPTIONAL:
-            if name in body and re.search(rf"\b{name}\b", str(error)) and REFUSED.search(str(error).lower()):
-                self._refused.setdefault(request.model, set()).add(name)
+        said = f"{error} {getattr(error.__cause__, 'param', None)}"  # some name it there alone
+        for path in OPTIONAL:
+            name = path.rpartition(".")[2]
+            if re.search(rf"\b{name}\b", said) and REFUSED.search(said.lower()) and remove(body, path):
+                self._refused.setdefault(request.model, set()).add(path)
                 if name in request.config.model_fields_set:
                     warnings.warn(f"{request.model!r} does not take {name!r}: it is left out.", stacklevel=2)
                 return True
@@ -186,7 +204,8 @@ class SDKGateway(MojenticCalls):
             yield
         except self._sdk.APIStatusError as error:
             headers = error.response.headers
-            raise self._status_error(error.status_code, error.body, error.message, headers, model) from error
+            failure = self._status_error(error.status_code, error.body, error.message, headers, model)
+            raise failure from without_key(error, self._key)
         except self._sdk.APITimeoutError as error:
             raise no_answer(self._host, silent=True) from error
         except self._sdk.APIConnectionError as error:
@@ -196,7 +215,8 @@ class SDKGateway(MojenticCalls):
         except httpx2.HTTPError as error:
             raise broken(self._host, silent=isinstance(error, httpx2.TimeoutException)) from error
         except StreamError as error:
-            raise self._status_error(error.status, error.body, str(error), {}, model) from error
+            failure = self._status_error(error.status, error.body, str(error), {}, model)
+            raise failure from without_key(error, self._key)
         except UnicodeEncodeError as error:
             raise BadRequestError(HALF_CHARACTER) from error
 
@@ -205,6 +225,16 @@ class SDKGateway(MojenticCalls):
         error = status_error(status, body, said, host=self._host, model=model, key_name=self._key_name)
         error.retry_after = retry_after(headers)
         return error
+
+
+def remove(body: dict[str, Any], path: str) -> bool:
+    """Take out of `body` what is at `path`, in each element of a list on the way; tell whether there was any."""
+    outer, _, name = path.rpartition(".")
+    inside = body.get(outer, ()) if outer else body
+    found = [part for part in (inside if isinstance(inside, list) else [inside]) if name in part]
+    for part in found:
+        del part[name]
+    return bool(found)
 
 
 def checked_key(key: str | None, *, name: str, otherwise: str = "") -> str:

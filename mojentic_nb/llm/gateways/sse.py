@@ -9,6 +9,8 @@ from __future__ import annotations
 
 __all__ = ["LineDecoder", "SSEDecoder"]
 
+BOM = b"\xef\xbb\xbf"
+
 
 class SSEDecoder:
     """Feed it chunks of a response as they come; it tells the data of each event."""
@@ -34,10 +36,12 @@ class SSEDecoder:
         for line in lines:
             if line.startswith(b"data:"):
                 self._data.append(line[5:].removeprefix(b" "))
+            elif line.startswith(BOM):
+                events += self._read([line.removeprefix(BOM)])
             elif not line and self._data:
                 events.append(b"\n".join(self._data))
                 self._data.clear()
-        return events
+        return list(filter(None, events))
 
 
 class LineDecoder:

@@ -76,8 +76,8 @@ class Wire:
         self.answered = False
 
     def watch(self, network_stream: Any) -> None:  # noqa: ANN401 (httpcore's or httpcore2's)
-        """Take `network_stream` for the connection."""
-        self._socket = network_stream.get_extra_info("socket")
+        """Take `network_stream` for the connection; a client with a transport of its own may have none."""
+        self._socket = network_stream and network_stream.get_extra_info("socket")
         if self._aborted:
             self.abort()
 
