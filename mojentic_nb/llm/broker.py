@@ -81,7 +81,7 @@ class LLMBroker:
     ) -> Run:
         """Ask, and get the run whose events can be iterated."""
         self._check_streaming(options)
-        return Run(self._gateway, self._conversation(messages, tools, config, options))
+        return Run(self._gateway(), self._conversation(messages, tools, config, options))
 
     def astream(
         self,
@@ -92,7 +92,7 @@ class LLMBroker:
     ) -> AsyncRun:
         """Ask, and get the run whose events can be iterated with ``async for``."""
         self._check_streaming(options)
-        return AsyncRun(self._gateway, self._conversation(messages, tools, config, options))
+        return AsyncRun(self._gateway(), self._conversation(messages, tools, config, options))
 
     def generate_stream(
         self,
@@ -106,7 +106,7 @@ class LLMBroker:
         """Ask, and iterate the text of the answer as it comes."""
         check_text(object_model)
         self._check_streaming(options)
-        return Run(self._gateway, self._conversation(messages, tools, config, options)).text()
+        return Run(self._gateway(), self._conversation(messages, tools, config, options)).text()
 
     def agenerate_stream(
         self,
@@ -120,7 +120,7 @@ class LLMBroker:
         """Ask, and iterate the text of the answer with ``async for``."""
         check_text(object_model)
         self._check_streaming(options)
-        return AsyncRun(self._gateway, self._conversation(messages, tools, config, options)).text()
+        return AsyncRun(self._gateway(), self._conversation(messages, tools, config, options)).text()
 
     def generate(
         self,
@@ -130,7 +130,7 @@ class LLMBroker:
         **options: Unpack[Options],
     ) -> str:
         """Ask, and return the whole answer."""
-        return "".join(Run(self._gateway, self._conversation(messages, tools, config, options)).text())
+        return "".join(Run(self._gateway(whole=True), self._conversation(messages, tools, config, options)).text())
 
     def agenerate(
         self,
@@ -140,7 +140,7 @@ class LLMBroker:
         **options: Unpack[Options],
     ) -> Coroutine[Any, Any, str]:
         """Ask, and return the whole answer, asynchronously."""
-        return joined(AsyncRun(self._gateway, self._conversation(messages, tools, config, options)).text())
+        return joined(AsyncRun(self._gateway(whole=True), self._conversation(messages, tools, config, options)).text())
 
     def generate_object(
         self,
@@ -153,7 +153,7 @@ class LLMBroker:
 
         Raises :class:`~mojentic_nb.llm.errors.BadRequestError` for an answer that is none.
         """
-        run = Run(self._gateway, self._conversation(messages, None, config, options, object_model))
+        run = Run(self._gateway(whole=True), self._conversation(messages, None, config, options, object_model))
         return read_object("".join(run.text()), object_model, run)
 
     def agenerate_object(
@@ -164,22 +164,24 @@ class LLMBroker:
         **options: Unpack[Options],
     ) -> Coroutine[Any, Any, Object]:
         """Ask for an instance of `object_model`, and return it, asynchronously."""
-        run = AsyncRun(self._gateway, self._conversation(messages, None, config, options, object_model))
+        run = AsyncRun(self._gateway(whole=True), self._conversation(messages, None, config, options, object_model))
 
         async def read() -> Object:
             return read_object(await joined(run.text()), object_model, run)
 
         return read()
 
-    @property
-    def _gateway(self) -> Gateway:
-        gateway: Gateway = self.adapter if hasattr(self.adapter, "stream") else MojenticGateway(self.adapter)
+    def _gateway(self, *, whole: bool = False) -> Gateway:
+        """The gateway, for an answer that streams or for a `whole` one."""
+        gateway: Gateway = (
+            self.adapter if hasattr(self.adapter, "stream") else MojenticGateway(self.adapter, whole=whole)
+        )
         return gateway
 
     def _check_streaming(self, options: Options) -> None:
         """Raise NotImplementedError where the answer can't stream."""
         model = options.get("model") or self.model
-        gateway = self._gateway
+        gateway = self._gateway()
         if hasattr(gateway, "can_stream") and not gateway.can_stream(model):
             raise NotImplementedError(f"{model!r} can't stream at {self.adapter!r}: use generate() instead.")
 

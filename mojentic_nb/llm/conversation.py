@@ -78,7 +78,8 @@ class Conversation:
     @property
     def finish_reason(self) -> FinishReason | None:
         """Why the run ended; None while it has not."""
-        return self._finish_reason or ("cancelled" if self.cancellation.cancelled else None)
+        cancelled = self.cancellation.cancelled and not self._ended
+        return self._finish_reason or ("cancelled" if cancelled else None)
 
     @property
     def partial(self) -> LLMMessage | None:
@@ -89,9 +90,13 @@ class Conversation:
     def messages(self) -> list[LLMMessage]:
         """All messages, those of the step under way included; a new list each time.
 
-        A call that has no result yet has one here that says so: providers accept no call without.
+        Providers take them as they are: a call that has no result yet has one here that says so, and where the run was
+        stopped before the model said a word, it says nothing here, so that the user does not speak twice in a row.
         """
-        return [*self._messages, *self._step.messages()]
+        messages = [*self._messages, *self._step.messages()]
+        if self._finish_reason == "cancelled" and messages[-1:] and messages[-1].role is not MessageRole.Assistant:
+            messages.append(LLMMessage(role=MessageRole.Assistant, content=""))
+        return messages
 
     def request(self) -> Request | None:
         """What to ask the model next; None when the run is done.
@@ -103,7 +108,7 @@ class Conversation:
             raise MaxToolIterationsExceededError(
                 f"The model still called tools after {self._rounds} rounds: raise max_tool_iterations, or ask for less."
             )
-        if self._finish_reason or self.cancellation.cancelled:
+        if self._ended or self._finish_reason or self.cancellation.cancelled:
             return None
         if self._step.asked:
             if self._step.finish_reason is None:
@@ -119,6 +124,7 @@ class Conversation:
     def feed(self, event: ModelEvent | ToolProgress | ToolResult) -> Iterable[Event]:
         """Take one event, of the model or of a running tool; iterate what the reader is to see of it."""
         if self._plain and isinstance(event, TextDelta):  # nearly all events are
+            self._step.seen = True
             self._step.text.write(event.delta)
             return (event,)
         seen = self._step.feed(event)
@@ -132,7 +138,7 @@ class Conversation:
     def _limit_reached(self, event: StepFinish) -> bool:
         """Whether the step that ends with `event` calls tools once too often; count it."""
         self.usage += event.usage
-        if not self._step.calls:
+        if not self._step.calls or event.finish_reason == "cancelled":
             self._finish_reason = event.finish_reason
         elif self._rounds == self._config.max_tool_iterations:
             self._finish_reason = "max_steps"
@@ -167,9 +173,16 @@ class Conversation:
 
     def fail(self, error: Exception) -> None:
         """Take note that the run ends with `error`, and give it the part of the answer that had arrived."""
+        self._ended = True
         if isinstance(error, LLMError):
             error.partial = self.partial
         self._trace(error)
+
+    def leave(self) -> None:
+        """Take note that nobody reads on: the run ends without a reader, and the tracer is told."""
+        self.cancellation.cancel()
+        for _ in self.end():
+            pass
 
     def end(self) -> Iterator[Event]:
         """Yield the run's last events, for when :meth:`request` gives None; nothing if they were all there before."""
@@ -200,7 +213,8 @@ def acceptable(message: LLMMessage) -> LLMMessage:
     """
     if message.role is not MessageRole.Assistant or message.tool_calls or (message.content or "").strip():
         return message
-    return LLMMessage(role=MessageRole.Assistant, content=NOTHING_SAID)
+    said = message.object.model_dump_json() if message.object else NOTHING_SAID
+    return message.model_copy(update={"content": said, "thinking": None, "reasoning_details": None})
 
 
 class Step:
@@ -208,7 +222,7 @@ class Step:
 
     def __init__(self, *, think_tags: bool) -> None:
         self.asked = False
-        self._seen = False
+        self.seen = False
         self.retries = 0
         self.finish_reason: FinishReason | None = None
         self.calls: list[LLMToolCall] = []
@@ -218,14 +232,9 @@ class Step:
         self._details: list[dict[str, object]] = []
         self._tags = ThinkTags() if think_tags else None
 
-    @property
-    def seen(self) -> bool:
-        """Whether anything has come of it."""
-        return self._seen or self.text.tell() > 0
-
     def feed(self, event: ModelEvent | ToolProgress | ToolResult) -> Sequence[ModelEvent | ToolProgress | ToolResult]:
         """Take an event in; get it back, or those that it turns out to be."""
-        self._seen = True
+        self.seen = True
         parts: Sequence[ModelEvent | ToolProgress | ToolResult] = (event,)
         if self._tags and isinstance(event, TextDelta):
             parts = list(self._tags.feed(event.delta))

@@ -38,6 +38,10 @@ class LLMError(Exception):
     retry_after: float | None = None
     """How long the provider asks to wait before that, in seconds."""
 
+    def __reduce__(self) -> tuple[type[LLMError], tuple[object, ...], dict[str, object]]:
+        """What is pickled, on the way to another process: all but the run."""
+        return type(self), self.args, {name: value for name, value in vars(self).items() if name != "run"}
+
 
 class ConfigurationError(LLMError):
     """Something on this side is missing or wrong: an API key, an extra, a file, a model's name."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+import threading
+import weakref
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from contextlib import aclosing, closing, suppress
 from inspect import GEN_CREATED, GEN_RUNNING, getgeneratorstate
 from types import TracebackType
@@ -53,18 +54,6 @@ class BaseRun:
         """
         self._conversation.cancellation.cancel()
 
-    def _left(self) -> None:
-        """The reader is gone: the run ends without one, and the tracer is told."""
-        self.cancel()
-        for _ in self._conversation.end():
-            pass
-
-    def _failed(self, error: Exception) -> None:
-        self._conversation.fail(error)
-        if isinstance(error, LLMError):
-            assert isinstance(self, Run | AsyncRun)  # noqa: S101 (for the type checker)
-            error.run = self
-
 
 class Run(BaseRun):
     """An answer that streams: iterate it once for its events, or :meth:`text` for the answer alone.
@@ -75,44 +64,11 @@ class Run(BaseRun):
 
     def __init__(self, gateway: Gateway, conversation: Conversation) -> None:
         super().__init__(conversation)
-        self._gateway = gateway
-        self._events = self._drive()
-
-    def _drive(self) -> Generator[Event, None, None]:
-        conversation = self._conversation
-        try:
-            while (request := conversation.request()) is not None:
-                yield from self._ask(request)
-                for call in conversation.pending_calls():
-                    for event in run_call(conversation.tools, call):
-                        yield from conversation.feed(event)
-            yield from conversation.end()
-        except Exception as error:
-            self._failed(error)
-            raise
-        except (GeneratorExit, KeyboardInterrupt):
-            self._left()
-            raise
-
-    def _ask(self, request: Request) -> Generator[Event, None, None]:
-        conversation, cancellation = self._conversation, request.cancellation
-        while not cancellation.cancelled:
-            try:
-                with closing(self._gateway.stream(request)) as events:
-                    for event in events:
-                        yield from conversation.feed(event)
-                        if cancellation.cancelled:
-                            return
-                return
-            except Exception as error:
-                if cancellation.cancelled:
-                    return
-                if (retry := conversation.retry(error)) is None:
-                    raise
-            yield retry
-            cancellation.wait(retry.delay)
+        self._events = drive(gateway, conversation, weakref.ref(self))
+        self._reader = threading.get_ident()
 
     def __iter__(self) -> Iterator[Event]:
+        self._reader = threading.get_ident()
         return self._events
 
     def text(self) -> Iterator[str]:
@@ -123,11 +79,15 @@ class Run(BaseRun):
                     yield event.delta
 
     def close(self) -> None:
-        """End the provider's request at once, keeping what has arrived. Does nothing after the end."""
+        """End the provider's request at once, keeping what has arrived. Does nothing after the end.
+
+        In another thread than the one that iterates, it does what :meth:`cancel` does.
+        """
         state = getgeneratorstate(self._events)
-        if state in (GEN_CREATED, GEN_RUNNING):  # not begun, or another thread's: that one is to end it
+        mine = self._reader == threading.get_ident() and state != GEN_RUNNING
+        if state == GEN_CREATED or not mine:
             self.cancel()
-        if state != GEN_RUNNING:
+        if mine:
             self._events.close()
 
     def __enter__(self) -> Self:
@@ -148,53 +108,7 @@ class AsyncRun(BaseRun):
 
     def __init__(self, gateway: Gateway, conversation: Conversation) -> None:
         super().__init__(conversation)
-        self._gateway = gateway
-        self._events = self._drive()
-
-    async def _drive(self) -> AsyncGenerator[Event, None]:
-        conversation = self._conversation
-        try:
-            while (request := conversation.request()) is not None:
-                async with aclosing(self._ask(request)) as events:
-                    async for event in events:
-                        yield event
-                for call in conversation.pending_calls():
-                    async with aclosing(in_thread(run_call(conversation.tools, call))) as happenings:
-                        async for happening in happenings:
-                            for event in conversation.feed(happening):
-                                yield event
-            for event in conversation.end():
-                yield event
-        except Exception as error:
-            self._failed(error)
-            raise
-        except (GeneratorExit, KeyboardInterrupt, asyncio.CancelledError):
-            self._left()
-            raise
-
-    async def _ask(self, request: Request) -> AsyncGenerator[Event, None]:
-        conversation, cancellation = self._conversation, request.cancellation
-        while not cancellation.cancelled:
-            try:
-                async with aclosing(self._stream(request)) as events:
-                    async for event in events:
-                        for seen in conversation.feed(event):
-                            yield seen
-                        if cancellation.cancelled:
-                            return
-                return
-            except Exception as error:
-                if cancellation.cancelled:
-                    return
-                if (retry := conversation.retry(error)) is None:
-                    raise
-            yield retry
-            await pause(cancellation, retry.delay)
-
-    def _stream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
-        if isinstance(self._gateway, AsyncGateway):
-            return self._gateway.astream(request)
-        return in_thread(self._gateway.stream(request))
+        self._events = adrive(gateway, conversation, weakref.ref(self))
 
     def __aiter__(self) -> AsyncIterator[Event]:
         return self._events
@@ -220,3 +134,102 @@ class AsyncRun(BaseRun):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.aclose()
+
+
+# The generators know their run by a weak reference only. Else the two would hold one another, and the request of a run
+# that was left by `break` would go on until Python looks for such cycles.
+
+
+def drive(gateway: Gateway, conversation: Conversation, run: Callable[[], Run | None]) -> Generator[Event, None, None]:
+    """Ask the model and run its calls until it is done."""
+    try:
+        while (request := conversation.request()) is not None:
+            yield from ask(gateway, conversation, request)
+            for call in conversation.pending_calls():
+                for event in run_call(conversation.tools, call):
+                    yield from conversation.feed(event)
+        yield from conversation.end()
+    except LLMError as error:
+        conversation.fail(error)
+        error.run = run() or Run(gateway, conversation)
+        raise
+    except Exception as error:
+        conversation.fail(error)
+        raise
+    except BaseException:
+        conversation.leave()
+        raise
+
+
+def ask(gateway: Gateway, conversation: Conversation, request: Request) -> Generator[Event, None, None]:
+    """Send one request, again if need be."""
+    cancellation = request.cancellation
+    while not cancellation.cancelled:
+        try:
+            with closing(gateway.stream(request)) as events:
+                for event in events:
+                    yield from conversation.feed(event)
+                    if cancellation.cancelled:
+                        return
+            return
+        except Exception as error:
+            if cancellation.cancelled:
+                return
+            if (retry := conversation.retry(error)) is None:
+                raise
+        yield retry
+        cancellation.wait(retry.delay)
+
+
+async def adrive(
+    gateway: Gateway, conversation: Conversation, run: Callable[[], AsyncRun | None]
+) -> AsyncGenerator[Event, None]:
+    """The same, asynchronously."""
+    try:
+        while (request := conversation.request()) is not None:
+            async with aclosing(aask(gateway, conversation, request)) as events:
+                async for event in events:
+                    yield event
+            for call in conversation.pending_calls():
+                async with aclosing(in_thread(run_call(conversation.tools, call))) as happenings:
+                    async for happening in happenings:
+                        for event in conversation.feed(happening):
+                            yield event
+        for event in conversation.end():
+            yield event
+    except LLMError as error:
+        conversation.fail(error)
+        error.run = run() or AsyncRun(gateway, conversation)
+        raise
+    except Exception as error:
+        conversation.fail(error)
+        raise
+    except BaseException:
+        conversation.leave()
+        raise
+
+
+async def aask(gateway: Gateway, conversation: Conversation, request: Request) -> AsyncGenerator[Event, None]:
+    """The same, asynchronously."""
+    cancellation = request.cancellation
+    while not cancellation.cancelled:
+        try:
+            async with aclosing(astream(gateway, request)) as events:
+                async for event in events:
+                    for seen in conversation.feed(event):
+                        yield seen
+                    if cancellation.cancelled:
+                        return
+            return
+        except Exception as error:
+            if cancellation.cancelled:
+                return
+            if (retry := conversation.retry(error)) is None:
+                raise
+        yield retry
+        await pause(cancellation, retry.delay)
+
+
+def astream(gateway: Gateway, request: Request) -> AsyncGenerator[ModelEvent, None]:
+    """The model's events, those of a synchronous gateway from a thread."""
+    return gateway.astream(request) if isinstance(gateway, AsyncGateway) else in_thread(gateway.stream(request))

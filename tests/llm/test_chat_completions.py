@@ -45,7 +45,7 @@ from mojentic_nb.llm.gateways import AnthropicGateway, OpenAIGateway
 from mojentic_nb.llm.gateways.base import Request
 from mojentic_nb.llm.gateways.chat_completions import ChatDecoder, encode
 from mojentic_nb.llm.gateways.decoding import decoded
-from mojentic_nb.llm.gateways.ollama import encode as ollama_encode
+from mojentic_nb.llm.gateways.ollama_chat import encode as ollama_encode
 
 KEY = "sk-secret-of-the-test"
 QUESTION = [LLMMessage(content="Is it sunny?")]
@@ -394,6 +394,7 @@ def test_reasoning_is_not_lost_when_the_run_stops_before_the_results(server: Loo
         ASKED_AND_CALLED[0],
         {**ASKED_AND_CALLED[1], "tool_calls": [encoded_call("a", "Rome")]},
         {"role": "tool", "content": "The call was stopped before it had a result.", "tool_call_id": "a"},
+        {"role": "assistant", "content": "(no answer)", "reasoning_content": ""},
         {"role": "user", "content": "So?"},
     ]
 

@@ -37,7 +37,7 @@ from mojentic_nb.llm.errors import (
 from mojentic_nb.llm.gateways import OllamaGateway
 from mojentic_nb.llm.gateways.base import Request
 from mojentic_nb.llm.gateways.decoding import decoded
-from mojentic_nb.llm.gateways.ollama import OllamaDecoder, encode
+from mojentic_nb.llm.gateways.ollama_chat import OllamaDecoder, encode
 
 QUESTION = [LLMMessage(content="Why?")]
 
@@ -244,6 +244,7 @@ def test_thinking_is_not_lost_when_the_run_stops_before_the_results(server: Loop
         *ASKED_AND_CALLED,
         broken_off,
         broken_off,
+        {"role": "assistant", "content": "(no answer)"},
         {"role": "user", "content": "So?"},
     ]
 

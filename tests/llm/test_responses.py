@@ -416,6 +416,7 @@ def test_reasoning_is_not_lost_when_the_run_stops_before_the_results(server: Loo
         *ASKED_AND_CALLED,
         output("call_a", BROKEN_OFF),
         output("call_b", BROKEN_OFF),
+        {"role": "assistant", "content": "(no answer)"},
         {"role": "user", "content": "So?"},
     ]
 

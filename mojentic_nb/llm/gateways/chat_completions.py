@@ -67,17 +67,20 @@ def encode_messages(messages: Iterable[LLMMessage]) -> Iterator[dict[str, Any]]:
 
     DeepSeek refuses a call's result without it. https://api-docs.deepseek.com/guides/thinking_mode#tool-calls
     """
-    called = False
+    called, field = False, ""
     for message in messages:
         encoded = encode_message(message)
-        called = message.role is not MessageRole.User and (called or bool(message.tool_calls))
+        if message.role is MessageRole.User:
+            called, field = False, ""
+        called = called or bool(message.tool_calls)
         for details in message.reasoning_details or ():
-            if "field" in details and called:
-                encoded[details["field"]] = message.thinking or ""
+            field = details.get("field", field)
             if "reasoning_details" in details:
                 encoded["reasoning_details"] = details["reasoning_details"]
             for call in encoded.get("tool_calls", ()):
                 call.update(details.get("calls", {}).get(call["id"], {}))
+        if called and field and message.role is MessageRole.Assistant:
+            encoded[field] = message.thinking or ""
         yield encoded
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from contextlib import aclosing
 from typing import Any, Protocol
 
 from pydantic_core import from_json
@@ -150,12 +151,13 @@ def decoded(decoder: Decoder, chunks: Iterable[bytes]) -> Iterator[ModelEvent]:
     yield from decoder.end()
 
 
-async def adecoded(decoder: Decoder, chunks: AsyncIterable[bytes]) -> AsyncIterator[ModelEvent]:
+async def adecoded(decoder: Decoder, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[ModelEvent, None]:
     """The same of a response that comes asynchronously."""
-    async for chunk in chunks:
-        for event in decoder.feed(chunk):
-            yield event
-        if decoder.done:
-            return
+    async with aclosing(chunks):
+        async for chunk in chunks:
+            for event in decoder.feed(chunk):
+                yield event
+            if decoder.done:
+                return
     for event in decoder.end():
         yield event

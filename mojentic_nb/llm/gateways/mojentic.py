@@ -117,11 +117,15 @@ def one_request(
 
 
 class MojenticGateway:
-    """A gateway that was written for Mojentic, with ``complete_stream`` and ``complete``, seen as one of ours."""
+    """A gateway that was written for Mojentic, with ``complete_stream`` and ``complete``, seen as one of ours.
 
-    def __init__(self, gateway: Any) -> None:  # noqa: ANN401 (anything that has the methods)
+    Where a `whole` answer will do it is asked by ``complete``, as in Mojentic.
+    """
+
+    def __init__(self, gateway: Any, *, whole: bool) -> None:  # noqa: ANN401 (anything that has the methods)
         self._gateway = gateway
         self._streams = hasattr(gateway, "complete_stream")
+        self._whole = hasattr(gateway, "complete") if whole else not self._streams
 
     def can_stream(self, model: str) -> bool:  # noqa: ARG002 (its answer is for all models)
         """Whether the gateway streams."""
@@ -148,7 +152,7 @@ class MojenticGateway:
         yield StepFinish("tool_calls" if calls else "stop")
 
     def _ask(self, request: Request) -> Iterable[Any]:
-        if self._streams and request.object_model is None:
+        if not self._whole:
             pieces: Iterable[Any] = self._gateway.complete_stream(**arguments(self._gateway.complete_stream, request))
             return pieces
         return [self._gateway.complete(**arguments(self._gateway.complete, request))]

@@ -7,19 +7,18 @@ https://docs.ollama.com/api/chat
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+import ssl
+from collections.abc import AsyncGenerator, Generator, Iterator
+from contextlib import aclosing, contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from mojentic_nb.llm.cancellation import Cancellation
-from mojentic_nb.llm.config import CompletionConfig
 from mojentic_nb.llm.errors import BadRequestError, ConfigurationError, LLMError, ModelNotFoundError
-from mojentic_nb.llm.events import ModelEvent, ReasoningDelta, StepFinish, TextDelta, Usage
-from mojentic_nb.llm.messages import LLMMessage, MessageRole
+from mojentic_nb.llm.events import ModelEvent
 
-from .assembly import Calls
 from .base import Request
-from .decoding import Decoder, StreamError, adecoded, decoded
+from .decoding import StreamError, adecoded, decoded
 from .failures import (
     HALF_CHARACTER,
     broken,
@@ -31,9 +30,8 @@ from .failures import (
     unreachable_error,
     without_key,
 )
-from .images import load_image
 from .mojentic import MojenticCalls
-from .sse import LineDecoder
+from .ollama_chat import OllamaDecoder, encode
 from .transport import Lines, LoopLines, Timeout, Wire
 
 if TYPE_CHECKING:
@@ -91,8 +89,10 @@ class OllamaGateway(MojenticCalls):
                     if response.is_error:
                         await response.aread()
                         response.raise_for_status()
-                    async for event in adecoded(OllamaDecoder(len(request.messages)), response.aiter_bytes()):
-                        yield event
+                    answer = adecoded(OllamaDecoder(len(request.messages)), response.aiter_bytes())
+                    async with aclosing(answer) as events:
+                        async for event in events:
+                            yield event
 
     def get_available_models(self) -> list[str]:
         """The names of the models on the server that can chat, the last changed first."""
@@ -128,12 +128,20 @@ class OllamaGateway(MojenticCalls):
     def _new_client(self, wire: Wire) -> ollama.Client:
         import ollama
 
-        return ollama.Client(self._server, timeout=self._limits(), event_hooks=wire.hooks())
+        return ollama.Client(self._server, timeout=self._limits(), event_hooks=wire.hooks(), verify=self._tls)
 
     def _new_async_client(self, wire: Wire) -> ollama.AsyncClient:
         import ollama
 
-        return ollama.AsyncClient(self._server, timeout=self._limits(), event_hooks=wire.async_hooks())
+        hooks = wire.async_hooks()
+        return ollama.AsyncClient(self._server, timeout=self._limits(), event_hooks=hooks, verify=self._tls)
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        """One for all clients: making it takes many milliseconds."""
+        import httpx
+
+        return httpx.create_ssl_context()
 
     def _limits(self) -> httpx.Timeout:
         import httpx
@@ -192,112 +200,3 @@ def can_chat(client: ollama.Client, name: str) -> bool:
     except ollama.ResponseError:  # it is broken, or gone by now
         return False
     return capabilities is None or "completion" in capabilities  # older servers don't say
-
-
-def encode(request: Request) -> dict[str, Any]:
-    """The request's JSON body; only settings that the caller made are in it."""
-    config = request.config
-    options = {
-        "temperature": config.temperature,
-        "top_p": config.top_p,
-        "top_k": config.top_k,
-        "num_ctx": config.num_ctx,
-        "num_predict": config.max_tokens if config.num_predict is None else config.num_predict,
-    }
-    settings = {
-        "options": {name: value for name, value in options.items() if value is not None} or None,
-        "think": thinking(request),
-        "format": request.schema or answer_format(config),
-        "tools": [dict(tool.descriptor) for tool in request.tools] or None,
-    }
-    return {
-        "model": request.model,
-        "messages": [encode_message(message) for message in request.messages],
-        "stream": True,
-        **{name: value for name, value in settings.items() if value is not None},
-    }
-
-
-def answer_format(config: CompletionConfig) -> str | None:
-    """The setting ``format`` for an answer that follows no schema."""
-    return "json" if (config.response_format or {}).get("type") == "json_object" else None
-
-
-def thinking(request: Request) -> bool | str | None:
-    """The setting ``think``: levels for the one family that knows them, yes or no for all others."""
-    effort = request.config.reasoning_effort
-    if effort is None or not request.model.startswith("gpt-oss"):
-        return None if effort is None else effort != "none"
-    levels: dict[str, bool | str] = {"none": False, "minimal": "low", "xhigh": "high", "max": "high"}
-    return levels.get(effort, effort)
-
-
-def encode_message(message: LLMMessage) -> dict[str, Any]:
-    """One message's JSON."""
-    encoded: dict[str, Any] = {"role": message.role.value, "content": message.content or ""}
-    if message.role is MessageRole.Tool:
-        encoded["tool_name"] = message.tool_calls[0].name if message.tool_calls else None
-        return encoded
-    if message.image_paths:
-        encoded["images"] = [encode_image(path) for path in message.image_paths]
-    if message.tool_calls:
-        encoded["tool_calls"] = [
-            {"function": {"name": call.name, "arguments": call.arguments}} for call in message.tool_calls
-        ]
-        if message.thinking:
-            encoded["thinking"] = message.thinking
-    return encoded
-
-
-def encode_image(path: str) -> str:
-    """An image's data in base64."""
-    image = load_image(path)
-    if image.link:
-        raise ConfigurationError(f"Ollama takes no link as an image: download {path} and give the file.")
-    return image.data
-
-
-class OllamaDecoder(Decoder):
-    """Reads a streamed chat completion. Its calls come whole, and it ends by ``done``."""
-
-    def __init__(self, turn: int = 0) -> None:
-        super().__init__(LineDecoder())
-        self._calls = Calls(turn)
-        self._count = 0
-        self._last: dict[str, Any] = {}
-
-    def read(self, body: dict[str, Any]) -> Sequence[ModelEvent]:
-        """The events of one line."""
-        if "error" in body:
-            raise StreamError(body["error"])
-        message = body.get("message") or {}  # older servers leave it out of the last line
-        events: list[ModelEvent] = []
-        if text := message.get("thinking"):
-            events.append(ReasoningDelta(text))
-        if text := message.get("content"):
-            events.append(TextDelta(text))
-        if calls := message.get("tool_calls"):
-            events += self._called(calls)
-        if body.get("done"):
-            self._last = body
-            self.done = True
-        return events
-
-    def _called(self, calls: Iterable[dict[str, Any]]) -> Iterator[ModelEvent]:
-        for call in calls:
-            function = call["function"]
-            yield from self._calls.feed(
-                index=self._count, call_id=call.get("id"), name=function["name"], arguments=function.get("arguments")
-            )
-            self._count += 1
-
-    def finish(self) -> Iterable[ModelEvent]:
-        """The events at the end; none where the answer broke off."""
-        if not self.done:
-            return
-        usage = Usage(self._last.get("prompt_eval_count") or 0, self._last.get("eval_count") or 0)
-        if self._last.get("done_reason") == "length":
-            yield StepFinish("length", usage)
-            return
-        yield from self._calls.end()
-        yield StepFinish("tool_calls" if self._calls else "stop", usage)

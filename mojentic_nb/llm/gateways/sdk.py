@@ -7,10 +7,12 @@ loops cost several times the CPU per chunk. Retries are the run's, which shows t
 from __future__ import annotations
 
 import re
+import ssl
 import warnings
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from contextlib import aclosing, contextmanager
+from functools import cached_property
 from types import ModuleType
 from typing import Any
 
@@ -134,14 +136,22 @@ class SDKGateway(MojenticCalls):
             )
         if not self._own:
             return self._client.with_options(max_retries=0)
-        http = self._sdk.DefaultHttpxClient(event_hooks=wire.hooks(), trust_env=self._trust_env)
+        http = self._sdk.DefaultHttpxClient(event_hooks=wire.hooks(), trust_env=self._trust_env, verify=self._tls)
         return self._client.with_options(http_client=http, **self._options())
 
     def _async_line_client(self, wire: Wire) -> Any:  # noqa: ANN401
         if not self._own:
             return self._async_client.with_options(max_retries=0)
-        http = self._sdk.DefaultAsyncHttpxClient(event_hooks=wire.async_hooks(), trust_env=self._trust_env)
+        hooks = wire.async_hooks()
+        http = self._sdk.DefaultAsyncHttpxClient(event_hooks=hooks, trust_env=self._trust_env, verify=self._tls)
         return self._async_client.with_options(http_client=http, **self._options())
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        """One for all clients: making it takes many milliseconds."""
+        import httpx2
+
+        return httpx2.create_ssl_context(trust_env=self._trust_env)
 
     def _options(self) -> dict[str, Any]:
         return {"max_retries": 0, "timeout": self._sdk.Timeout(self._timeout.connect, read=self._timeout.read)}
@@ -164,8 +174,9 @@ class SDKGateway(MojenticCalls):
                 self._endpoint(client, request)(**arguments) as response,
             ):
                 wire.watch(response.http_response.extensions.get("network_stream"))
-                async for event in adecoded(self._decoder(request), response.iter_bytes()):
-                    yield event
+                async with aclosing(adecoded(self._decoder(request), response.iter_bytes())) as events:
+                    async for event in events:
+                        yield event
 
     def _arguments(self, request: Request) -> dict[str, Any]:
         """What the SDK's method is called with; the settings pass it unseen, for servers take more than it knows."""

@@ -87,8 +87,9 @@ class Wire:
         with suppress(OSError):  # it is gone already
             if isinstance(self._socket, socket.socket):
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)  # TLS has a method of its own, for one thread
-            elif self._socket is not None:
-                self._socket.shutdown(socket.SHUT_RDWR)
+            elif self._socket is not None:  # asyncio's stand-in for one, or uvloop's, which can't shut down
+                with socket.fromfd(self._socket.fileno(), self._socket.family, self._socket.type) as twin:
+                    twin.shutdown(socket.SHUT_RDWR)
 
     def _begun(self, request: Any) -> None:  # noqa: ANN401
         request.extensions["trace"] = self._traced
@@ -160,27 +161,28 @@ class LoopLines(Lines[Client]):
         loop = asyncio.get_running_loop()
         if loop not in self._loops:
             idle: Idle[Client] = []
-            self._loops[loop] = idle, closed_with_loop(idle if self._own else [])
+            self._loops[loop] = idle, self._closed_with_loop(idle)
             await anext(self._loops[loop][1])
         with self._lent(self._loops[loop][0], cancellation) as lent:
             yield lent
 
     async def aclose(self) -> None:
         """Close the clients that wait for a request in the running event loop."""
-        if known := self._loops.pop(asyncio.get_running_loop(), None):
+        if known := self._loops.get(asyncio.get_running_loop()):
             await known[1].aclose()
+
+    async def _closed_with_loop(self, idle: Idle[Client]) -> AsyncGenerator[None, None]:
+        """Close the clients in `idle` when this ends: the end of an event loop ends its asynchronous generators."""
+        try:
+            yield
+        finally:
+            self._loops.pop(asyncio.get_running_loop(), None)
+            while idle and self._own:
+                client: Any = idle.pop()[1]
+                await client.close()
 
 
 def close_all(idle: Idle[Any]) -> None:
     """Close the clients in `idle`."""
     while idle:
         idle.pop()[1].close()
-
-
-async def closed_with_loop(idle: Idle[Any]) -> AsyncGenerator[None, None]:
-    """Close the clients in `idle` when this ends: the end of an event loop ends its asynchronous generators."""
-    try:
-        yield
-    finally:
-        while idle:
-            await idle.pop()[1].close()

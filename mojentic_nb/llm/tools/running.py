@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Generator, Sequence
+from copy import deepcopy
 
 from pydantic import BaseModel
 
@@ -34,7 +35,7 @@ def answer(tools: Sequence[Tool], call: LLMToolCall) -> Generator[ToolProgress, 
     by_name = {str(tool.descriptor["function"]["name"]): tool for tool in tools}
     if call.name not in by_name:
         raise LookupError(f"There is no tool {call.name!r}; there are: {', '.join(by_name) or 'none'}.")
-    value = by_name[call.name].run(**call.arguments)
+    value = by_name[call.name].run(**deepcopy(call.arguments))
     if isinstance(value, Generator):
         value = yield from progress(call, value)
     return as_text(value)
