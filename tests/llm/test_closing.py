@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import itertools
 import json
 import signal
+import socket
 import statistics
 import threading
 import time
 import urllib.request
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -26,6 +29,7 @@ from mojentic_nb.llm import AsyncRun, Event, Finish, LLMBroker, LLMMessage, Mess
 from mojentic_nb.llm.errors import LLMError
 from mojentic_nb.llm.gateways import AnthropicGateway, LocalGateway, OpenAIGateway, ScriptedGateway
 from mojentic_nb.llm.gateways.base import Request
+from mojentic_nb.llm.gateways.transport import Wire
 
 LIMIT = 0.1  # seconds from the stop to the end of the request
 QUESTION = [LLMMessage(content="Tell me a long story.")]
@@ -45,6 +49,12 @@ def by_close(run: Run, moment: threading.Event) -> float:
 
 def by_cancel(run: Run, moment: threading.Event) -> float:
     with another_thread(run.cancel, moment) as began:
+        assert read(run, moment)[-2:] == END
+    return began[0]
+
+
+def by_close_in_another_thread(run: Run, moment: threading.Event) -> float:
+    with another_thread(run.close, moment) as began:
         assert read(run, moment)[-2:] == END
     return began[0]
 
@@ -131,7 +141,8 @@ def another_thread(act: Callable[[], None], moment: threading.Event) -> Iterator
 
 # An interrupt that comes while coverage takes note of a line leaves its lock taken.
 INTERRUPT = pytest.param(by_interrupt, marks=pytest.mark.no_cover)
-BLOCKED = [by_cancel, INTERRUPT, by_task, by_cancel_of_async]  # also before there is an event
+# These are tried before there is an event, too.
+BLOCKED = [by_cancel, by_close_in_another_thread, INTERRUPT, by_task, by_cancel_of_async]
 WAYS = [by_close, by_aclose, *BLOCKED]
 
 
@@ -190,6 +201,71 @@ def test_in_the_middle_of_an_answer(server: Loopback, provider: Provider, make: 
         return seconds
 
     assert typical(delay) < LIMIT
+
+
+@pytest.mark.parametrize("how", BOTH)
+@pytest.mark.parametrize("provider", PROVIDERS.values(), ids=PROVIDERS.keys())
+def test_a_run_that_is_left_by_break(
+    server: Loopback, caplog: pytest.LogCaptureFixture, provider: Provider, how: str, no_garbage_collection: None
+):
+    hold = Hold()
+    server.play(Reply([provider.piece("Hello"), hold]))
+    asking = LLMBroker("a-model", provider.gateway(server.url))
+
+    async def leave() -> None:
+        async for _ in asking.astream(QUESTION):
+            break
+        assert await asyncio.to_thread(hold.hung_up.wait, PATIENCE)
+
+    if how == "async":
+        asyncio.run(leave())
+    for _ in asking.stream(QUESTION) if how == "sync" else ():
+        break
+
+    assert hold.hung_up.wait(PATIENCE)
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("provider", PROVIDERS.values(), ids=PROVIDERS.keys())
+def test_an_event_loop_is_forgotten_after_its_end(server: Loopback, provider: Provider):
+    server.play(Reply([provider.answer("Hello")]))
+    asking = LLMBroker("a-model", provider.gateway(server.url))
+
+    async def ask() -> weakref.ref:
+        await asking.agenerate(QUESTION)
+        return weakref.ref(asyncio.get_running_loop())
+
+    loop = asyncio.run(ask())
+    gc.collect()
+
+    assert loop() is None
+
+
+@pytest.fixture
+def no_garbage_collection():
+    """Only what nobody refers to is freed."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def test_an_event_loop_whose_sockets_are_not_pythons():
+    """uvloop's stand-in for a socket can't be shut down."""
+    ours, theirs = socket.socketpair()
+
+    class PseudoSocket:
+        family, type, fileno = ours.family, ours.type, ours.fileno
+
+    class NetworkStream:
+        def get_extra_info(self, _: str) -> PseudoSocket:
+            return PseudoSocket()
+
+    wire = Wire(None)
+    wire.watch(NetworkStream())
+    wire.abort()
+
+    with ours, theirs:
+        assert theirs.recv(1) == b""
 
 
 @pytest.mark.parametrize("how", BOTH)

@@ -201,6 +201,19 @@ def test_a_gateway_that_does_not_stream_generates():
     assert gateway.asked[1]["messages"][-1].content == "18 degrees in Paris"
 
 
+def test_a_gateway_that_does_both_is_asked_for_the_whole_where_it_will_do():
+    """It may stream some of its models only."""
+
+    class Both(Whole):
+        def complete_stream(self, **_):
+            yield Said(content="a piece")
+
+    asking = LLMBroker("a-model", Both(LLMGatewayResponse(content="all"), LLMGatewayResponse(content="all")))
+
+    assert asking.generate(QUESTION) == asyncio.run(asking.agenerate(QUESTION)) == "all"
+    assert "".join(asking.generate_stream(QUESTION)) == "a piece"
+
+
 @pytest.mark.parametrize("method", ["stream", "astream", "generate_stream", "agenerate_stream"])
 def test_a_gateway_that_does_not_stream_says_so_at_the_call(method: str):
     gateway = Whole()

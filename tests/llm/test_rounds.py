@@ -228,6 +228,30 @@ def test_cancelling_at_any_event_ends_the_run_by_its_grammar(how: str, seen: int
 
 
 @pytest.mark.parametrize("how", BOTH)
+def test_cancelling_at_a_call_past_the_limit_of_rounds(how: str):
+    run = begin(
+        broker(step(call(0)), step(call(1))), how, QUESTION, TOOLS, config=CompletionConfig(max_tool_iterations=1)
+    )
+    events = events_of(run, lambda event: run.cancel() if event == call(1)[-1] else None)
+
+    assert_run(events)
+    assert events[-1].finish_reason == run.finish_reason == "cancelled"
+
+
+@pytest.mark.parametrize("how", BOTH)
+def test_a_tool_that_changes_its_arguments_changes_no_history(how: str):
+    def clear(items: list, **_) -> str:
+        items.clear()
+        return "cleared"
+
+    made = {"items": [1, 2]}
+    run = begin(broker(step(call(0, "clear", made)), step(text="Done.")), how, QUESTION, [Tool("clear", clear)])
+    events_of(run)
+
+    assert run.messages[2].tool_calls[0].arguments == {"items": [1, 2]}
+
+
+@pytest.mark.parametrize("how", BOTH)
 def test_cancelling_from_another_thread_while_a_tool_runs(how: str):
     running = threading.Event()
     go_on = threading.Event()

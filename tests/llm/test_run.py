@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
+import itertools
+import pickle
+import sys
+import threading
 
 import pytest
+from driving import BOTH, begin, events_of
 from hypothesis import given
 from hypothesis import strategies as st
+from loopback import PATIENCE
 from pydantic import ValidationError
 
 from mojentic_nb.llm import CompletionConfig, Finish, LLMBroker, LLMMessage, MessageRole, StepFinish, TextDelta, Usage
+from mojentic_nb.llm.cancellation import Cancellation
 from mojentic_nb.llm.errors import ConfigurationError, IncompleteStreamError, ProviderUnavailableError
 from mojentic_nb.llm.gateways import ScriptedGateway
 
@@ -144,6 +152,99 @@ def test_an_error_carries_what_had_arrived():
 
     assert failure.value.partial.content == "Because"
     assert run.finish_reason is None
+
+
+@pytest.mark.parametrize("how", BOTH)
+def test_cancelling_and_closing_after_a_failure_change_nothing(how: str):
+    run = begin(broker([TextDelta("Be"), ConfigurationError("no")]), how, QUESTION)
+    with pytest.raises(ConfigurationError):
+        events_of(run)
+
+    run.cancel()
+    if how == "async":
+        asyncio.run(run.aclose())
+
+    assert run.finish_reason is None
+    assert run.messages[-1].content == "Be"
+    assert events_of(run) == []
+
+
+@pytest.mark.parametrize("how", BOTH)
+def test_an_error_has_the_run_also_if_nobody_else_has(how: str):
+    asking = broker([TextDelta("Be"), ConfigurationError("no")])
+
+    async def read() -> None:
+        async for _ in asking.astream(QUESTION):
+            pass
+
+    with pytest.raises(ConfigurationError) as failure:
+        asyncio.run(read()) if how == "async" else [None for _ in asking.stream(QUESTION)]
+
+    assert failure.value.run.messages[-1].content == "Be"
+    assert events_of(failure.value.run) == []
+
+
+def test_an_error_can_go_to_another_process():
+    with pytest.raises(ProviderUnavailableError) as failure:
+        LLMBroker("m", ScriptedGateway([[TextDelta("Be"), ProviderUnavailableError("gone")]])).generate(QUESTION)
+
+    error = pickle.loads(pickle.dumps(failure.value))  # noqa: S301 (our own)
+
+    assert type(error) is ProviderUnavailableError
+    assert (str(error), error.partial.content, error.run) == ("gone", "Be", None)
+
+
+def test_the_end_of_the_program_ends_the_run():
+    """As by sys.exit() in the handler of a signal."""
+    run = broker("one two three").stream(QUESTION)
+    events = iter(run)
+    next(events)
+
+    with pytest.raises(SystemExit):
+        events.throw(SystemExit)
+
+    assert run.finish_reason == "cancelled"
+
+
+def test_an_empty_piece_counts_as_shown():
+    run = broker([TextDelta(""), ProviderUnavailableError("gone")], "Never.").stream(QUESTION)
+
+    with pytest.raises(ProviderUnavailableError):
+        list(run)
+
+
+def test_a_signal_may_cancel_at_any_line():
+    """Its handler runs in the thread that it interrupts, which must not wait for itself."""
+    code = inspect.getsourcefile(Cancellation)
+
+    def interrupted_at(number: int) -> bool:
+        """Cancel at that line of what is run, if there are so many."""
+        cancellation, lines = Cancellation(), itertools.count()
+
+        def trace(frame, event: str, _: object):
+            if frame.f_code.co_filename != code:
+                return None
+            if event == "line" and next(lines) == number:
+                cancellation.cancel()
+            return trace
+
+        sys.settrace(trace)
+        try:
+            with cancellation.on_cancel(lambda: None):
+                woken = cancellation.wait(0.01)
+        finally:
+            sys.settrace(None)
+        assert cancellation.cancelled or not woken
+        return cancellation.cancelled
+
+    reached: list[int] = []
+    lines = itertools.takewhile(interrupted_at, range(100))
+    thread = threading.Thread(target=reached.extend, args=(lines,), daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+
+    assert not thread.is_alive()
+    assert 10 < len(reached) < 100
 
 
 def test_an_answer_without_an_end_is_an_error():
