@@ -106,6 +106,15 @@ CALLS = {
         stream(start("a", "add", '{"n": 1}', index=None), start("b", "add", '{"n": 2}', index=None)),
         TWO,
     ),
+    "null index at first": (
+        stream(
+            start("a", "add", '{"n"', index=None),
+            piece(index=0, arguments=": 1}"),
+            start("b", "add", '{"n"', index=None),
+            piece(index=1, arguments=": 2}"),
+        ),
+        TWO,
+    ),
     "the id repeated (vLLM)": (
         stream(start("a", "add", "", index=0), piece(index=0, id="a", arguments='{"n": 1}')),
         [call(n=1)],

@@ -5,7 +5,7 @@ where its index is new, or where an id is there that differs from the last one's
 id, a name with arguments after the last one's are complete; everything else belongs to the call of that index, or to
 the last one where there is no index. What is known of the field:
 
-- the index is missing or null, or 0 for each of several calls (the OpenAI endpoints of Ollama and Gemini);
+- the index is missing or null, be it only at first, or 0 for each of several calls (Ollama's and Gemini's endpoints);
 - the id is repeated on every chunk (vLLM), or is another on every chunk (OCI), or there is none;
 - the arguments are null, empty (a tool without arguments), an object in place of JSON text, or whole in one piece;
 - the finish reason is ``stop``, or missing.
@@ -74,6 +74,8 @@ class Calls:
         call_id = str(call_id) if call_id else None
         name = str(name) if name else None
         call = self._last if index is None else self._by_index.get(index)
+        if call is None and not (name or call_id) and self._last not in self._by_index.values():
+            call = self._last  # it began without an index, and goes on with one
         if call is None or (
             name and call.name and (call_id != call.given_id if call_id else arguments and call.complete)
         ):
