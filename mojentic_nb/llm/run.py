@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
-from contextlib import aclosing, closing, suppress
+from contextlib import aclosing, closing, contextmanager, suppress
 from inspect import GEN_CREATED, GEN_RUNNING, getgeneratorstate
 from types import TracebackType
 from typing import Self
@@ -142,21 +142,26 @@ class AsyncRun(BaseRun):
 
 def drive(gateway: Gateway, conversation: Conversation, run: Callable[[], Run | None]) -> Generator[Event, None, None]:
     """Ask the model and run its calls until it is done."""
-    try:
+    with ending(conversation, lambda: run() or Run(gateway, conversation)):
         while (request := conversation.request()) is not None:
             yield from ask(gateway, conversation, request)
             for call in conversation.pending_calls():
                 for event in run_call(conversation.tools, call):
                     yield from conversation.feed(event)
         yield from conversation.end()
-    except LLMError as error:
-        conversation.fail(error)
-        error.run = run() or Run(gateway, conversation)
-        raise
+
+
+@contextmanager
+def ending(conversation: Conversation, run: Callable[[], Run | AsyncRun]) -> Iterator[None]:
+    """Have the conversation know how it ends before its time, and an error know the run."""
+    try:
+        yield
     except Exception as error:
         conversation.fail(error)
+        if isinstance(error, LLMError):
+            error.run = run()
         raise
-    except BaseException:
+    except BaseException:  # the reader is gone
         conversation.leave()
         raise
 
@@ -185,7 +190,7 @@ async def adrive(
     gateway: Gateway, conversation: Conversation, run: Callable[[], AsyncRun | None]
 ) -> AsyncGenerator[Event, None]:
     """The same, asynchronously."""
-    try:
+    with ending(conversation, lambda: run() or AsyncRun(gateway, conversation)):
         while (request := conversation.request()) is not None:
             async with aclosing(aask(gateway, conversation, request)) as events:
                 async for event in events:
@@ -197,16 +202,6 @@ async def adrive(
                             yield event
         for event in conversation.end():
             yield event
-    except LLMError as error:
-        conversation.fail(error)
-        error.run = run() or AsyncRun(gateway, conversation)
-        raise
-    except Exception as error:
-        conversation.fail(error)
-        raise
-    except BaseException:
-        conversation.leave()
-        raise
 
 
 async def aask(gateway: Gateway, conversation: Conversation, request: Request) -> AsyncGenerator[Event, None]:

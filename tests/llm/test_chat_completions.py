@@ -114,7 +114,7 @@ ANSWERS = {
     "reasoning with its blocks (OpenRouter)": (
         [
             delta(reasoning="H", reasoning_details=[{"type": "reasoning.text", "text": "H", "index": 0}]),
-            delta(reasoning="m", reasoning_details=[{"type": "reasoning.text", "text": "m", "index": 0}]),
+            delta(reasoning="m", reasoning_details=[{"type": "reasoning.text", "text": "m", "id": None, "index": 0}]),
             delta(reasoning_details=[{"type": "reasoning.text", "text": None, "signature": "s", "index": 0}]),
             delta(reasoning_details=[{"type": "reasoning.encrypted", "data": "x", "id": "rs_1", "index": 1}]),
             delta("stop", content="Yes", reasoning_details=[]),
