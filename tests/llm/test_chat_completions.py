@@ -201,6 +201,14 @@ ANSWERS = {
         [delta(content="Yes"), {"choices": [{"delta": {}, "message": {"content": "Yes"}, "finish_reason": "stop"}]}],
         [TextDelta("Yes"), StepFinish("stop")],
     ),
+    "cached tokens by DeepSeek's name": (
+        [delta("stop"), {"usage": {"prompt_tokens": 5, "completion_tokens": 1, "prompt_cache_hit_tokens": 4}}],
+        [StepFinish("stop", Usage(5, 1, cached_tokens=4))],
+    ),
+    "cached tokens by Moonshot's name": (
+        [delta("stop"), {"usage": {"prompt_tokens": 5, "completion_tokens": 1, "cached_tokens": 4}}],
+        [StepFinish("stop", Usage(5, 1, cached_tokens=4))],
+    ),
     "counts by Groq": (
         [delta("stop", content="Yes"), {"x_groq": {"usage": {"prompt_tokens": 5, "completion_tokens": 1}}}],
         [TextDelta("Yes"), StepFinish("stop", Usage(5, 1))],

@@ -232,6 +232,7 @@ def read_usage(counts: dict[str, Any]) -> Usage:
     return Usage(
         counts.get("prompt_tokens") or 0,
         counts.get("completion_tokens") or 0,
-        read.get("cached_tokens") or 0,
+        # DeepSeek and Moonshot have names of their own.
+        read.get("cached_tokens") or counts.get("prompt_cache_hit_tokens") or counts.get("cached_tokens") or 0,
         written.get("reasoning_tokens") or 0,
     )
