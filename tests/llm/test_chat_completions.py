@@ -615,9 +615,9 @@ AZURE_PATH = "http://my.openai.azure.com/openai/deployments/gpt-5/chat/completio
 )
 def test_openai_and_azure_know_the_limit_by_another_name(server: Loopback, client, path: str):
     server.play(Reply([completion("Yes")]))
-    asking = LLMBroker("gpt-5", OpenAIGateway(client=client(server)))
 
-    assert asking.generate(QUESTION, max_tokens=9) == "Yes"
+    with client(server) as own:
+        assert LLMBroker("gpt-5", OpenAIGateway(client=own)).generate(QUESTION, max_tokens=9) == "Yes"
 
     assert server.requests[0].path == path
     assert server.requests[0].body["max_completion_tokens"] == 9
@@ -626,11 +626,10 @@ def test_openai_and_azure_know_the_limit_by_another_name(server: Loopback, clien
 
 def test_a_key_that_openai_itself_refuses(server: Loopback):
     server.play(json_reply({"error": {"message": "Incorrect API key"}}, 401))
+    says = r"^api.openai.com refused the API key: set OPENAI_API_KEY to a valid"
 
-    with pytest.raises(
-        AuthenticationError, match=r"^api.openai.com refused the API key: set OPENAI_API_KEY to a valid"
-    ):
-        LLMBroker("gpt-5", OpenAIGateway(client=openai_itself(server))).generate(QUESTION)
+    with openai_itself(server) as own, pytest.raises(AuthenticationError, match=says):
+        LLMBroker("gpt-5", OpenAIGateway(client=own)).generate(QUESTION)
 
 
 def test_a_client_of_the_users_own_stays_open(server: Loopback):

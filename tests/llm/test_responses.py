@@ -461,9 +461,9 @@ def test_a_model_that_cannot_stream_answers_in_one_piece(server: Loopback, api: 
     """The SDK's client reaches OpenAI's own host through the server, as through a proxy."""
     server.play(json_reply(whole(WHOLE_TEXT)))
     http = openai.DefaultHttpxClient(proxy=server.url)
-    client = openai.OpenAI(api_key=KEY, base_url="http://api.openai.com/v1", http_client=http)
 
-    answer = LLMBroker("o1-pro", OpenAIGateway(client=client, api=api)).generate(QUESTION)
+    with openai.OpenAI(api_key=KEY, base_url="http://api.openai.com/v1", http_client=http) as client:
+        answer = LLMBroker("o1-pro", OpenAIGateway(client=client, api=api)).generate(QUESTION)
 
     assert answer == "Let me not."
     assert server.requests[0].path == "http://api.openai.com/v1/responses"
