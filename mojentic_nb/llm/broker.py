@@ -222,9 +222,12 @@ def read_object(text: str, object_model: type[Object], run: Run | AsyncRun) -> O
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the answer"
         said = " ".join(first["msg"].split())
+        advice = {
+            "length": "it was cut off, raise max_tokens",
+            "content_filter": "it was filtered, ask in other words",
+        }.get(str(run.finish_reason), "ask again, or another model")
         failure = BadRequestError(
-            f"The answer is no {object_model.__name__} ({where}: {said}): ask again, or another model. "
-            f"It is in the error's partial."
+            f"The answer is no {object_model.__name__} ({where}: {said}): {advice}. It is in the error's partial."
         )
         failure.partial, failure.run = run.partial, run
         raise failure from error

@@ -232,6 +232,15 @@ def test_an_answer_that_is_no_object(ask, answer: str, says: str):
     assert failure.value.run.messages[0] == QUESTION[0]
 
 
+@pytest.mark.parametrize(
+    ("reason", "says"), [("length", "cut off, raise max_tokens"), ("content_filter", "filtered, ask in other words")]
+)
+@every_object
+def test_an_object_that_did_not_come_to_its_end(ask, reason: str, says: str):
+    with pytest.raises(BadRequestError, match=says):
+        ask(broker([TextDelta('{"city": '), StepFinish(reason)]), QUESTION)
+
+
 @pytest.mark.parametrize("method", ["generate_stream", "agenerate_stream"])
 def test_an_object_is_not_streamed(method: str):
     with pytest.raises(NotImplementedError, match=r"use generate_object\(\)"):
