@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from driving import BOTH, begin, closed_after, events_of, interrupted_after
 
@@ -239,3 +241,45 @@ def test_the_oldest_events_are_forgotten():
 
     results = [event.result for event in tracer.get_events()]
     assert (len(results), results[0], results[-1]) == (KEPT, "1", str(KEPT))
+
+
+def test_a_run_after_one_that_failed_is_kept_with_all_its_messages_also_under_its_id():
+    broker, tracer = traced([ProviderUnavailableError("No.")], "Yes.")
+    broker.max_retries = 0
+
+    with pytest.raises(ProviderUnavailableError):
+        broker.generate(QUESTION, correlation_id="an id")
+    broker.generate(QUESTION, correlation_id="an id")
+
+    assert [event.messages for event in tracer.get_events(LLMCallTracerEvent)] == [tuple(QUESTION)] * 2
+
+
+def test_how_long_a_request_took():
+    class Slow:
+        def stream(self, _):
+            time.sleep(0.05)
+            yield StepFinish("stop")
+
+    tracer = TracerSystem()
+    begun = time.monotonic()
+    LLMBroker("a-model", Slow(), tracer=tracer).generate(QUESTION)
+
+    assert 0.05 <= tracer.get_events(LLMResponseTracerEvent)[0].duration <= time.monotonic() - begun
+
+
+@pytest.mark.parametrize("how", BOTH)
+def test_a_tracer_is_told_of_all_that_the_reader_sees(how: str):
+    class Notes:
+        def __init__(self) -> None:
+            self.taken: list[object] = []
+
+        def record(self, _: str, happening: object) -> None:
+            self.taken.append(happening)
+
+    busy = ProviderUnavailableError("No.")
+    busy.retry_after = 0
+    gateway, notes = ScriptedGateway([[busy], "Because it is."]), Notes()
+
+    events = events_of(begin(LLMBroker("a-model", gateway, tracer=notes), how, QUESTION))
+
+    assert notes.taken == [gateway.requests[0], *events]

@@ -675,3 +675,15 @@ def test_thinking_between_texts_and_calls_goes_back_to_its_place():
         REDACTED,
         {"type": "tool_use", "id": "toolu_b", "name": "weather", "input": {"city": "Oslo"}},
     ]
+
+
+def test_a_key_that_anthropic_itself_refuses(server: Loopback):
+    server.play(json_reply({"type": "error", "error": {"message": "invalid x-api-key"}}, 401))
+    http = anthropic.DefaultHttpxClient(proxy=server.url)
+    says = "^api.anthropic.com refused the API key: set ANTHROPIC_API_KEY to a valid"
+
+    with (
+        anthropic.Anthropic(api_key=KEY, base_url="http://api.anthropic.com", http_client=http) as own,
+        pytest.raises(AuthenticationError, match=says),
+    ):
+        LLMBroker("m", AnthropicGateway(client=own)).generate(QUESTION)

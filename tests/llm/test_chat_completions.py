@@ -16,7 +16,7 @@ from driving import BOTH, begin, events_of
 from loopback import Loopback, Reply, chunk, completion, json_reply, sse
 from openai.types.chat.completion_create_params import CompletionCreateParamsStreaming
 from openai.types.responses.response_create_params import ResponseCreateParamsStreaming
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, TypeAdapter, create_model
 from weather import Weather, call
 
 from mojentic_nb.llm import (
@@ -252,6 +252,8 @@ def test_what_is_read_of_an_answer(chunks: list[dict], events: list):
 FAILED = {
     "OpenRouter": ({"finish_reason": "error", "error": {"code": 502, "message": "gone"}}, "It said: gone"),
     "DeepSeek": ({"finish_reason": "insufficient_system_resource"}, "ended with 'insufficient_system_resource'"),
+    "vLLM": ({"finish_reason": "abort"}, "ended with 'abort'"),
+    "Zhipu": ({"finish_reason": "network_error"}, "ended with 'network_error'"),
     "Gemini": ({"finish_reason": "function_call_filter: MALFORMED_FUNCTION_CALL"}, "'malformed_function_call'"),
 }
 
@@ -437,19 +439,69 @@ def test_what_a_provider_wants_back_of_its_reasoning():
     assert other_turn == {"role": "assistant", "content": "No"}
 
 
-def test_reasoning_that_another_server_refuses_is_left_out(server: Loopback):
-    """One may ask Groq to go on where DeepSeek began."""
-    refusal = "'messages.1' : for 'role:assistant' property 'reasoning_content' is unsupported"
-    server.play(json_reply({"error": {"message": refusal}}, 400), Reply([completion("Yes.")]))
+def round_with(**details: object) -> list[LLMMessage]:
+    """A question, a call with those details of its reasoning, and its result."""
     asked = call("a", "Rome")
-    calling = LLMMessage(
-        role=MessageRole.Assistant, tool_calls=[asked], reasoning_details=[{"field": "reasoning_content"}]
-    )
-    result = LLMMessage(role=MessageRole.Tool, content="Sunny in Rome.", tool_calls=[asked])
+    return [
+        *QUESTION,
+        LLMMessage(role=MessageRole.Assistant, tool_calls=[asked], reasoning_details=[details]),
+        LLMMessage(role=MessageRole.Tool, content="Sunny in Rome.", tool_calls=[asked]),
+    ]
 
-    LLMBroker("m", OpenAIGateway(KEY, server.url)).generate([*QUESTION, calling, result])
 
-    assert ["reasoning_content" in request.body["messages"][1] for request in server.requests] == [True, False]
+def sent(server: Loopback, field: str) -> list[list[bool]]:
+    """Which messages had the field, in each request."""
+    return [[field in message for message in request.body["messages"]] for request in server.requests]
+
+
+FIELDS = {
+    "reasoning_content": {"field": "reasoning_content"},
+    "reasoning": {"field": "reasoning"},
+    "reasoning_details": {"reasoning_details": BLOCKS},
+}
+
+
+@pytest.mark.parametrize(("field", "details"), FIELDS.items(), ids=FIELDS.keys())
+def test_reasoning_that_another_server_refuses_is_left_out(server: Loopback, field: str, details: dict):
+    """One may ask Groq to go on where DeepSeek began."""
+    refusal = f"'messages.1' : for 'role:assistant' property '{field}' is unsupported"
+    server.play(json_reply({"error": {"message": refusal}}, 400), Reply([completion("Yes.")]))
+    first, *more = round_with(**details)
+
+    LLMBroker("m", OpenAIGateway(KEY, server.url)).generate([first, *more, *more])
+
+    assert sent(server, field) == [[False, True, False, True, False], [False] * 5]
+
+
+def test_reasoning_of_one_turn_is_no_matter_of_the_next(server: Loopback):
+    server.play(Reply([completion("Yes.")]))
+
+    LLMBroker("m", OpenAIGateway(KEY, server.url)).generate([*round_with(field="reasoning_content"), *round_with()])
+
+    assert sent(server, "reasoning_content") == [[False, True, False, False, False, False]]
+
+
+def test_a_refused_effort_is_not_taken_for_refused_reasoning(server: Loopback):
+    server.play(json_reply({"error": {"message": "'reasoning_effort' is not supported with this model."}}, 400))
+
+    with pytest.raises(BadRequestError, match="reasoning_effort"):
+        LLMBroker("m", OpenAIGateway(KEY, server.url)).generate(
+            round_with(field="reasoning"), config=CompletionConfig(reasoning_effort="low")
+        )
+
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("how", BOTH)
+def test_a_gateway_may_do_without_the_environments_proxy(server: Loopback, monkeypatch: pytest.MonkeyPatch, how: str):
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    server.play(Reply([completion("Yes.")]))
+    gateway = OpenAIGateway(KEY, server.url, trust_env=False)
+
+    events = events_of(begin(LLMBroker("m", gateway, max_retries=0), how, QUESTION))
+
+    assert TextDelta("Yes.") in events
 
 
 def test_reasoning_is_not_sent_where_no_call_came_of_it(server: Loopback):
@@ -717,3 +769,15 @@ def test_embeddings_of_a_model_that_is_not_there(server: Loopback):
 
     with pytest.raises(ModelNotFoundError, match="has no model 'mine'"):
         OpenAIGateway(KEY, server.url).calculate_embeddings("Hello", "mine")
+
+
+def test_the_name_of_an_object_is_one_that_openai_takes():
+    request = Request("m", (), object_model=create_model("Größe", cm=(int, ...)))
+
+    assert encode(request)["response_format"]["json_schema"]["name"] == "Gr__e"
+
+
+def test_ollama_is_told_a_number_that_is_nought():
+    request = Request("m", tuple(QUESTION), CompletionConfig(num_predict=0, max_tokens=9))
+
+    assert ollama_encode(request)["options"] == {"num_predict": 0}

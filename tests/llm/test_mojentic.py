@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from datetime import date
 from types import SimpleNamespace as Said
 
 import pytest
@@ -360,3 +361,28 @@ def test_our_gateways_complete_over_the_network(server: Loopback):
         next(pieces)
     assert server.requests[0].body["max_tokens"] == 9
     assert inspect.getgeneratorstate(pieces) == inspect.GEN_CLOSED
+
+
+def test_arguments_that_an_sdk_has_read_may_be_no_json():
+    asked = Said(id="a", name="weather", arguments={"city": date(2026, 1, 2)})
+    gateway = Whole(Said(content="", tool_calls=[asked]), LLMGatewayResponse(content="Yes"))
+
+    LLMBroker("a-model", gateway).generate(QUESTION, [Weather()])
+
+    assert gateway.asked[1]["messages"][-1].content == "18 degrees in 2026-01-02"
+
+
+def test_a_stream_that_the_gateway_holds_is_closed_with_the_run():
+    class Stream:
+        closed = False
+
+        def __iter__(self):
+            return iter([Said(content="Be"), Said(content="cause")])
+
+        def close(self):
+            self.closed = True
+
+    held = Stream()
+    closed_after(LLMBroker("a-model", Said(complete_stream=lambda **_: held)).stream(QUESTION), 1)
+
+    assert held.closed

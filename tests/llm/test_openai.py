@@ -175,6 +175,11 @@ REFUSALS = {
         ModelNotFoundError,
         "has no model 'a-model': check the name",
     ),
+    "no such model, as a bad request (OpenRouter)": (
+        json_reply(error("x/y is not a valid model ID", 400), 400),
+        ModelNotFoundError,
+        "has no model 'a-model': check the name",
+    ),
     "too much at once (Groq)": (
         json_reply(error("Request too large", "rate_limit_exceeded"), 413),
         RateLimitError,

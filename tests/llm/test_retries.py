@@ -8,10 +8,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
+import openai
 import pytest
 from driving import BOTH
 from loopback import Cut, Hold, Loopback, Reply, json_reply
-from providers_on_wire import PROVIDERS, Provider, ask
+from providers_on_wire import KEY, PROVIDERS, Provider, ask
 
 from mojentic_nb.llm import Finish, LLMBroker, Retry, StepFinish, TextDelta
 from mojentic_nb.llm.errors import (
@@ -22,7 +23,8 @@ from mojentic_nb.llm.errors import (
     ProviderUnavailableError,
     RateLimitError,
 )
-from mojentic_nb.llm.gateways import Timeout
+from mojentic_nb.llm.gateways import OpenAIGateway, Timeout
+from mojentic_nb.llm.gateways.failures import retry_after
 
 BRIEF = Timeout(read=0.1, stall=0.1)
 SOON = {"retry-after": "0.01"}
@@ -247,3 +249,19 @@ def test_cancelling_ends_the_wait(server: Loopback, provider: Provider, how: str
     assert rest == END
     assert time.monotonic() - begun < 2
     assert len(server.requests) == 1
+
+
+def test_a_date_in_an_unknown_zone_is_no_reason_to_wait():
+    assert retry_after({"retry-after": "Wed, 21 Oct 2099 07:28:00 -0000"}) is None
+
+
+@both
+def test_a_client_of_the_users_own_leaves_retries_to_the_run(server: Loopback, how: str):
+    server.play(refusal(PROVIDERS["chat"], 503, SOON), hello(PROVIDERS["chat"]))
+    make = openai.AsyncOpenAI if how == "async" else openai.OpenAI
+    gateway = OpenAIGateway(client=make(api_key=KEY, base_url=server.url))
+
+    retry, *_ = ask(LLMBroker("a-model", gateway), how).events
+
+    assert isinstance(retry, Retry)
+    assert len(server.requests) == 2

@@ -377,3 +377,38 @@ def test_whatever_the_model_does_and_whenever_it_is_stopped(script, last: str, s
 
     assert_acceptable(sent_with(run.messages))
     assert said(shown) == "".join(m.content or "" for m in run.messages if m.role is MessageRole.Assistant)
+
+
+def test_ten_rounds_are_allowed_unless_said_otherwise():
+    asking = broker(*[step(call(n)) for n in range(11)])
+
+    with pytest.raises(MaxToolIterationsExceededError, match="after 10 rounds"):
+        asking.generate(QUESTION, TOOLS)
+
+
+def test_an_object_in_the_history_is_sent_as_its_json():
+    said = LLMMessage(role=MessageRole.Assistant, object=LLMToolCall(name="Paris", arguments={}))
+
+    sent = sent_with([*QUESTION, said, LLMMessage(content="And then?")])
+
+    assert LLMToolCall.model_validate_json(sent[2].content) == said.object
+
+
+@pytest.mark.parametrize("how", BOTH)
+def test_a_tools_generator_is_closed_with_the_run_also_where_the_tool_holds_it(how: str):
+    held, ended = [], []
+
+    def steps():
+        try:
+            yield 1
+            yield 2
+        finally:
+            ended.append("closed")
+
+    def start(**_):
+        held.append(steps())
+        return held[0]
+
+    closed_after(begin(broker(step(call(0, "start"))), how, QUESTION, [Tool("start", start)]), 5)
+
+    assert ended == ["closed"]

@@ -8,6 +8,7 @@ import itertools
 import pickle
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from driving import BOTH, begin, events_of
@@ -284,3 +285,108 @@ def test_what_is_no_list_of_messages_is_refused_at_the_call(messages):
 def test_settings_that_make_no_sense_are_refused(bad: dict):
     with pytest.raises(ValidationError, match=next(iter(bad))):
         CompletionConfig(**bad)
+
+
+class Noting:
+    """A gateway that knows whether it was closed."""
+
+    def __init__(self) -> None:
+        self.closed = False
+
+    def stream(self, _):
+        try:
+            yield TextDelta("Be")
+            yield TextDelta("cause")
+        finally:
+            self.closed = True
+
+
+def test_a_run_may_be_made_in_one_thread_and_read_and_closed_in_another():
+    gateway = Noting()
+    run = LLMBroker("a-model", gateway).stream(QUESTION)
+
+    def read() -> bool:
+        next(iter(run))
+        run.close()
+        return gateway.closed
+
+    with ThreadPoolExecutor(1) as threads:
+        assert threads.submit(read).result()
+    assert run.finish_reason == "cancelled"
+
+
+def test_ending_the_text_early_stops_an_asynchronous_run():
+    gateway = Noting()
+    run = LLMBroker("a-model", gateway).astream(QUESTION)
+
+    async def read() -> tuple:
+        text = run.text()
+        await anext(text)
+        await text.aclose()
+        return run.finish_reason, gateway.closed
+
+    assert asyncio.run(read()) == ("cancelled", True)
+
+
+def test_a_task_that_is_cancelled_wakes_a_gateway_that_blocks():
+    woken = threading.Event()
+
+    class Blocking:
+        def stream(self, request):
+            yield TextDelta("Be")
+            if request.cancellation.wait(PATIENCE):
+                woken.set()
+
+    async def read() -> None:
+        run = LLMBroker("a-model", Blocking()).astream(QUESTION)
+        task = asyncio.create_task(anext_of_each(run))
+        while not run.partial:
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    async def anext_of_each(run) -> None:
+        async for _ in run:
+            pass
+
+    asyncio.run(read())
+
+    assert woken.is_set()
+
+
+@pytest.mark.parametrize("how", BOTH)
+@pytest.mark.parametrize("pieces", [[], [TextDelta("Be")]], ids=["before a word", "in the middle"])
+def test_an_error_that_comes_of_cancelling_is_none(how: str, pieces: list):
+    class Broken:
+        def stream(self, request):
+            yield from pieces
+            request.cancellation.cancel()
+            raise ProviderUnavailableError("The connection was closed.")
+
+    events = events_of(begin(LLMBroker("a-model", Broken()), how, QUESTION))
+
+    assert events == [*pieces, StepFinish("cancelled"), Finish("cancelled")]
+
+
+@pytest.mark.parametrize("how", BOTH)
+def test_a_conversation_of_nothing_may_be_stopped(how: str):
+    run = begin(broker("a"), how, [])
+    run.cancel()
+
+    assert events_of(run) == [Finish("cancelled")]
+    assert run.messages == []
+
+
+def test_what_is_to_be_told_of_a_cancellation_is_told_once_and_in_its_time():
+    told = []
+    switch = Cancellation()
+    with switch.on_cancel(lambda: told.append("left")):
+        pass
+    with switch.on_cancel(lambda: told.append("first")):
+        switch.cancel()
+        switch.cancel()
+    with switch.on_cancel(lambda: told.append("after")):
+        pass
+
+    assert told == ["first", "after"]

@@ -51,3 +51,7 @@ def test_what_was_sent_comes_out(events: list[str], cuts: list[int]):
     edges = [0, *sorted(cut for cut in cuts if cut < len(body)), len(body)]
 
     assert decode(*(body[a:b] for a, b in pairwise(edges))) == list(filter(None, events))
+
+
+def test_half_a_line_end_in_the_end():
+    assert decode(b"data: [DONE]\r") == ["[DONE]"]

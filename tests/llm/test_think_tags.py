@@ -56,3 +56,13 @@ def test_reasoning_is_shown_while_it_comes():
 
 def test_tags_stay_in_the_text_unless_they_are_asked_for():
     assert ask("<think>Hm.</think>It is.", tags=False) == ("", "<think>Hm.</think>It is.")
+
+
+def test_a_tag_may_be_split_by_reasoning_that_comes_as_such():
+    script = [TextDelta("<thi"), ReasoningDelta("Hm. "), TextDelta("nk>So.</think>Because."), StepFinish("stop")]
+    run = LLMBroker("m", ScriptedGateway([script])).stream(
+        [LLMMessage(content="?")], config=CompletionConfig(think_tags=True)
+    )
+
+    assert "".join(run.text()) == "Because."
+    assert run.messages[-1].thinking == "Hm. So."
