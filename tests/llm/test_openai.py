@@ -267,6 +267,13 @@ def test_a_server_of_ones_own_needs_none(server: Loopback):
     assert LLMBroker("m", OpenAIGateway(base_url=server.url)).generate(QUESTION) == "Hello"
 
 
+def test_what_stands_for_a_key_is_no_secret(server: Loopback):
+    server.play(json_reply(error("Of these there are none."), 400))
+
+    with pytest.raises(BadRequestError, match="said: Of these there are none"):
+        LLMBroker("m", OpenAIGateway(base_url=server.url)).generate(QUESTION)
+
+
 def test_its_address_may_stand_in_the_environment(server: Loopback, monkeypatch: pytest.MonkeyPatch):
     server.play(Reply([completion("Hello")]))
     monkeypatch.setenv("OPENAI_BASE_URL", server.url)

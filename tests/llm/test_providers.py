@@ -99,3 +99,13 @@ def test_without_any_model_the_error_says_what_to_install(monkeypatch: pytest.Mo
 
     with pytest.raises(ConfigurationError, match=r"pip install 'mojentic_nb\[local\]' .* start Ollama, or name one"):
         found_name()
+
+
+@pytest.mark.parametrize("name", ["openai:gpt-5", "ollama:qwen3:4b", "anthropic:claude"])
+def test_a_proxy_for_which_a_package_is_missing(monkeypatch: pytest.MonkeyPatch, name: str):
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-x")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-x")
+
+    with pytest.raises(ConfigurationError, match=r"SOCKS proxy \(ALL_PROXY\): pip install socksio, or unset it"):
+        broker_for(name)

@@ -167,9 +167,10 @@ def test_it_talks_on_the_loopback_interface_alone(gateway: LocalGateway):
     run.close()
 
 
-def test_a_proxy_in_the_environment_is_passed_by(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("proxy", ["http://127.0.0.1:9", "socks5://127.0.0.1:9"])
+def test_a_proxy_in_the_environment_is_passed_by(monkeypatch: pytest.MonkeyPatch, proxy: str):
     for name in ["HTTP_PROXY", "http_proxy", "ALL_PROXY"]:
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
+        monkeypatch.setenv(name, proxy)
     monkeypatch.delenv("NO_PROXY")
 
     with LocalGateway() as gateway:

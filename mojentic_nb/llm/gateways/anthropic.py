@@ -12,7 +12,7 @@ from mojentic_nb.llm.errors import ConfigurationError
 from . import anthropic_messages
 from .base import Request
 from .decoding import Decoder
-from .sdk import SDKGateway, checked_address, checked_key
+from .sdk import SDKGateway, checked_address, checked_key, http_clients
 from .transport import Timeout
 
 if TYPE_CHECKING:
@@ -76,4 +76,8 @@ def make_clients(api_key: str | None, base_url: str | None) -> tuple[anthropic.A
 
     address = checked_address(base_url or os.environ.get("ANTHROPIC_BASE_URL") or None, name="ANTHROPIC_BASE_URL")
     key = checked_key(api_key or os.environ.get("ANTHROPIC_API_KEY"), name="ANTHROPIC_API_KEY")
-    return anthropic.Anthropic(api_key=key, base_url=address), anthropic.AsyncAnthropic(api_key=key, base_url=address)
+    http, ahttp = http_clients(anthropic)
+    return (
+        anthropic.Anthropic(api_key=key, base_url=address, http_client=http),
+        anthropic.AsyncAnthropic(api_key=key, base_url=address, http_client=ahttp),
+    )

@@ -32,7 +32,7 @@ from .failures import (
 )
 from .mojentic import MojenticCalls
 from .ollama_chat import OllamaDecoder, encode
-from .transport import Lines, LoopLines, Timeout, Wire
+from .transport import Lines, LoopLines, Timeout, Wire, proxy_checked
 
 if TYPE_CHECKING:
     import httpx
@@ -55,7 +55,8 @@ class OllamaGateway(MojenticCalls):
         import ollama
 
         try:
-            http = ollama.Client(host)._client  # noqa: SLF001 (the SDK has no other word for where it goes)
+            with proxy_checked():
+                http = ollama.Client(host)._client  # noqa: SLF001 (the SDK has no other word for where it goes)
         except ValueError as error:
             raise ConfigurationError(
                 f"Ollama's address is none ({error}): check OLLAMA_HOST, which reads like http://localhost:11434."

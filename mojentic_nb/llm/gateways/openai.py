@@ -10,7 +10,7 @@ from . import chat_completions, responses
 from .base import Request
 from .decoding import Decoder
 from .openai_models import can_stream, needs_responses
-from .sdk import SDKGateway, checked_address, checked_key
+from .sdk import NO_KEY, SDKGateway, checked_address, checked_key, http_clients
 from .transport import Timeout
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class OpenAIGateway(SDKGateway):
         if isinstance(client, openai.AsyncOpenAI):
             clients: tuple[Any, Any] = None, client
         else:
-            clients = (client, None) if client else make_clients(api_key, base_url)
+            clients = (client, None) if client else make_clients(api_key, base_url, trust_env=trust_env)
         super().__init__(openai, clients, own=client is None, timeout=timeout, trust_env=trust_env)
         self._is_openai = self._host == OPENAI or self._host.endswith(f".{OPENAI}")  # a region's is eu.api.openai.com
 
@@ -109,11 +109,17 @@ def with_limit_renamed(body: dict[str, Any]) -> dict[str, Any]:
     return {"max_completion_tokens" if name == "max_tokens" else name: value for name, value in body.items()}
 
 
-def make_clients(api_key: str | None, base_url: str | None) -> tuple[openai.OpenAI, openai.AsyncOpenAI]:
+def make_clients(
+    api_key: str | None, base_url: str | None, *, trust_env: bool
+) -> tuple[openai.OpenAI, openai.AsyncOpenAI]:
     """The SDK's clients; a server other than OpenAI's gets a stand-in where there is no key."""
     import openai
 
     base_url = checked_address(base_url or os.environ.get("OPENAI_BASE_URL") or None, name="OPENAI_BASE_URL")
     key = api_key or os.environ.get("OPENAI_API_KEY")
-    key = checked_key(key, name="OPENAI_API_KEY", otherwise="none" if base_url else "")
-    return openai.OpenAI(api_key=key, base_url=base_url), openai.AsyncOpenAI(api_key=key, base_url=base_url)
+    key = checked_key(key, name="OPENAI_API_KEY", otherwise=NO_KEY if base_url else "")
+    http, ahttp = http_clients(openai, trust_env=trust_env)
+    return (
+        openai.OpenAI(api_key=key, base_url=base_url, http_client=http),
+        openai.AsyncOpenAI(api_key=key, base_url=base_url, http_client=ahttp),
+    )

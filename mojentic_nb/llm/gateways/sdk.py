@@ -35,10 +35,11 @@ from .failures import (
     without_key,
 )
 from .mojentic import MojenticCalls
-from .transport import Lines, LoopLines, Timeout, Wire
+from .transport import Lines, LoopLines, Timeout, Wire, proxy_checked
 
-__all__ = ["SDKGateway", "checked_address", "checked_key"]
+__all__ = ["NO_KEY", "SDKGateway", "checked_address", "checked_key", "http_clients"]
 
+NO_KEY = "none"  # the SDKs want one for every server
 # What some models or servers refuse, and without which the request means nearly the same: settings, and what other
 # servers want back of a message's reasoning.
 OPTIONAL = (
@@ -71,7 +72,8 @@ class SDKGateway(MojenticCalls):
         self._trust_env = trust_env
         some_client = self._client or self._async_client
         self._host = host_of(str(some_client.base_url))
-        self._key = str(getattr(some_client, "api_key", None) or "")  # some clouds' clients have none
+        key = str(getattr(some_client, "api_key", None) or "")  # some clouds' clients have none
+        self._key = "" if key == NO_KEY else key
         self._refused: dict[str, set[str]] = {}
         self._lines: Lines[Any] = Lines(self._line_client, self._timeout.stall, own=own)
         self._async_lines: LoopLines[Any] = LoopLines(self._async_line_client, self._timeout.stall, own=own)
@@ -246,6 +248,12 @@ def remove(body: dict[str, Any], path: str) -> bool:
     for part in found:
         del part[name]
     return bool(found)
+
+
+def http_clients(sdk: ModuleType, *, trust_env: bool = True) -> tuple[Any, Any]:
+    """HTTP clients for the SDK's own clients, from which each request's is derived."""
+    with proxy_checked():
+        return sdk.DefaultHttpxClient(trust_env=trust_env), sdk.DefaultAsyncHttpxClient(trust_env=trust_env)
 
 
 def checked_key(key: str | None, *, name: str, otherwise: str = "") -> str:

@@ -17,10 +17,22 @@ from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 from mojentic_nb.llm.cancellation import Cancellation
+from mojentic_nb.llm.errors import ConfigurationError
 
-__all__ = ["Lines", "LoopLines", "Timeout", "Wire"]
+__all__ = ["Lines", "LoopLines", "Timeout", "Wire", "proxy_checked"]
 
 Client = TypeVar("Client")
+
+
+@contextmanager
+def proxy_checked() -> Iterator[None]:
+    """Turn what the HTTP library raises for a proxy that it can't use, while a client is made, into our error."""
+    try:
+        yield
+    except ImportError as error:
+        raise ConfigurationError(
+            "The environment names a SOCKS proxy (ALL_PROXY): pip install socksio, or unset it."
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)
