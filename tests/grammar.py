@@ -67,7 +67,8 @@ def assert_spelled(grammar: str, events: list[Event]) -> None:
 
 
 def assert_acceptable(messages: Sequence[LLMMessage]) -> None:
-    """A provider takes these messages: each call is answered right after it, and no user speaks twice in a row."""
+    """A provider takes these messages: each call is answered right after it, and no user speaks twice in a row,
+    or right after a result."""
     waiting: list[str | None] = []
     for before, message in zip([None, *messages], messages, strict=False):
         if message.role is MessageRole.Tool:
@@ -79,4 +80,5 @@ def assert_acceptable(messages: Sequence[LLMMessage]) -> None:
             waiting = [call.id for call in message.tool_calls or ()]
             assert message.content or message.tool_calls
         assert before is None or message.role is MessageRole.Assistant or message.role is not before.role
+        assert before is None or message.role is not MessageRole.User or before.role is not MessageRole.Tool
     assert waiting == []

@@ -695,6 +695,19 @@ def test_a_client_of_the_users_own_stays_open(server: Loopback):
     assert [answer, asking.generate(QUESTION)] == ["Yes", "No"]
 
 
+def test_an_asynchronous_client_of_the_users_own_stays_open(server: Loopback):
+    server.play(Reply([completion("Yes")]), Reply([completion("No")]))
+
+    async def ask_twice() -> list[str]:
+        async with openai.AsyncOpenAI(api_key=KEY, base_url=server.url) as own:
+            asking = LLMBroker("m", OpenAIGateway(client=own))
+            answer = await asking.agenerate(QUESTION)
+            await asking.adapter.aclose()
+            return [answer, await asking.agenerate(QUESTION)]
+
+    assert asyncio.run(ask_twice()) == ["Yes", "No"]
+
+
 @pytest.mark.parametrize("how", BOTH)
 def test_the_end_of_the_response_is_the_end_of_its_last_event(server: Loopback, how: str):
     server.play(Reply([sse(chunk("Yes", "stop"), done=False).strip()]))

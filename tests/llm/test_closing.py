@@ -22,8 +22,8 @@ import anthropic
 import openai
 import pytest
 from driving import BOTH
-from loopback import PATIENCE, Hold, Loopback, Reply
-from providers_on_wire import KEY, PROVIDERS, Provider
+from loopback import PATIENCE, Hold, Loopback, Reply, json_reply
+from providers_on_wire import KEY, PROVIDERS, Provider, connections_to
 
 from mojentic_nb.llm import AsyncRun, Event, Finish, LLMBroker, LLMMessage, MessageRole, Run, StepFinish, TextDelta
 from mojentic_nb.llm.errors import LLMError
@@ -224,6 +224,43 @@ def test_a_run_that_is_left_by_break(
 
     assert hold.hung_up.wait(PATIENCE)
     assert caplog.text == ""
+
+
+@pytest.mark.parametrize("how", BOTH)
+@pytest.mark.parametrize("provider", PROVIDERS.values(), ids=PROVIDERS.keys())
+def test_a_gateway_whose_request_was_cancelled_is_as_good_as_new(server: Loopback, provider: Provider, how: str):
+    server.play(Reply([provider.piece("Hello"), Hold()]), Reply([provider.answer("Hello")]))
+    asking = LLMBroker("a-model", provider.gateway(server.url), max_retries=0)
+
+    async def cancel_and_ask() -> str:
+        run = asking.astream(QUESTION)
+        async for _ in run:
+            run.cancel()
+        return await asking.agenerate(QUESTION)
+
+    if how == "async":
+        answer = asyncio.run(cancel_and_ask())
+    else:
+        run = asking.stream(QUESTION)
+        for _ in run:
+            run.cancel()
+        answer = asking.generate(QUESTION)
+
+    assert answer == "Hello"
+
+
+def test_a_connection_is_kept_for_the_next_request_until_the_gateway_is_closed(server: Loopback):
+    server.play(*[json_reply({"data": [{"id": "a"}]})] * 2)
+    gateway = OpenAIGateway(KEY, server.url)
+
+    gateway.get_available_models()
+    first = connections_to(server)
+    gateway.get_available_models()
+
+    assert len(first) == 1
+    assert connections_to(server) == first
+    gateway.close()
+    assert connections_to(server) == []
 
 
 @pytest.mark.parametrize("provider", PROVIDERS.values(), ids=PROVIDERS.keys())

@@ -73,6 +73,7 @@ WRITTEN = {
         StepFinish("stop"),
     ),
     "comments": (b": OPENROUTER PROCESSING\n\n" + sse(chunk("Hello", "stop")), ["Hello"], StepFinish("stop")),
+    "more after the end": (sse(chunk("Hello", "stop")) + sse(chunk("Bye", "stop")), ["Hello"], StepFinish("stop")),
     "broken off": (sse(chunk("Hello"), done=False), ["Hello"], None),
 }
 

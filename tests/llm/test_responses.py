@@ -472,7 +472,7 @@ def test_a_model_that_cannot_stream_answers_in_one_piece(server: Loopback, api: 
 
 def test_reasoning_goes_back_to_where_it_was(server: Loopback):
     """An item of reasoning without the item that it led to is refused."""
-    first, second = {**reasoning_item("Hm"), "id": "rs_1"}, {**reasoning_item("So"), "id": "rs_2"}
+    first, second, third = ({**reasoning_item("Hm"), "id": f"rs_{number}"} for number in range(3))
     server.play(
         Reply(
             [
@@ -481,6 +481,8 @@ def test_reasoning_goes_back_to_where_it_was(server: Loopback):
                     text("Let me see."),
                     item("done", 2, second),
                     *called(3, "call_a", '{"city": "Rome"}'),
+                    item("done", 4, third),
+                    *called(5, "call_b", '{"city": "Oslo"}'),
                     ended(),
                     done=False,
                 )
@@ -497,7 +499,10 @@ def test_reasoning_goes_back_to_where_it_was(server: Loopback):
         {"role": "assistant", "content": "Let me see."},
         second,
         {"type": "function_call", "call_id": "call_a", "name": "weather", "arguments": '{"city": "Rome"}'},
+        third,
+        {"type": "function_call", "call_id": "call_b", "name": "weather", "arguments": '{"city": "Oslo"}'},
         output("call_a", "Sunny in Rome."),
+        output("call_b", "Sunny in Oslo."),
     ]
 
 

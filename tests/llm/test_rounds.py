@@ -198,7 +198,7 @@ def test_stopping_at_any_event_leaves_a_history_that_providers_accept(how: str, 
     events = stop(run, seen)
 
     assert len(events) == seen
-    assert_acceptable(sent_with(run.messages))
+    assert_acceptable(sent_with([*run.messages, LLMMessage(content="Go on.")]))
     assert said(events) == "".join(m.content or "" for m in run.messages if m.role is MessageRole.Assistant)
     outputs = [event.output for event in events if isinstance(event, ToolResult)]
     kept = [message.content for message in run.messages if message.role is MessageRole.Tool]
@@ -223,7 +223,7 @@ def test_cancelling_at_any_event_ends_the_run_by_its_grammar(how: str, seen: int
     events_of(run, cancel_in_time)
 
     assert_run(events)
-    assert_acceptable(sent_with(run.messages))
+    assert_acceptable(sent_with([*run.messages, LLMMessage(content="Go on.")]))
     assert events[-1].finish_reason == run.finish_reason == ("stop" if seen >= LENGTH - 1 else "cancelled")
 
 
