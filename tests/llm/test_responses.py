@@ -37,6 +37,7 @@ from mojentic_nb.llm.errors import (
 from mojentic_nb.llm.gateways import OpenAIGateway
 from mojentic_nb.llm.gateways.base import Request
 from mojentic_nb.llm.gateways.decoding import decoded
+from mojentic_nb.llm.gateways.interleaving import interleaved, placed
 from mojentic_nb.llm.gateways.openai_models import needs_responses
 from mojentic_nb.llm.gateways.responses import ResponsesDecoder, encode
 from mojentic_nb.llm.tools import LLMTool
@@ -504,6 +505,14 @@ def test_reasoning_goes_back_to_where_it_was(server: Loopback):
         output("call_a", "Sunny in Rome."),
         output("call_b", "Sunny in Oslo."),
     ]
+
+
+def test_reasoning_between_two_calls_without_a_word():
+    first, second = call("call_a", "Rome"), call("call_b", "Oslo")
+    between = placed(reasoning_item("Hm"), 0, 1)
+    message = LLMMessage(role=MessageRole.Assistant, tool_calls=[first, second], reasoning_details=[between])
+
+    assert list(filter(None, interleaved(message, "reasoning"))) == [first, reasoning_item("Hm"), second]
 
 
 UNASKED = {
