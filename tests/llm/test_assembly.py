@@ -329,7 +329,8 @@ def servers(draw: st.DrawFn) -> tuple[list[bytes], list[LLMToolCall]]:
         for part in {"first": queue[:1], "each": queue, "none": []}[ids]:
             part["id"] = f"id{number}"
         queues.append([piece(**part) for part in queue])
-        made.append(call(f"call_{TURN}_{number}" if ids == "none" else f"id{number}", name, **arguments))
+        call_id = f"call_{TURN}_{number}" if ids == "none" else f"id{number}"
+        made.append(LLMToolCall(id=call_id, name=name, arguments=arguments))
     body = stream(*draw(in_turn(queues, interleaved=index.endswith("interleaved"))))
     return cut(draw, body), made
 
