@@ -17,6 +17,8 @@ from .gateways.mojentic import MojenticGateway
 from .gateways.ollama import OllamaGateway
 from .messages import LLMMessage
 from .run import AsyncRun, Run
+from .tools.job import Approve
+from .tools.runner import ToolRunner
 from .tracing import Tracer
 
 __all__ = ["LLMBroker"]
@@ -33,6 +35,8 @@ class Options(TypedDict, total=False):
     num_ctx: int | None
     num_predict: int | None
     max_tokens: int | None
+    tool_choice: str | None
+    approve: Approve | None
 
 
 class LLMBroker:
@@ -41,14 +45,18 @@ class LLMBroker:
     A gateway is one of :mod:`mojentic_nb.llm.gateways`, any object with a method ``stream``
     (:class:`~mojentic_nb.llm.gateways.base.Gateway`), or one that was written for Mojentic, with ``complete_stream`` or
     ``complete``. A request that fails for a reason that may pass is sent again up to `max_retries` times, before the
-    first token only. `tracer` is told of all that happens. `tokenizer` is kept for programs written for Mojentic;
-    tokens are counted as the provider reports them.
+    first token only. `tracer` is told of all that happens. `tool_runner` runs the model's calls, by default several at
+    once. `tokenizer` is kept for programs written for Mojentic; tokens are counted as the provider reports them.
 
     Each method takes `messages`, and `tools` that the model may call: the broker runs them and goes on until the model
     is done. By name it takes
 
     - `config`, a :class:`~mojentic_nb.llm.CompletionConfig`; or one by one `temperature`, `max_tokens`, `num_predict`
       and `num_ctx`, which count only where there is no `config`;
+    - `tool_choice`, for the first request: *auto*, *none*, *required* (the model has to call some tool), or the name
+      of the tool that it has to call;
+    - `approve`, which is called with each call before it runs, and decides: True lets it run, False or a reason (told
+      to the model) doesn't; it may be ``async``;
     - `model`, in place of the broker's, and `correlation_id`, for the tracer.
 
     Raises TypeError for messages that are none, and NotImplementedError for what can't stream, at the call; other
@@ -61,6 +69,7 @@ class LLMBroker:
         gateway: Any = None,  # noqa: ANN401 (anything that has the methods)
         tokenizer: object = None,
         tracer: Tracer | None = None,
+        tool_runner: ToolRunner | None = None,
         *,
         max_retries: int = 4,
     ) -> None:
@@ -68,6 +77,7 @@ class LLMBroker:
         self.adapter = OllamaGateway() if gateway is None else gateway
         self.tokenizer = tokenizer
         self.tracer = tracer
+        self.tool_runner = tool_runner or ToolRunner()
         self.max_retries = max_retries
         if not any(hasattr(self.adapter, method) for method in ("stream", "complete_stream", "complete")):
             raise TypeError(f"{self.adapter!r} is no gateway: it has neither stream nor complete_stream nor complete.")
@@ -81,7 +91,7 @@ class LLMBroker:
     ) -> Run:
         """Ask, and get the run whose events can be iterated."""
         self._check_streaming(options)
-        return Run(self._gateway(), self._conversation(messages, tools, config, options))
+        return self._run(self._conversation(messages, tools, config, options))
 
     def astream(
         self,
@@ -92,7 +102,7 @@ class LLMBroker:
     ) -> AsyncRun:
         """Ask, and get the run whose events can be iterated with ``async for``."""
         self._check_streaming(options)
-        return AsyncRun(self._gateway(), self._conversation(messages, tools, config, options))
+        return self._arun(self._conversation(messages, tools, config, options))
 
     def generate_stream(
         self,
@@ -106,7 +116,7 @@ class LLMBroker:
         """Ask, and iterate the text of the answer as it comes."""
         check_text(object_model)
         self._check_streaming(options)
-        return Run(self._gateway(), self._conversation(messages, tools, config, options)).text()
+        return self._run(self._conversation(messages, tools, config, options)).text()
 
     def agenerate_stream(
         self,
@@ -120,7 +130,7 @@ class LLMBroker:
         """Ask, and iterate the text of the answer with ``async for``."""
         check_text(object_model)
         self._check_streaming(options)
-        return AsyncRun(self._gateway(), self._conversation(messages, tools, config, options)).text()
+        return self._arun(self._conversation(messages, tools, config, options)).text()
 
     def generate(
         self,
@@ -130,7 +140,7 @@ class LLMBroker:
         **options: Unpack[Options],
     ) -> str:
         """Ask, and return the whole answer."""
-        return "".join(Run(self._gateway(whole=True), self._conversation(messages, tools, config, options)).text())
+        return "".join(self._run(self._conversation(messages, tools, config, options), whole=True).text())
 
     def agenerate(
         self,
@@ -140,7 +150,7 @@ class LLMBroker:
         **options: Unpack[Options],
     ) -> Coroutine[Any, Any, str]:
         """Ask, and return the whole answer, asynchronously."""
-        return joined(AsyncRun(self._gateway(whole=True), self._conversation(messages, tools, config, options)).text())
+        return joined(self._arun(self._conversation(messages, tools, config, options), whole=True).text())
 
     def generate_object(
         self,
@@ -153,7 +163,7 @@ class LLMBroker:
 
         Raises :class:`~mojentic_nb.llm.errors.BadRequestError` for an answer that is none.
         """
-        run = Run(self._gateway(whole=True), self._conversation(messages, None, config, options, object_model))
+        run = self._run(self._conversation(messages, None, config, options, object_model), whole=True)
         return read_object("".join(run.text()), object_model, run)
 
     def agenerate_object(
@@ -164,12 +174,18 @@ class LLMBroker:
         **options: Unpack[Options],
     ) -> Coroutine[Any, Any, Object]:
         """Ask for an instance of `object_model`, and return it, asynchronously."""
-        run = AsyncRun(self._gateway(whole=True), self._conversation(messages, None, config, options, object_model))
+        run = self._arun(self._conversation(messages, None, config, options, object_model), whole=True)
 
         async def read() -> Object:
             return read_object(await joined(run.text()), object_model, run)
 
         return read()
+
+    def _run(self, conversation: Conversation, *, whole: bool = False) -> Run:
+        return Run(self._gateway(whole=whole), conversation, self.tool_runner)
+
+    def _arun(self, conversation: Conversation, *, whole: bool = False) -> AsyncRun:
+        return AsyncRun(self._gateway(whole=whole), conversation, self.tool_runner)
 
     def _gateway(self, *, whole: bool = False) -> Gateway:
         """The gateway, for an answer that streams or for a `whole` one."""
@@ -202,6 +218,8 @@ class LLMBroker:
             messages,
             config_of(config, options),
             tools=tools or (),
+            tool_choice=options.get("tool_choice"),
+            approve=options.get("approve"),
             object_model=object_model,
             tracer=self.tracer,
             correlation_id=options.get("correlation_id") or str(uuid.uuid4()),

@@ -18,7 +18,7 @@ class Cancellation:
 
     def __init__(self) -> None:
         self.cancelled = False
-        self._callbacks: list[Callable[[], None]] = []
+        self._callbacks: list[Callable[[], object]] = []
 
     def cancel(self) -> None:
         """Throw the switch and call what is registered, in the calling thread. Does nothing the second time."""
@@ -28,7 +28,7 @@ class Cancellation:
                 callback()
 
     @contextmanager
-    def on_cancel(self, callback: Callable[[], None]) -> Iterator[None]:
+    def on_cancel(self, callback: Callable[[], object]) -> Iterator[None]:
         """Have `callback` called if the switch is thrown within the ``with`` block, or was before it.
 
         It may be called twice.

@@ -29,6 +29,7 @@ from .events import (
 from .gateways.base import Request, Tool
 from .messages import LLMMessage, LLMToolCall, MessageRole
 from .think_tags import ThinkTags
+from .tools.job import Approve, ToolBatch
 from .tracing import Tracer
 
 __all__ = ["Conversation"]
@@ -45,13 +46,15 @@ class Conversation:
     :meth:`pending_calls` yields, then :meth:`end` it. Raises TypeError unless `messages` are messages.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (all but three by name)
         self,
         model: str,
         messages: Iterable[LLMMessage],
         config: CompletionConfig,
         *,
         tools: Sequence[Tool] = (),
+        tool_choice: str | None = None,
+        approve: Approve | None = None,
         object_model: type[BaseModel] | None = None,
         tracer: Tracer | None = None,
         correlation_id: str = "",
@@ -59,7 +62,9 @@ class Conversation:
     ) -> None:
         self.usage = Usage()
         self.cancellation = Cancellation()
-        self.tools: tuple[Tool, ...] = () if config.max_tool_iterations == 0 else tuple(tools)
+        self._tools: tuple[Tool, ...] = () if config.max_tool_iterations == 0 else tuple(tools)
+        self._tool_choice = tool_choice if self._tools else None
+        self._approve = approve
         self._model = model
         self._config = config
         self._object_model = object_model
@@ -117,7 +122,17 @@ class Conversation:
         self._step = Step(think_tags=self._config.think_tags)
         self._step.asked = True
         messages = tuple(map(acceptable, self._messages))
-        request = Request(self._model, messages, self._config, self.tools, self._object_model, self.cancellation)
+        request = Request(
+            self._model,
+            messages,
+            self._config,
+            self._tools,
+            self._object_model,
+            self._tool_choice,
+            self.cancellation,
+        )
+        if self._tool_choice not in (None, "none"):
+            self._tool_choice = "auto"  # a call that is always required would never let the model answer
         self._trace(request)
         return request
 
@@ -146,12 +161,9 @@ class Conversation:
             self._rounds += 1
         return self._finish_reason == "max_steps"
 
-    def pending_calls(self) -> Iterator[LLMToolCall]:
-        """The calls that wait for their results, until the run is cancelled."""
-        for call in self._step.unanswered():
-            if self.cancellation.cancelled:
-                return
-            yield call
+    def pending_calls(self) -> ToolBatch:
+        """The calls that wait for their results, and what it takes to run them."""
+        return ToolBatch(tuple(self._step.unanswered()), self._tools, self._approve, self.cancellation)
 
     def retry(self, error: Exception) -> Retry | None:
         """How the request that failed with `error` is to be tried again; None if it isn't.
@@ -199,7 +211,7 @@ class Conversation:
 
     def _answer_all(self, why: str) -> Iterator[Event]:
         for call in self._step.unanswered():
-            yield from self.feed(ToolResult(call, why, is_error=True))
+            yield from self.feed(ToolResult(call, why, is_error=True, outcome="cancelled"))
 
     def _trace(self, happening: Request | Event | Exception) -> None:
         if self._tracer is not None:
@@ -226,7 +238,8 @@ class Step:
         self.retries = 0
         self.finish_reason: FinishReason | None = None
         self.calls: list[LLMToolCall] = []
-        self._results: list[ToolResult] = []
+        self._results: dict[int, ToolResult] = {}
+        self._told = 0
         self.text = StringIO()  # not a list of a million pieces, each with an overhead of ten times its text
         self._thinking = StringIO()
         self._details: list[dict[str, object]] = []
@@ -235,6 +248,8 @@ class Step:
     def feed(self, event: ModelEvent | ToolProgress | ToolResult) -> Sequence[ModelEvent | ToolProgress | ToolResult]:
         """Take an event in; get it back, or those that it turns out to be."""
         self.seen = True
+        if isinstance(event, ToolResult):
+            return self._in_turn(event)
         parts: Sequence[ModelEvent | ToolProgress | ToolResult] = (event,)
         if self._tags and isinstance(event, TextDelta):
             parts = list(self._tags.feed(event.delta))
@@ -254,15 +269,23 @@ class Step:
                     self._details.append(dict(details))
             case ToolCallEnd(call):
                 self.calls.append(call)
-            case ToolResult():
-                self._results.append(event)
             case StepFinish(finish_reason):
                 self.finish_reason = finish_reason
 
+    def _in_turn(self, result: ToolResult) -> Sequence[ToolProgress | ToolResult]:
+        """The results whose turn it is now that `result` is there; if none is, the news that there will be one."""
+        self._results[id(result.call)] = result
+        ready: list[ToolResult] = []
+        for call in self.calls[self._told :]:
+            if id(call) not in self._results:
+                break
+            ready.append(self._results[id(call)])
+        self._told += len(ready)
+        return ready or [ToolProgress(result.call.id or "", result)]
+
     def unanswered(self) -> list[LLMToolCall]:
         """The calls that have no result."""
-        answered = {id(result.call) for result in self._results}
-        return [call for call in self.calls if id(call) not in answered]
+        return [call for call in self.calls if id(call) not in self._results]
 
     def message(self) -> LLMMessage | None:
         """The assistant's message, None while there is nothing of it."""
@@ -282,9 +305,11 @@ class Step:
         message = self.message()
         if message is None:
             return []
-        outputs = {id(result.call): result.output for result in self._results}
-        results = [
-            LLMMessage(role=MessageRole.Tool, content=outputs.get(id(call), NOT_RUN), tool_calls=[call])
-            for call in self.calls
+        results = [self._results.get(id(call)) for call in self.calls]
+        return [
+            message,
+            *(
+                LLMMessage(role=MessageRole.Tool, content=result.output if result else NOT_RUN, tool_calls=[call])
+                for call, result in zip(self.calls, results, strict=True)
+            ),
         ]
-        return [message, *results]

@@ -4,7 +4,7 @@ A gateway yields :data:`ModelEvent`, the broker yields :data:`Event`; every read
 tracer) is a filter or a fold over that one stream::
 
     run   = [step (tools step)* [tools]] Finish          (a cancelled run may end after its tools, or at once)
-    tools = (ToolProgress* ToolResult)+                  one result for each ToolCallEnd of the step before
+    tools = (ToolProgress* ToolResult)+                  one result for each ToolCallEnd of the step before, in order
     step  = Retry* (TextDelta | ReasoningDelta | ToolCallStart | ToolCallDelta)* ToolCallEnd* StepFinish
 
 Errors are exceptions, not events.
@@ -13,7 +13,7 @@ Errors are exceptions, not events.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from .messages import LLMToolCall
@@ -30,6 +30,7 @@ __all__ = [
     "ToolCallDelta",
     "ToolCallEnd",
     "ToolCallStart",
+    "ToolOutcome",
     "ToolProgress",
     "ToolResult",
     "Usage",
@@ -113,23 +114,39 @@ class ToolCallEnd:
 
 @dataclass(frozen=True, slots=True)
 class ToolProgress:
-    """A running tool reports how far it has come."""
+    """A running tool reports how far it has come.
+
+    Results come in the order of the calls; a call that is done before its turn says so here, its `value` is then the
+    :class:`ToolResult` that will follow.
+    """
 
     id: str
     value: object
+
+
+ToolOutcome = Literal["done", "failed", "denied", "timed_out", "cancelled"]
+"""How a call went: *failed* also where there is no such tool or its arguments were wrong, *cancelled* where the run
+ended before it did."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
     """A call is answered: `output` is what the model is told, `duration` is in seconds.
 
-    With `is_error` the tool failed, does not exist, or was not run.
+    `display` is what a person is shown: what the tool returned, as it is, or the exception that it raised. With
+    `is_error` the tool failed, does not exist, or was not run; `outcome` says which in a word.
     """
 
     call: LLMToolCall
     output: str
     is_error: bool = False
     duration: float = 0.0
+    display: object = field(default=None, compare=False)
+    outcome: ToolOutcome = "done"
+
+    def __post_init__(self) -> None:
+        if self.is_error and self.outcome == "done":
+            object.__setattr__(self, "outcome", "failed")
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from .events import Event, FinishReason, ModelEvent, TextDelta, Usage
 from .gateways.base import AsyncGateway, Gateway, Request
 from .messages import LLMMessage
 from .threads import in_thread, pause
-from .tools.running import run_call
+from .tools.runner import ToolRunner
 
 __all__ = ["AsyncRun", "Run"]
 
@@ -62,9 +62,9 @@ class Run(BaseRun):
     which is what an interrupt needs. Iterating raises :class:`~mojentic_nb.llm.errors.LLMError`.
     """
 
-    def __init__(self, gateway: Gateway, conversation: Conversation) -> None:
+    def __init__(self, gateway: Gateway, conversation: Conversation, runner: ToolRunner) -> None:
         super().__init__(conversation)
-        self._events = drive(gateway, conversation, weakref.ref(self))
+        self._events = drive(gateway, conversation, runner, weakref.ref(self))
         self._reader = threading.get_ident()
 
     def __iter__(self) -> Iterator[Event]:
@@ -106,9 +106,9 @@ class AsyncRun(BaseRun):
     of a task needs.
     """
 
-    def __init__(self, gateway: Gateway, conversation: Conversation) -> None:
+    def __init__(self, gateway: Gateway, conversation: Conversation, runner: ToolRunner) -> None:
         super().__init__(conversation)
-        self._events = adrive(gateway, conversation, weakref.ref(self))
+        self._events = adrive(gateway, conversation, runner, weakref.ref(self))
 
     def __aiter__(self) -> AsyncIterator[Event]:
         return self._events
@@ -140,14 +140,16 @@ class AsyncRun(BaseRun):
 # that was left by `break` would go on until Python looks for such cycles.
 
 
-def drive(gateway: Gateway, conversation: Conversation, run: Callable[[], Run | None]) -> Generator[Event, None, None]:
+def drive(
+    gateway: Gateway, conversation: Conversation, runner: ToolRunner, run: Callable[[], Run | None]
+) -> Generator[Event, None, None]:
     """Ask the model and run its calls until it is done."""
-    with ending(conversation, lambda: run() or Run(gateway, conversation)):
+    with ending(conversation, lambda: run() or Run(gateway, conversation, runner)):
         while (request := conversation.request()) is not None:
             yield from ask(gateway, conversation, request)
-            for call in conversation.pending_calls():
-                for event in run_call(conversation.tools, call):
-                    yield from conversation.feed(event)
+            with closing(runner.run(conversation.pending_calls())) as happenings:
+                for happening in happenings:
+                    yield from conversation.feed(happening)
         yield from conversation.end()
 
 
@@ -187,19 +189,18 @@ def ask(gateway: Gateway, conversation: Conversation, request: Request) -> Gener
 
 
 async def adrive(
-    gateway: Gateway, conversation: Conversation, run: Callable[[], AsyncRun | None]
+    gateway: Gateway, conversation: Conversation, runner: ToolRunner, run: Callable[[], AsyncRun | None]
 ) -> AsyncGenerator[Event, None]:
     """The same, asynchronously."""
-    with ending(conversation, lambda: run() or AsyncRun(gateway, conversation)):
+    with ending(conversation, lambda: run() or AsyncRun(gateway, conversation, runner)):
         while (request := conversation.request()) is not None:
             async with aclosing(aask(gateway, conversation, request)) as events:
                 async for event in events:
                     yield event
-            for call in conversation.pending_calls():
-                async with aclosing(in_thread(run_call(conversation.tools, call))) as happenings:
-                    async for happening in happenings:
-                        for event in conversation.feed(happening):
-                            yield event
+            async with aclosing(runner.arun(conversation.pending_calls())) as happenings:
+                async for happening in happenings:
+                    for event in conversation.feed(happening):
+                        yield event
         for event in conversation.end():
             yield event
 

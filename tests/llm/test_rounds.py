@@ -266,18 +266,15 @@ def test_cancelling_from_another_thread_while_a_tool_runs(how: str):
     def cancel() -> None:
         assert running.wait(10)
         run.cancel()
-        go_on.set()
 
     canceller = threading.Thread(target=cancel)
     canceller.start()
     events = events_of(run)
     canceller.join()
+    go_on.set()
 
     assert_run(events)
-    assert [event.output for event in events if isinstance(event, ToolResult)] == [
-        "waited",
-        "The call was stopped before it had a result.",
-    ]
+    assert next(event for event in events if isinstance(event, ToolResult)).outcome == "cancelled"
     assert events[-1].finish_reason == "cancelled"
 
 

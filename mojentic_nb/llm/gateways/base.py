@@ -36,7 +36,9 @@ class Tool(Protocol):
 class Request:
     """One request to a model.
 
-    `object_model` is what the answer is to be an instance of, in JSON. A gateway that blocks listens to `cancellation`.
+    `object_model` is what the answer is to be an instance of, in JSON. `tool_choice` is *auto*, *required* (call some
+    tool), *none*, or the name of the tool to call; None leaves it to the provider. A gateway that blocks listens to
+    `cancellation`.
     """
 
     model: str
@@ -44,6 +46,7 @@ class Request:
     config: CompletionConfig = field(default_factory=CompletionConfig)
     tools: tuple[Tool, ...] = ()
     object_model: type[BaseModel] | None = None
+    tool_choice: str | None = None
     cancellation: Cancellation = field(default_factory=Cancellation, compare=False, repr=False)
 
     @property

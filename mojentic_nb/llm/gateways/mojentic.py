@@ -11,7 +11,6 @@ from typing import Any
 
 from pydantic import BaseModel, Field, SerializeAsAny
 
-from mojentic_nb.llm.cancellation import Cancellation
 from mojentic_nb.llm.config import CompletionConfig
 from mojentic_nb.llm.errors import IncompleteStreamError
 from mojentic_nb.llm.events import (
@@ -113,7 +112,7 @@ def one_request(
 ) -> Request:
     """The request for Mojentic's arguments; `config` comes before `settings`."""
     config = config or CompletionConfig(**{name: value for name, value in settings.items() if value is not None})
-    return Request(model, tuple(messages), config, tuple(tools or ()), object_model, Cancellation())
+    return Request(model, tuple(messages), config, tuple(tools or ()), object_model)
 
 
 class MojenticGateway:
