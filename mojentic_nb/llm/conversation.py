@@ -163,7 +163,8 @@ class Conversation:
 
     def pending_calls(self) -> ToolBatch:
         """The calls that wait for their results, and what it takes to run them."""
-        return ToolBatch(tuple(self._step.unanswered()), self._tools, self._approve, self.cancellation)
+        step = self._step
+        return ToolBatch(tuple(step.unanswered()), self._tools, self._approve, self.cancellation, step.keep)
 
     def retry(self, error: Exception) -> Retry | None:
         """How the request that failed with `error` is to be tried again; None if it isn't.
@@ -210,7 +211,7 @@ class Conversation:
         yield finish
 
     def _answer_all(self, why: str) -> Iterator[Event]:
-        for call in self._step.unanswered():
+        while call := self._step.untold:
             yield from self.feed(ToolResult(call, why, is_error=True, outcome="cancelled"))
 
     def _trace(self, happening: Request | Event | Exception) -> None:
@@ -239,6 +240,7 @@ class Step:
         self.finish_reason: FinishReason | None = None
         self.calls: list[LLMToolCall] = []
         self._results: dict[int, ToolResult] = {}
+        self._heard: set[int] = set()
         self._told = 0
         self.text = StringIO()  # not a list of a million pieces, each with an overhead of ten times its text
         self._thinking = StringIO()
@@ -272,16 +274,24 @@ class Step:
             case StepFinish(finish_reason):
                 self.finish_reason = finish_reason
 
+    def keep(self, result: ToolResult) -> ToolResult:
+        """Take the result of a call before it is told, from any thread; get back the call's first one, which counts."""
+        return self._results.setdefault(id(result.call), result)
+
     def _in_turn(self, result: ToolResult) -> Sequence[ToolProgress | ToolResult]:
-        """The results whose turn it is now that `result` is there; if none is, the news that there will be one."""
-        self._results[id(result.call)] = result
+        """The results whose turn it is now that `result` is to be told; if none is, the news that there is one."""
+        first = self.keep(result)
+        self._heard.add(id(result.call))
         ready: list[ToolResult] = []
-        for call in self.calls[self._told :]:
-            if id(call) not in self._results:
-                break
+        while (call := self.untold) and id(call) in self._heard:
             ready.append(self._results[id(call)])
-        self._told += len(ready)
-        return ready or [ToolProgress(result.call.id or "", result)]
+            self._told += 1
+        return ready or [ToolProgress(result.call.id or "", first)]
+
+    @property
+    def untold(self) -> LLMToolCall | None:
+        """The first call whose result the reader has not been told."""
+        return self.calls[self._told] if self._told < len(self.calls) else None
 
     def unanswered(self) -> list[LLMToolCall]:
         """The calls that have no result."""

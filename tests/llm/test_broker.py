@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 from datetime import date
 
 import pytest
@@ -291,6 +292,7 @@ TOLD = {
     "a model": (lambda: Answer(city=Place(name="Paris")), {}, JSON),
     "models in a list": (lambda: [Place(name="Paris")], {}, '[{"name": "Paris"}]'),
     "a generator's return value": (count, {"steps": 3}, '{"counted": 3}'),
+    "keys that JSON lacks": (lambda: {(1, 2): 3, None: 4}, {}, '{"1,2": 3, "None": 4}'),
     "half a character": (lambda: "a\ud83d", {}, "a\ufffd"),
 }
 TOLD_OF_FAILURES = {
@@ -298,8 +300,7 @@ TOLD_OF_FAILURES = {
     "a generator that raises": (fail_on_the_way, {}, "OSError: no disk"),
     "half a character in an error": (lambda: {}["\ud83d"], {}, "KeyError: '.*'"),
     "wrong arguments": (lambda x: x, {"y": 1}, "TypeError: .* unexpected keyword argument 'y'"),
-    "keys that JSON lacks": (lambda: {(1, 2): 3}, {}, "TypeError: keys must be str.*"),
-    "a circle": (circle, {}, "ValueError: Circular reference detected"),
+    "a circle": (circle, {}, "ValueError: Circular reference detected.*"),
 }
 TOLD_OF_CALLS = {
     "a tool that there isn't": (
@@ -375,12 +376,12 @@ def test_a_tool_under_way_is_closed_with_the_run(how: str):
             while True:
                 yield "more"
         finally:
-            closed.append(True)
+            closed.set()
 
-    closed = []
+    closed = threading.Event()
     asked = broker(calling(LLMToolCall(id="a", name="go", arguments={})))
 
     *_, last = closed_after(begin(asked, how, QUESTION, [Tool("go", endless)]), 5)
 
     assert last == ToolProgress("a", "more")
-    assert closed == [True]
+    assert closed.wait(10)
