@@ -77,7 +77,7 @@ class Attempt:
         def tell(progress: ToolProgress) -> None:
             taken = threading.Event()
             with suppress(RuntimeError):  # the event loop is closed
-                loop.call_soon_threadsafe(lambda: (self._tell(hear, progress), taken.set()))
+                loop.call_soon_threadsafe(self._tell, hear, progress, taken)
                 taken.wait(PATIENCE)  # not faster than the event loop can take it
 
         last = await asyncio.wrap_future(in_background(partial(self._in_this_thread, tell)))
@@ -119,9 +119,11 @@ class Attempt:
     def _progress(self, value: object) -> ToolProgress:
         return ToolProgress(self._job.call.id or "", value)
 
-    def _tell(self, hear: Hear, progress: ToolProgress) -> None:
+    def _tell(self, hear: Hear, progress: ToolProgress, taken: threading.Event | None = None) -> None:
         if self._heard:
             hear(progress)
+        if taken:
+            taken.set()
 
     def _done(self, value: object) -> ToolResult:
         try:

@@ -105,16 +105,17 @@ class Job:
             return self._undecided(said.error)
         if said and not isinstance(said, str):
             said = f"the answer was {type(said).__name__}, and only True lets it run"
-        return self._denied(PermissionError(f"The call was denied: {said}." if said else "The call was denied."))
+        return self._denied(f"The call was denied: {said}." if said else "The call was denied.")
 
     def _undecided(self, error: BaseException) -> ToolResult:
         if not isinstance(error, Exception | asyncio.CancelledError):
             raise error
         reason = f"The call was not run, asking for approval failed: {described(error)}"
-        return replace(self._denied(PermissionError(reason)), display=error)
+        return self._denied(reason, error)
 
-    def _denied(self, error: PermissionError) -> ToolResult:
-        result = failed(self.call, error, "denied")
+    def _denied(self, reason: str, error: BaseException | None = None) -> ToolResult:
+        result = failed(self.call, PermissionError(reason), "denied")
+        result = replace(result, display=error or result.display)
         self.batch.keep(result)
         return result
 
