@@ -44,7 +44,18 @@ def step(*names: str, first: int = 0) -> list[Event]:
     return [*(ToolCallStart(call.id, call.name) for call in calls), *map(ToolCallEnd, calls), StepFinish("tool_calls")]
 
 
-def calling(how: str, tools: Iterable[Tool], *names: str, runner: ToolRunner | None = None, **options) -> Run | AsyncRun:
+def disguised(function: Callable) -> Callable:
+    """A function that doesn't look like the asynchronous one that it calls."""
+
+    def looks_plain() -> object:
+        return function()
+
+    return looks_plain
+
+
+def calling(
+    how: str, tools: Iterable[Tool], *names: str, runner: ToolRunner | None = None, **options
+) -> Run | AsyncRun:
     """A run whose model calls the tools of these names (by default each), and then says Done."""
     tools = list(tools)
     names = names or tuple(tool.descriptor["function"]["name"] for tool in tools)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
@@ -13,14 +13,14 @@ import pytest
 from driving import BOTH, begin, events_of
 from grammar import assert_run
 from pydantic import BaseModel
-from toolbox import QUESTION, STOPPED, Tool, calling, kept, outputs, results
+from toolbox import QUESTION, STOPPED, Tool, calling, disguised, kept, outputs, results
 
 from mojentic_nb.llm import LLMBroker, LLMToolCall, StepFinish, ToolCallEnd, ToolCallStart
 from mojentic_nb.llm.gateways import ScriptedGateway
 from mojentic_nb.llm.tools.results import ToolOutput
 
 
-class Mute(Exception):
+class MuteError(Exception):
     def __str__(self) -> str:
         raise RuntimeError("no words")
 
@@ -28,7 +28,7 @@ class Mute(Exception):
 FAILURES = {
     "an error": (OSError("no disk"), "OSError: no disk"),
     "without a word": (ValueError(), "ValueError"),
-    "whose words fail": (Mute(), "Mute: (it has no readable message)"),
+    "whose words fail": (MuteError(), "MuteError: (it has no readable message)"),
     "the end of the program": (SystemExit(2), "SystemExit: 2"),
     "a cancellation of its own making": (asyncio.CancelledError(), "CancelledError"),
     "a generator's end": (GeneratorExit(), "GeneratorExit"),
@@ -73,7 +73,7 @@ def awaited_on_the_way(error: BaseException) -> Callable:
 
 
 def after_its_call(error: BaseException) -> Callable:
-    return lambda: awaited(error)()
+    return disguised(awaited(error))
 
 
 @pytest.mark.parametrize("how", BOTH)
@@ -164,7 +164,7 @@ FRAME = pd.DataFrame({"a": [1, 2]})
 VALUES = {
     "text": ('A "line"', 'A "line"'),
     "nothing": (None, "null"),
-    "a date": (datetime(2026, 11, 23, 12), "2026-11-23T12:00:00"),
+    "a date": (datetime(2026, 11, 23, 12, tzinfo=UTC), "2026-11-23T12:00:00Z"),
     "what JSON has": ({"where": "Orléans", "n": [1, True]}, '{"where": "Orléans", "n": [1, true]}'),
     "keys that are no text": ({(1, 2): 3, 4: 5, None: 6}, '{"1,2": 3, "4": 5, "None": 6}'),
     "no number": ([float("nan"), float("inf")], "[NaN, Infinity]"),
