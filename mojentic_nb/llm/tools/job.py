@@ -62,8 +62,9 @@ class Job:
     @property
     def is_async(self) -> bool:
         """Whether it needs an event loop."""
+        says: bool | None = getattr(self.tool, "is_async", None)
         run = getattr(self.tool, "run", None)
-        return inspect.iscoroutinefunction(run) or inspect.isasyncgenfunction(run)
+        return inspect.iscoroutinefunction(run) or inspect.isasyncgenfunction(run) if says is None else says
 
     def permission(self, approve: Approve | None) -> object:
         """Whether it may run: True, or else the reason; or what is still to be awaited for that."""

@@ -1,7 +1,8 @@
 """Running the tools that a model called, several at once.
 
 A tool may say of itself, by attributes, that it is `sequential` (it runs alone: calls before it are done, those after
-it wait), that it wants `approval`, and how many seconds it may take (`timeout`).
+it wait), that it wants `approval`, how many seconds it may take (`timeout`), and, where its ``run`` does not look it,
+that it is asynchronous (`is_async`).
 
 Synchronous tools run in threads, so that several can run together; one that runs alone in a synchronous run, with no
 timeout, stays in the caller's thread, where an interrupt reaches it. Asynchronous tools run on the event loop of an
