@@ -223,7 +223,8 @@ def name_of(function: object) -> str:
 def docstring(function: object) -> str | None:
     """A function's documentation; for an object that can be called, that of its class if ``__call__`` has none."""
     inner = innermost(function)
-    return inspect.getdoc(underlying(function)) or (None if inspect.isroutine(inner) else inspect.getdoc(inner))
+    own: str | None = underlying(function).__doc__
+    return own or (None if inspect.isroutine(inner) else inner.__doc__)
 
 
 def is_async(function: object) -> bool:

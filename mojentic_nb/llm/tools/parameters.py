@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
-from pydantic.errors import PydanticUserError
+from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError, PydanticUserError
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import ErrorDetails, PydanticSerializationError, to_jsonable_python
@@ -23,6 +23,7 @@ from .schemas import inlined
 
 __all__ = ["Parameters", "innermost", "underlying"]
 
+NO_JSON = (PydanticInvalidForJsonSchema, PydanticSchemaGenerationError, TypeError)
 UNKNOWN = "extra_forbidden"
 SHOWN = 60  # characters of a wrong value that are shown to the model, which has the whole
 TOLD = 5  # wrong arguments that are told at once
@@ -53,9 +54,8 @@ class Parameters:
             self.schema: dict[str, Any] = self._schema()
         except (PydanticUserError, TypeError) as error:
             unfit = ", ".join(f"{name}: {hint!r}" for name, hint in hints.items() if not fits_json(hint))
-            raise TypeError(
-                f"A model can't give {named(function)} its arguments, no JSON fits {unfit}: hint what it can say."
-            ) from error
+            why = "no JSON fits it" if isinstance(error, NO_JSON) else str(error).partition("\n")[0]
+            raise TypeError(f"A model can't give {named(function)} its {unfit}: {why}") from error
 
     def _schema(self) -> dict[str, Any]:
         """The JSON schema of the arguments."""
@@ -194,7 +194,7 @@ def innermost(function: Any) -> Any:  # noqa: ANN401 (any callable)
     while True:
         if isinstance(function, functools.partial):
             function = function.func
-        elif not inspect.isroutine(function) and hasattr(function, "__wrapped__"):
+        elif hasattr(function, "__wrapped__") and not isinstance(function, types.FunctionType | types.MethodType):
             function = function.__wrapped__
         else:
             return function

@@ -24,7 +24,7 @@ SHIFTS = {"last": -1, "this": 0, "": 0, "next": 1}
 MONTHS_IN = {"month": 1, "quarter": 3, "year": 12}
 
 DAY = r"(?P<day>(?:mon|tue|wed|thu|fri|sat|sun)(?:s|r|rs|nes|ur)?(?:day)?)"
-NTH = r"(?P<nth>first|second|third|fourth|fifth|last|\d+(?:st|nd|rd|th))"
+NTH = r"(?P<nth>first|second|third|fourth|fifth|last|[1-9]\d?(?:st|nd|rd|th))"
 SHIFT = r"(?:(?P<shift>last|this|next) )?"
 MONTH = rf"(?P<month>(?:{'|'.join(MONTHS)})[a-z]*)(?: (?P<in_year>\d{{4}}))?"
 PERIOD = rf"(?:{SHIFT}(?P<unit>week|month|quarter|year)|{MONTH}|(?P<year>\d{{4}}))"
@@ -125,13 +125,10 @@ def nth_of(found: re.Match[str], base: datetime) -> datetime | None:
     return None
 
 
-def edge_of(found: re.Match[str], base: datetime) -> datetime | None:
+def edge_of(found: re.Match[str], base: datetime) -> datetime:
     """The first or the last day of a period: *the end of the month*."""
-    for start, end in periods(found, base):
-        day = end - timedelta(1) if found["edge"] == "end" else start
-        if ahead(day, found, base):
-            return day
-    return None
+    days = (end - timedelta(1) if found["edge"] == "end" else start for start, end in periods(found, base))
+    return next(day for day in days if ahead(day, found, base))
 
 
 def shifted(found: re.Match[str], base: datetime) -> datetime:
@@ -206,5 +203,5 @@ RULES: dict[str, Rule] = {
     r"(?P<shift>last|this|next) (?P<unit>week|month|year)": shifted,
     rf"{SHIFT}weekend": weekend,
     r"(?P<unit>week|month|year) after next": shifted,
-    r"(?P<nth>\d+(?:st|nd|rd|th))": day_of_month,
+    r"(?P<nth>[1-9]\d?(?:st|nd|rd|th))": day_of_month,
 }
