@@ -324,6 +324,13 @@ def test_the_model_is_told_in_one_line_what_is_wrong_with_its_arguments(argument
     assert str(caught.value) == told
 
 
+def test_an_unknown_field_is_told_without_the_list_of_arguments():
+    def stay(range: Range): ...  # noqa: A002
+
+    with pytest.raises(ValueError, match=r"^there is no range\.hours\.$"):
+        tool(stay).run(range={"start": "2026-12-24", "hours": 1})
+
+
 def test_a_function_without_parameters_takes_none():
     with pytest.raises(ValueError, match=r"^there is no a\. The arguments are: none\.$"):
         tool(no_parameters).run(a=1)
@@ -524,6 +531,13 @@ def test_descriptions_come_from_the_docstring():
     assert function["description"] == "Tell the weather.\n\nFrom tomorrow on."
     assert function["parameters"]["properties"]["city"] == {"type": "string", "description": "where it is"}
     assert function["parameters"]["properties"]["days"] == {**INTEGER, "description": "how many", "default": 1}
+
+
+def test_a_callable_objects_own_attributes_are_not_the_tools():
+    adder = Adder()
+    adder.name, adder.timeout = "own", "never"
+
+    assert (tool(adder).name, tool(adder).timeout) == ("Adder", None)
 
 
 def test_a_callable_object_is_described_by_its_class():

@@ -52,9 +52,7 @@ class ResolveDateTool(LLMTool):
             },
         }
 
-    def run(  # type: ignore[override]
-        self, relative_date_found: str, reference_date_in_iso8601: str | None = None
-    ) -> dict[str, str]:
+    def run(self, relative_date_found: str, reference_date_in_iso8601: str | None = None) -> dict[str, str]:
         """The date that `relative_date_found` means; raises ValueError for what means none."""
         from .phrases import read_date
 

@@ -137,7 +137,7 @@ def tool(
 
     def make(function: Callable[..., Any]) -> FunctionTool[..., Any]:
         return FunctionTool(
-            function.function if isinstance(function, FunctionTool) else function,
+            function,
             name=name,
             description=description,
             sequential=sequential,

@@ -33,8 +33,8 @@ class LLMTool(ABC):
         """The tool for the model: ``{"type": "function", "function": {"name": …, "parameters": …}}``."""
 
     @abstractmethod
-    def run(self, **arguments: Any) -> object:  # noqa: ANN401 (what the model sends)
-        """Run the tool with the model's arguments."""
+    def run(self, *args: Any, **arguments: Any) -> object:  # noqa: ANN401 (any signature is one of these)
+        """Run the tool with the model's arguments, which come by name."""
 
     def call_tool(self, correlation_id: str | None = None, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401
         """Run the tool without a model; its result is what the model would be told, in Mojentic's form."""

@@ -214,7 +214,7 @@ def named(function: object) -> str:
 def complaint(error: ValidationError, names: str) -> str:
     """What is wrong with the arguments, for the model that gave them; `names` are the arguments there are."""
     errors = sorted(error.errors(include_url=False), key=lambda found: found["type"] not in ("missing", UNKNOWN))
-    wrong = list(dict.fromkeys(map(fault, errors)))
+    wrong = list(map(fault, errors))
     told = wrong[:TOLD] + [f"and {len(wrong) - TOLD} more"] * (len(wrong) > TOLD)
     unknown = any(found["type"] == UNKNOWN and len(found["loc"]) == 1 for found in errors)
     return f"{'; '.join(told)}.{f' The arguments are: {names}.' if unknown else ''}"
