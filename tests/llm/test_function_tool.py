@@ -331,6 +331,13 @@ def test_an_unknown_field_is_told_without_the_list_of_arguments():
         tool(stay).run(range={"start": "2026-12-24", "hours": 1})
 
 
+def test_a_missing_part_is_told_as_a_missing_argument_is():
+    def draw(start: Point): ...
+
+    with pytest.raises(ValueError, match=r"^start\.y is missing\.$"):
+        tool(draw).run(start={"x": 1})
+
+
 def test_a_function_without_parameters_takes_none():
     with pytest.raises(ValueError, match=r"^there is no a\. The arguments are: none\.$"):
         tool(no_parameters).run(a=1)

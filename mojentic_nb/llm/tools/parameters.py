@@ -24,7 +24,7 @@ from .schemas import inlined
 __all__ = ["Parameters", "innermost", "underlying"]
 
 NO_JSON = (PydanticInvalidForJsonSchema, PydanticSchemaGenerationError, TypeError)
-UNKNOWN = "extra_forbidden"
+UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 SHOWN = 60  # characters of a wrong value that are shown to the model, which has the whole
 TOLD = 5  # wrong arguments that are told at once
 
@@ -213,19 +213,21 @@ def named(function: object) -> str:
 
 def complaint(error: ValidationError, names: str) -> str:
     """What is wrong with the arguments, for the model that gave them; `names` are the arguments there are."""
-    errors = sorted(error.errors(include_url=False), key=lambda found: found["type"] not in ("missing", UNKNOWN))
+    errors = sorted(
+        error.errors(include_url=False), key=lambda found: not found["type"].startswith(("missing", *UNKNOWN))
+    )
     wrong = list(map(fault, errors))
     told = wrong[:TOLD] + [f"and {len(wrong) - TOLD} more"] * (len(wrong) > TOLD)
-    unknown = any(found["type"] == UNKNOWN and len(found["loc"]) == 1 for found in errors)
+    unknown = any(found["type"] in UNKNOWN and len(found["loc"]) == 1 for found in errors)
     return f"{'; '.join(told)}.{f' The arguments are: {names}.' if unknown else ''}"
 
 
 def fault(error: ErrorDetails) -> str:
     """What is wrong with one argument."""
     where = ".".join(map(str, error["loc"]))
-    if error["type"] == "missing":
+    if error["type"].startswith("missing"):
         return f"{where} is missing"
-    if error["type"] == UNKNOWN:
+    if error["type"] in UNKNOWN:
         return f"there is no {where}"
     said = " ".join(error["msg"].split())
     told = f"{where}{said.removeprefix('Input')}" if said.startswith("Input ") else f"{where}: {said}"
