@@ -21,6 +21,7 @@ from .events import (
 )
 from .messages import LLMMessage, LLMToolCall, MessageRole
 from .run import AsyncRun, Run
+from .tools import tool
 
 __all__ = [
     "AsyncRun",
@@ -45,4 +46,5 @@ __all__ = [
     "ToolProgress",
     "ToolResult",
     "Usage",
+    "tool",
 ]

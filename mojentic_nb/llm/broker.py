@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 import warnings
-from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from typing import Any, TypedDict, TypeVar, Unpack
 
 from pydantic import BaseModel, ValidationError
@@ -17,6 +17,7 @@ from .gateways.mojentic import MojenticGateway
 from .gateways.ollama import OllamaGateway
 from .messages import LLMMessage
 from .run import AsyncRun, Run
+from .tools.function_tool import as_tools, check_choice
 from .tools.job import Approve
 from .tools.runner import ToolRunner
 from .tracing import Tracer
@@ -48,8 +49,8 @@ class LLMBroker:
     first token only. `tracer` is told of all that happens. `tool_runner` runs the model's calls, by default several at
     once. `tokenizer` is kept for programs written for Mojentic; tokens are counted as the provider reports them.
 
-    Each method takes `messages`, and `tools` that the model may call: the broker runs them and goes on until the model
-    is done. By name it takes
+    Each method takes `messages`, and `tools` that the model may call: plain functions, or objects with a `descriptor`
+    and ``run``. The broker runs them and goes on until the model is done. By name it takes
 
     - `config`, a :class:`~mojentic_nb.llm.CompletionConfig`; or one by one `temperature`, `max_tokens`, `num_predict`
       and `num_ctx`, which count only where there is no `config`;
@@ -59,8 +60,9 @@ class LLMBroker:
       to the model) doesn't; it may be ``async``;
     - `model`, in place of the broker's, and `correlation_id`, for the tracer.
 
-    Raises TypeError for messages that are none, and NotImplementedError for what can't stream, at the call; other
-    errors (:class:`~mojentic_nb.llm.errors.LLMError`) come while the answer is read.
+    Raises at the call TypeError for messages and tools that are none, ValueError for two tools of one name or for a
+    `tool_choice` that can't be met, and NotImplementedError for what can't stream; other errors
+    (:class:`~mojentic_nb.llm.errors.LLMError`) come while the answer is read.
     """
 
     def __init__(
@@ -85,7 +87,7 @@ class LLMBroker:
     def stream(
         self,
         messages: Sequence[LLMMessage],
-        tools: Sequence[Tool] | None = None,
+        tools: Sequence[Tool | Callable[..., object]] | None = None,
         config: CompletionConfig | None = None,
         **options: Unpack[Options],
     ) -> Run:
@@ -96,7 +98,7 @@ class LLMBroker:
     def astream(
         self,
         messages: Sequence[LLMMessage],
-        tools: Sequence[Tool] | None = None,
+        tools: Sequence[Tool | Callable[..., object]] | None = None,
         config: CompletionConfig | None = None,
         **options: Unpack[Options],
     ) -> AsyncRun:
@@ -107,7 +109,7 @@ class LLMBroker:
     def generate_stream(
         self,
         messages: Sequence[LLMMessage],
-        tools: Sequence[Tool] | None = None,
+        tools: Sequence[Tool | Callable[..., object]] | None = None,
         config: CompletionConfig | None = None,
         *,
         object_model: type[BaseModel] | None = None,
@@ -121,7 +123,7 @@ class LLMBroker:
     def agenerate_stream(
         self,
         messages: Sequence[LLMMessage],
-        tools: Sequence[Tool] | None = None,
+        tools: Sequence[Tool | Callable[..., object]] | None = None,
         config: CompletionConfig | None = None,
         *,
         object_model: type[BaseModel] | None = None,
@@ -135,7 +137,7 @@ class LLMBroker:
     def generate(
         self,
         messages: Sequence[LLMMessage],
-        tools: Sequence[Tool] | None = None,
+        tools: Sequence[Tool | Callable[..., object]] | None = None,
         config: CompletionConfig | None = None,
         **options: Unpack[Options],
     ) -> str:
@@ -145,7 +147,7 @@ class LLMBroker:
     def agenerate(
         self,
         messages: Sequence[LLMMessage],
-        tools: Sequence[Tool] | None = None,
+        tools: Sequence[Tool | Callable[..., object]] | None = None,
         config: CompletionConfig | None = None,
         **options: Unpack[Options],
     ) -> Coroutine[Any, Any, str]:
@@ -204,7 +206,7 @@ class LLMBroker:
     def _conversation(
         self,
         messages: Sequence[LLMMessage],
-        tools: Sequence[Tool] | None,
+        tools: Sequence[Tool | Callable[..., object]] | None,
         config: CompletionConfig | None,
         options: Options,
         object_model: type[BaseModel] | None = None,
@@ -213,11 +215,13 @@ class LLMBroker:
             raise TypeError(
                 f"There is no option {min(unknown)!r}; there are config, {', '.join(Options.__annotations__)}."
             )
+        usable = as_tools(tools)
+        check_choice(options.get("tool_choice"), usable)
         return Conversation(
             options.get("model") or self.model,
             messages,
             config_of(config, options),
-            tools=tools or (),
+            tools=usable,
             tool_choice=options.get("tool_choice"),
             approve=options.get("approve"),
             object_model=object_model,

@@ -27,8 +27,8 @@ class Tool(Protocol):
         """The tool for the model, as OpenAI spells it: ``{"type": "function", "function": {"name": …, …}}``."""
         ...
 
-    def run(self, **arguments: Any) -> object:  # noqa: ANN401 (what the model sends)
-        """Run the tool with the model's arguments."""
+    def run(self, *args: Any, **arguments: Any) -> object:  # noqa: ANN401 (any signature is one of these)
+        """Run the tool with the model's arguments, which come by name."""
         ...
 
 

@@ -61,8 +61,9 @@ class Job:
     @property
     def is_async(self) -> bool:
         """Whether it needs an event loop from the start."""
+        says: bool | None = getattr(self.tool, "is_async", None)
         run = getattr(self.tool, "run", None)
-        return inspect.iscoroutinefunction(run) or inspect.isasyncgenfunction(run)
+        return inspect.iscoroutinefunction(run) or inspect.isasyncgenfunction(run) if says is None else says
 
     @property
     def asks(self) -> bool:

@@ -1,7 +1,8 @@
 """Running the tools that a model called, several at once.
 
 A tool may say of itself, by attributes, that it is `sequential` (it runs alone: calls before it are done, those after
-it wait), that it wants `approval`, and how many seconds it may take (`timeout`).
+it wait), that it wants `approval`, how many seconds it may take (`timeout`), and, where its ``run`` does not look it,
+that it is asynchronous (`is_async`).
 
 Asynchronous tools run on the event loop of an asynchronous run, else on one of their own; synchronous ones in threads.
 The loop sees to limits, times and approvals in both cases. A tool that runs alone in a synchronous run, with no
