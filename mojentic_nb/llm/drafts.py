@@ -10,11 +10,12 @@ import collections.abc
 import dataclasses
 import types
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal, TypeGuard, Union, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Annotated, Any, Literal, TypeGuard, Union, get_args, get_origin, get_type_hints
 
 from pydantic import AliasChoices, BaseModel, RootModel, TypeAdapter
 from pydantic.fields import FieldInfo
 from pydantic_core import to_json
+from typing_extensions import is_typeddict  # also for the TypedDict that pydantic wants before Python 3.12
 
 __all__ = ["MISSING", "Drafts", "is_model"]
 
@@ -116,7 +117,7 @@ class Structure:
             if is_model(self._kind):
                 fields = self._kind.model_fields
                 waiting = dict.fromkeys(name for name in fields if fields[name].is_required())
-                return self._kind.model_construct(set(arrived), **{**waiting, **arrived})
+                return self._kind.model_construct(_fields_set=set(arrived), **{**waiting, **arrived})
             return built(self._kind, arrived)
         except Exception:  # noqa: BLE001 (the type's own code, which did not expect that fields are missing)
             return MISSING

@@ -29,7 +29,7 @@ Object = TypeVar("Object")
 TOLD = 20  # errors of one answer that the model is told of
 ADVICE = {
     "length": "it was cut off, raise max_tokens",
-    "content_filter": "it was filtered, ask in other words",
+    "content_filter": "it was filtered or refused, ask in other words",
 }
 
 
@@ -78,10 +78,10 @@ class AnswerType(Generic[Object]):
             value = from_json(text[start:], allow_partial="trailing-strings")
         except ValueError:
             return None
-        if isinstance(value, dict):
+        if isinstance(value, dict) and (self._field != "value" or "value" in value or not value):
             draft = self._draft_model(value)
             return None if draft is MISSING else self._unwrapped(draft)
-        draft = self._draft_bare(value)
+        draft = self._draft_bare(value)  # with no object around
         return None if draft is MISSING else draft
 
     def problems(self, error: ValidationError) -> list[str]:
