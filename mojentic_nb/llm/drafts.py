@@ -56,7 +56,7 @@ class Drafts:
         if origin in (Union, types.UnionType):
             return Choice([self.of(arm) for arm in sorted(arguments, key=lambda arm: arm is not str)])
         if origin in SEQUENCES or (origin is tuple and arguments[-1] is ...):
-            return items(self.of(arguments[0]), SEQUENCES.get(origin, tuple))
+            return Items(self.of(arguments[0]), SEQUENCES.get(origin, tuple))
         if origin in MAPPINGS:
             return entries(self.of(arguments[1]))
         return whole(kind)
@@ -160,19 +160,30 @@ def fit_of(draft: Draft, value: Mapping[str, Any]) -> int:
     return draft.fit(value) if isinstance(draft, Structure | Choice) else 0
 
 
-def items(draft: Draft, collected: Callable[[list[Any]], Any]) -> Draft:
-    """Drafts of a list, or of what else is written as one."""
+class Items:
+    """Makes drafts of a list, or of what else is written as one.
 
-    def make(value: object) -> object:
+    What has not changed since the last list keeps its draft: else those of a long list would take the square of its
+    length.
+    """
+
+    def __init__(self, draft: Draft, collected: Callable[[list[Any]], Any]) -> None:
+        self._draft = draft
+        self._collected = collected
+        self._last: tuple[list[Any], list[Any]] = [], []
+
+    def __call__(self, value: object) -> object:
+        """The draft of a JSON array."""
         if not isinstance(value, list):
             return MISSING
-        made = [draft(item) for item in value]
+        before, made = self._last
+        changed = next((place for place, old in enumerate(before) if value[place : place + 1] != [old]), len(before))
+        made = [*made[:changed], *map(self._draft, value[changed:])]
+        self._last = value, made
         try:
-            return collected([item for item in made if item is not MISSING])
+            return self._collected([item for item in made if item is not MISSING])
         except TypeError:  # drafts that can't be in a set
             return MISSING
-
-    return make
 
 
 def entries(draft: Draft) -> Draft:

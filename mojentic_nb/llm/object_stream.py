@@ -42,7 +42,8 @@ class BaseObjectStream(BaseRun, Generic[Object]):
 
         It is of the type that was asked for, but not validated: fields that have not arrived are None, or their
         default. Text grows; a value that can't be cut in two is there when it is whole, except that of a number the
-        digits so far count.
+        digits so far count. What has not changed since the last time (the rows of a list that are complete) is the
+        same object.
         """
         if self._answer.there:
             return self._answer.object

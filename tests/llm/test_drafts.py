@@ -20,12 +20,14 @@ from pydantic import (
     Field,
     RootModel,
     TypeAdapter,
+    WithJsonSchema,
     create_model,
     field_validator,
     model_validator,
 )
 from typing_extensions import TypedDict
 
+from mojentic_nb.llm.drafts import MISSING, Drafts
 from mojentic_nb.llm.structured import AnswerType
 
 T = TypeVar("T")
@@ -198,18 +200,38 @@ def test_which_fields_have_arrived():
     assert AnswerType(Dog).draft('{"name": "Rex", "born": "2').model_fields_set == {"name"}
 
 
-def test_types_that_are_known_only_where_they_stand():
+class Opaque:
+    """A type that pydantic knows nothing of."""
+
+
+class Holder(BaseModel):
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+    n: int
+    it: Annotated[Opaque | None, WithJsonSchema({"type": "string"})] = None
+
+
+def test_a_field_of_a_type_of_which_nothing_is_known():
+    assert AnswerType(Holder).draft('{"n": 1, "it": "a') == Holder(n=1)
+
+
+def test_a_type_that_is_not_found_where_it_is_named():
     @dataclass
-    class Inner:
-        n: Hidden  # noqa: F821 (nobody finds it)
+    class Local:
+        n: Hidden  # noqa: F821
 
-    class Outer(BaseModel):
-        model_config = ConfigDict(arbitrary_types_allowed=True)
-        inner: Annotated[Any, Field(json_schema_extra={"type": "string"})]
+    assert Drafts().of(Local)({"n": 1}) is MISSING
 
-    Outer.model_fields["inner"].annotation = Inner
 
-    assert AnswerType(Outer).draft('{"inner": {"n": 1').model_fields_set == set()
+def test_what_has_not_changed_is_the_same_object():
+    answer = AnswerType(list[Tree])
+
+    first = answer.draft('[{"label": "a"}, {"label": "b')
+    second = answer.draft('[{"label": "a"}, {"label": "bc"}')
+    third = answer.draft('[{"label": "x"}')
+
+    assert second[0] is first[0]
+    assert (first[1].label, second[1].label) == ("b", "bc")
+    assert [tree.label for tree in third] == ["x"]
 
 
 LEAVES = st.sampled_from([int, str, bool, float, date, Decimal, Color, Literal["a", "b"], Cat, Dog, Tree, Point, Movie])

@@ -32,8 +32,8 @@ from mojentic_nb.llm import (
 )
 from mojentic_nb.llm.errors import BadRequestError, LLMError
 from mojentic_nb.llm.gateways import OpenAIGateway, ScriptedGateway
+from mojentic_nb.llm.gateways.base import Request
 from mojentic_nb.llm.object_stream import AsyncObjectStream, ObjectStream
-from mojentic_nb.tracer import TracerSystem
 
 T = TypeVar("T")
 QUESTION = [LLMMessage(content="Who?")]
@@ -424,6 +424,16 @@ def test_an_object_that_does_not_come(how: str):
     assert (failure.value.run, failure.value.partial.content) == (stream.run, NONE)
 
 
+class Recorder:
+    """A tracer that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.happenings: list[object] = []
+
+    def record(self, _: str, happening: object) -> None:
+        self.happenings.append(happening)
+
+
 def read_on(stream: ObjectStream | AsyncObjectStream) -> object:
     return asyncio.run(stream.read()) if isinstance(stream, AsyncObjectStream) else stream.read()
 
@@ -431,7 +441,7 @@ def read_on(stream: ObjectStream | AsyncObjectStream) -> object:
 @both
 def test_the_events_and_the_object_of_one_run(how: str):
     """A display iterates the events, and looks at the object when it draws."""
-    tracer = TracerSystem()
+    tracer = Recorder()
     stream = begin(broker(NONE, GROWING, tracer=tracer), how, QUESTION, Person)
     events, names = [], []
 
@@ -456,7 +466,8 @@ def test_the_events_and_the_object_of_one_run(how: str):
     assert isinstance(events[-1], Finish)
     assert names[-1] == "Ada"
     assert read_on(stream) == ADA
-    assert any("Retry" in str(event) or "no Person" in str(event) for event in tracer.get_events())
+    assert [each for each in tracer.happenings if not isinstance(each, Request)] == events
+    assert len(tracer.happenings) == len(events) + 2
 
 
 @both
@@ -494,7 +505,7 @@ def test_a_stream_that_is_cancelled_keeps_what_has_come(how: str):
 
 
 @both
-@pytest.mark.parametrize("count", range(9))
+@pytest.mark.parametrize("count", range(1, 9))
 def test_an_interrupt_anywhere_leaves_a_history_that_a_provider_accepts(how: str, count: int):
     """Between the first answer and the second as well."""
     stream = begin(broker(said(NONE[:5], NONE[5:]), GROWING), how, QUESTION, Person)
@@ -518,7 +529,7 @@ def test_an_interrupt_anywhere_leaves_a_history_that_a_provider_accepts(how: str
     asked.generate([*stream.messages, LLMMessage(content="Go on.")])
     sent = asked.adapter.requests[0].messages
     assert_acceptable(sent)
-    assert (NONE[:5] in str(sent)) == (count > 0)
+    assert NONE[:5] in sent[1].content
 
 
 @both
@@ -597,7 +608,7 @@ class Whole:
         self.asked: list[dict] = []
         self._answer = answer
 
-    def complete(self, model, messages, object_model=None, **_: object):
+    def complete(self, messages, object_model=None, **_: object):
         self.asked.append({"messages": messages, "object_model": object_model})
         return self._answer(object_model, len(self.asked))
 
