@@ -75,7 +75,7 @@ EXCHANGES = {
         (CHAT, json_reply(PROVIDERS["chat"].refuses(REFUSAL, "unsupported_value"), 400)),
         (CHAT, says("chat", "Hello! ", "How can I help?")),
     ],
-    "Structured output": [(CHAT, says("chat", '{"name": "Ada Lovelace", ', '"born": 1815}'))],
+    "Objects": [(CHAT, says("chat", '{"name": "Ada Lovelace", ', '"born": 1815}'))],
 }
 
 

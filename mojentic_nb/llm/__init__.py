@@ -20,9 +20,11 @@ from .events import (
     Usage,
 )
 from .messages import LLMMessage, LLMToolCall, MessageRole
+from .object_stream import AsyncObjectStream, ObjectStream
 from .run import AsyncRun, Run
 
 __all__ = [
+    "AsyncObjectStream",
     "AsyncRun",
     "CompletionConfig",
     "Event",
@@ -34,6 +36,7 @@ __all__ = [
     "LLMToolCall",
     "MessageRole",
     "ModelEvent",
+    "ObjectStream",
     "ReasoningDelta",
     "Retry",
     "Run",

@@ -15,15 +15,17 @@ from driving import BOTH
 from grammar import assert_acceptable, assert_run
 from loopback import PATIENCE, Hold, Loopback, Reply, json_reply
 from providers_on_wire import PROVIDERS
-from pydantic import BaseModel, ConfigDict, Field, RootModel
+from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError, field_validator
 from weather import Weather, call
 
 from mojentic_nb.llm import (
+    AsyncObjectStream,
     CompletionConfig,
     Finish,
     LLMBroker,
     LLMMessage,
     MessageRole,
+    ObjectStream,
     Retry,
     StepFinish,
     TextDelta,
@@ -33,7 +35,6 @@ from mojentic_nb.llm import (
 from mojentic_nb.llm.errors import BadRequestError, LLMError
 from mojentic_nb.llm.gateways import OpenAIGateway, ScriptedGateway
 from mojentic_nb.llm.gateways.base import Request
-from mojentic_nb.llm.object_stream import AsyncObjectStream, ObjectStream
 
 T = TypeVar("T")
 QUESTION = [LLMMessage(content="Who?")]
@@ -243,6 +244,7 @@ def test_an_answer_that_is_none_twice(how: str):
     assert [message.content for message in error.run.messages[1::2]] == [NONE, '{"born": 1815}']
     assert error.run.finish_reason == "stop"
     assert error.run.usage.output_tokens == 4
+    assert isinstance(error.__cause__, ValidationError)
     asked.adapter.assert_complete()
 
 
@@ -258,6 +260,28 @@ def test_where_asking_again_would_not_help(how: str, reason: str, says: str):
         read(asked, how, QUESTION, Person)
 
     assert failure.value.partial.content == '{"name": "Ada'
+    assert len(asked.adapter.requests) == 1
+
+
+class Tripping(BaseModel):
+    name: str
+
+    @field_validator("name")
+    @classmethod
+    def _trip(cls, name: str) -> str:
+        raise KeyError(name)
+
+
+@both
+def test_a_validator_that_breaks_is_no_matter_of_the_model(how: str):
+    """Its error comes as it is; what the model said is among the messages."""
+    asked = broker(NONE, NONE)
+    stream = begin(asked, how, QUESTION, Tripping)
+
+    with pytest.raises(KeyError, match="Ada"):
+        read_on(stream)
+
+    assert stream.messages[-1].content == NONE
     assert len(asked.adapter.requests) == 1
 
 
