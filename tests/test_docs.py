@@ -88,7 +88,7 @@ EXCHANGES = {
         (CHAT, json_reply(PROVIDERS["chat"].refuses(REFUSAL, "unsupported_value"), 400)),
         (CHAT, says("chat", "Hello! ", "How can I help?")),
     ],
-    ("broker.md", "Structured output"): [(CHAT, says("chat", '{"name": "Ada Lovelace", ', '"born": 1815}'))],
+    ("broker.md", "Objects"): [(CHAT, says("chat", '{"name": "Ada Lovelace", ', '"born": 1815}'))],
     ("tools.md", "Functions as tools"): [
         (CHAT, called("room_temperature", '{"room": "kitchen"}')),
         (CHAT, says("chat", "Yes, it is 21.5 °C ", "in the kitchen.")),

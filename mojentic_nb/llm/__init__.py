@@ -20,10 +20,12 @@ from .events import (
     Usage,
 )
 from .messages import LLMMessage, LLMToolCall, MessageRole
+from .object_stream import AsyncObjectStream, ObjectStream
 from .run import AsyncRun, Run
 from .tools import tool
 
 __all__ = [
+    "AsyncObjectStream",
     "AsyncRun",
     "CompletionConfig",
     "Event",
@@ -35,6 +37,7 @@ __all__ = [
     "LLMToolCall",
     "MessageRole",
     "ModelEvent",
+    "ObjectStream",
     "ReasoningDelta",
     "Retry",
     "Run",

@@ -5,26 +5,23 @@ from __future__ import annotations
 import uuid
 import warnings
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
-from typing import Any, TypedDict, TypeVar, Unpack
-
-from pydantic import BaseModel, ValidationError
+from typing import Any, TypedDict, Unpack
 
 from .config import CompletionConfig
 from .conversation import Conversation
-from .errors import BadRequestError
 from .gateways.base import Gateway, Tool
 from .gateways.mojentic import MojenticGateway
 from .gateways.ollama import OllamaGateway
 from .messages import LLMMessage
+from .object_stream import AsyncObjectStream, ObjectStream
 from .run import AsyncRun, Run
+from .structured import Answer, AnswerType, Object
 from .tools.function_tool import as_tools, check_choice
 from .tools.job import Approve
 from .tools.runner import ToolRunner
 from .tracing import Tracer
 
 __all__ = ["LLMBroker"]
-
-Object = TypeVar("Object", bound=BaseModel)
 
 
 class Options(TypedDict, total=False):
@@ -112,7 +109,7 @@ class LLMBroker:
         tools: Sequence[Tool | Callable[..., object]] | None = None,
         config: CompletionConfig | None = None,
         *,
-        object_model: type[BaseModel] | None = None,
+        object_model: object = None,
         **options: Unpack[Options],
     ) -> Iterator[str]:
         """Ask, and iterate the text of the answer as it comes."""
@@ -126,7 +123,7 @@ class LLMBroker:
         tools: Sequence[Tool | Callable[..., object]] | None = None,
         config: CompletionConfig | None = None,
         *,
-        object_model: type[BaseModel] | None = None,
+        object_model: object = None,
         **options: Unpack[Options],
     ) -> AsyncIterator[str]:
         """Ask, and iterate the text of the answer with ``async for``."""
@@ -159,29 +156,63 @@ class LLMBroker:
         messages: Sequence[LLMMessage],
         object_model: type[Object],
         config: CompletionConfig | None = None,
+        *,
+        tools: Sequence[Tool | Callable[..., object]] | None = None,
         **options: Unpack[Options],
     ) -> Object:
-        """Ask for an instance of `object_model`, and return it.
+        """Ask for a value of the type `object_model`, and return it.
 
-        Raises :class:`~mojentic_nb.llm.errors.BadRequestError` for an answer that is none.
+        That is a pydantic model, or any other type that pydantic has a schema for (``list[Row]``, a dataclass). An
+        answer that is no such value is asked for once more; if that is none either, raises
+        :class:`~mojentic_nb.llm.errors.BadRequestError`.
         """
-        run = self._run(self._conversation(messages, None, config, options, object_model), whole=True)
-        return read_object("".join(run.text()), object_model, run)
+        answer = Answer(AnswerType(object_model))
+        conversation = self._conversation(messages, tools, config, options, answer)
+        return ObjectStream(conversation, self._run(conversation, whole=True), answer).read()
 
     def agenerate_object(
         self,
         messages: Sequence[LLMMessage],
         object_model: type[Object],
         config: CompletionConfig | None = None,
+        *,
+        tools: Sequence[Tool | Callable[..., object]] | None = None,
         **options: Unpack[Options],
     ) -> Coroutine[Any, Any, Object]:
-        """Ask for an instance of `object_model`, and return it, asynchronously."""
-        run = self._arun(self._conversation(messages, None, config, options, object_model), whole=True)
+        """The same, asynchronously."""
+        answer = Answer(AnswerType(object_model))
+        conversation = self._conversation(messages, tools, config, options, answer)
+        return AsyncObjectStream(conversation, self._arun(conversation, whole=True), answer).read()
 
-        async def read() -> Object:
-            return read_object(await joined(run.text()), object_model, run)
+    def stream_object(
+        self,
+        messages: Sequence[LLMMessage],
+        object_model: type[Object],
+        config: CompletionConfig | None = None,
+        *,
+        tools: Sequence[Tool | Callable[..., object]] | None = None,
+        **options: Unpack[Options],
+    ) -> ObjectStream[Object]:
+        """Ask for a value of the type `object_model`, and iterate what there is of it as it comes."""
+        self._check_streaming(options, otherwise="generate_object()")
+        answer = Answer(AnswerType(object_model))
+        conversation = self._conversation(messages, tools, config, options, answer)
+        return ObjectStream(conversation, self._run(conversation), answer)
 
-        return read()
+    def astream_object(
+        self,
+        messages: Sequence[LLMMessage],
+        object_model: type[Object],
+        config: CompletionConfig | None = None,
+        *,
+        tools: Sequence[Tool | Callable[..., object]] | None = None,
+        **options: Unpack[Options],
+    ) -> AsyncObjectStream[Object]:
+        """The same for ``async for``."""
+        self._check_streaming(options, otherwise="generate_object()")
+        answer = Answer(AnswerType(object_model))
+        conversation = self._conversation(messages, tools, config, options, answer)
+        return AsyncObjectStream(conversation, self._arun(conversation), answer)
 
     def _run(self, conversation: Conversation, *, whole: bool = False) -> Run:
         return Run(self._gateway(whole=whole), conversation, self.tool_runner)
@@ -196,12 +227,12 @@ class LLMBroker:
         )
         return gateway
 
-    def _check_streaming(self, options: Options) -> None:
+    def _check_streaming(self, options: Options, otherwise: str = "generate()") -> None:
         """Raise NotImplementedError where the answer can't stream."""
         model = options.get("model") or self.model
         gateway = self._gateway()
         if hasattr(gateway, "can_stream") and not gateway.can_stream(model):
-            raise NotImplementedError(f"{model!r} can't stream at {self.adapter!r}: use generate() instead.")
+            raise NotImplementedError(f"{model!r} can't stream at {self.adapter!r}: use {otherwise} instead.")
 
     def _conversation(
         self,
@@ -209,7 +240,7 @@ class LLMBroker:
         tools: Sequence[Tool | Callable[..., object]] | None,
         config: CompletionConfig | None,
         options: Options,
-        object_model: type[BaseModel] | None = None,
+        answer: Answer[Any] | None = None,
     ) -> Conversation:
         if unknown := set(options) - Options.__annotations__.keys():
             raise TypeError(
@@ -224,7 +255,7 @@ class LLMBroker:
             tools=usable,
             tool_choice=options.get("tool_choice"),
             approve=options.get("approve"),
-            object_model=object_model,
+            answer=answer,
             tracer=self.tracer,
             correlation_id=options.get("correlation_id") or str(uuid.uuid4()),
             max_retries=self.max_retries,
@@ -234,25 +265,6 @@ class LLMBroker:
 async def joined(pieces: AsyncIterator[str]) -> str:
     """The pieces in one."""
     return "".join([piece async for piece in pieces])
-
-
-def read_object(text: str, object_model: type[Object], run: Run | AsyncRun) -> Object:
-    """The object that the answer `text` of `run` tells."""
-    try:
-        return object_model.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the answer"
-        said = " ".join(first["msg"].split())
-        advice = {
-            "length": "it was cut off, raise max_tokens",
-            "content_filter": "it was filtered, ask in other words",
-        }.get(str(run.finish_reason), "ask again, or another model")
-        failure = BadRequestError(
-            f"The answer is no {object_model.__name__} ({where}: {said}): {advice}. It is in the error's partial."
-        )
-        failure.partial, failure.run = run.partial, run
-        raise failure from error
 
 
 def config_of(config: CompletionConfig | None, options: Options) -> CompletionConfig:
@@ -273,7 +285,7 @@ def config_of(config: CompletionConfig | None, options: Options) -> CompletionCo
     return config
 
 
-def check_text(object_model: type[BaseModel] | None) -> None:
+def check_text(object_model: object) -> None:
     """Raise NotImplementedError where an object is asked for of a method that streams text."""
     if object_model is not None:
-        raise NotImplementedError("generate_stream() streams text: use generate_object() for an object.")
+        raise NotImplementedError("generate_stream() streams text: use stream_object() for an object that grows.")

@@ -6,8 +6,7 @@ import random
 from collections.abc import Iterable, Iterator, Sequence
 from io import StringIO
 from itertools import chain
-
-from pydantic import BaseModel
+from typing import Any
 
 from .cancellation import Cancellation
 from .config import CompletionConfig
@@ -28,6 +27,7 @@ from .events import (
 )
 from .gateways.base import Request, Tool
 from .messages import LLMMessage, LLMToolCall, MessageRole
+from .structured import Answer
 from .think_tags import ThinkTags
 from .tools.job import Approve, ToolBatch
 from .tracing import Tracer
@@ -55,7 +55,7 @@ class Conversation:
         tools: Sequence[Tool] = (),
         tool_choice: str | None = None,
         approve: Approve | None = None,
-        object_model: type[BaseModel] | None = None,
+        answer: Answer[Any] | None = None,
         tracer: Tracer | None = None,
         correlation_id: str = "",
         max_retries: int = 0,
@@ -67,7 +67,7 @@ class Conversation:
         self._approve = approve
         self._model = model
         self._config = config
-        self._object_model = object_model
+        self._answer = answer
         self._tracer = tracer
         self._correlation_id = correlation_id
         self._max_retries = max_retries
@@ -106,19 +106,24 @@ class Conversation:
     def request(self) -> Request | None:
         """What to ask the model next; None when the run is done.
 
-        Raises :class:`~mojentic_nb.llm.errors.IncompleteStreamError` where the model never said that it was done, and
-        :class:`~mojentic_nb.llm.errors.MaxToolIterationsExceededError`.
+        Raises :class:`~mojentic_nb.llm.errors.IncompleteStreamError` where the model never said that it was done,
+        :class:`~mojentic_nb.llm.errors.MaxToolIterationsExceededError`, and
+        :class:`~mojentic_nb.llm.errors.BadRequestError` where its last word is not the object that it was asked for.
         """
         if self.finish_reason == "max_steps":
             raise MaxToolIterationsExceededError(
                 f"The model still called tools after {self._rounds} rounds: raise max_tool_iterations, or ask for less."
             )
+        if self._answer and self._answer.error:
+            raise self._answer.error
         if self._ended or self._finish_reason or self.cancellation.cancelled:
             return None
         if self._step.asked:
             if self._step.finish_reason is None:
                 raise IncompleteStreamError("The answer broke off before its end: ask again.")
             self._messages += self._step.messages()
+            if self._answer and self._answer.correction and not self._step.calls:
+                self._messages += corrected(self._answer.correction, said=bool(self._step.messages()))
         self._step = Step(think_tags=self._config.think_tags)
         self._step.asked = True
         messages = tuple(map(acceptable, self._messages))
@@ -127,7 +132,7 @@ class Conversation:
             messages,
             self._config,
             self._tools,
-            self._object_model,
+            self._answer.type.model if self._answer else None,
             self._tool_choice,
             self.cancellation,
         )
@@ -148,7 +153,7 @@ class Conversation:
                 self._trace(happening)
         if isinstance(event, StepFinish) and self._limit_reached(event):
             return chain(seen, self._answer_all("The call was not run: the limit of tool rounds was reached."))
-        return seen
+        return chain(seen, self._read_object()) if isinstance(event, StepFinish) and self._answer else seen
 
     def _limit_reached(self, event: StepFinish) -> bool:
         """Whether the step that ends with `event` calls tools once too often; count it."""
@@ -160,6 +165,15 @@ class Conversation:
         else:
             self._rounds += 1
         return self._finish_reason == "max_steps"
+
+    def _read_object(self) -> Iterator[Event]:
+        """Read the object in the model's last word; a Retry if it is to be asked for once more."""
+        if self._answer and self._finish_reason not in (None, "cancelled"):
+            retry = self._answer.read(self._step.text.getvalue(), self._finish_reason)
+            if retry:
+                self._finish_reason = None
+                self._trace(retry)
+                yield retry
 
     def pending_calls(self) -> ToolBatch:
         """The calls that wait for their results, and what it takes to run them."""
@@ -228,6 +242,12 @@ def acceptable(message: LLMMessage) -> LLMMessage:
         return message
     said = message.object.model_dump_json() if message.object else NOTHING_SAID
     return message.model_copy(update={"content": said, "thinking": None, "reasoning_details": None})
+
+
+def corrected(correction: str, *, said: bool) -> list[LLMMessage]:
+    """What follows an answer that is to be given again; the model has its turn also where it `said` nothing."""
+    nothing = [] if said else [LLMMessage(role=MessageRole.Assistant, content="")]
+    return [*nothing, LLMMessage(content=correction)]
 
 
 class Step:

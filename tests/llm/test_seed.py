@@ -390,7 +390,7 @@ def test_checking_that_a_gateway_streams(server: Loopback, run):
 
 
 def test_an_object_is_not_streamed(server: Loopback, run):
-    with pytest.raises(NotImplementedError, match=r"use generate_object\(\)"):
+    with pytest.raises(NotImplementedError, match=r"use stream_object\(\)"):
         run(STREAMED_OBJECT, broker=broker(), messages=MESSAGES, MyPydanticModel=MyPydanticModel)
 
     assert server.requests == []

@@ -5,12 +5,12 @@ https://platform.claude.com/docs/en/api/messages
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import StringIO
 from typing import Any
 
-from mojentic_nb.llm.errors import ConfigurationError
 from mojentic_nb.llm.events import FinishReason, ModelEvent, ReasoningDelta, StepFinish, TextDelta, Usage
 from mojentic_nb.llm.messages import LLMMessage, LLMToolCall, MessageRole
 
@@ -19,6 +19,7 @@ from .base import Request
 from .decoding import Decoder, StreamError
 from .images import Image, load_image
 from .interleaving import interleaved, placed
+from .schemas import ANTHROPIC, fitted
 
 __all__ = ["MessagesDecoder", "encode"]
 
@@ -29,6 +30,8 @@ MAX_TOKENS = 8192
 # With MAX_TOKENS, these stay below the 32,000 tokens that the least of them can write.
 BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 20480, "max": 23808}
 TAKES_BUDGET = re.compile(r"claude-(3-7|(sonnet|opus)-4[-@](0|1|2025)|(haiku|sonnet|opus)-4-5)")
+# For a schema that the API refuses: one that holds itself, or leaves keys or values free.
+FOLLOW = "Answer with nothing but JSON that follows this schema: "
 FINISH_REASONS: dict[str, FinishReason] = {
     "max_tokens": "length",
     "model_context_window_exceeded": "length",
@@ -42,7 +45,10 @@ def encode(request: Request) -> dict[str, Any]:
     system = [message.content for message in request.messages if message.role is MessageRole.System]
     thinking, output = reasoning(request)
     if request.schema is not None:
-        output["format"] = {"type": "json_schema", "schema": accepted(request.schema)}
+        if schema := fitted(request.schema, ANTHROPIC):
+            output["format"] = {"type": "json_schema", "schema": schema}
+        else:
+            system.append(FOLLOW + json.dumps(request.schema, ensure_ascii=False))
     settings = {
         "system": "\n\n".join(filter(None, system)) or None,
         "temperature": config.temperature,
@@ -75,19 +81,6 @@ def reasoning(request: Request) -> tuple[dict[str, Any] | None, dict[str, Any]]:
             return {"type": "enabled", "budget_tokens": budget}, {}
         case effort:
             return {"type": "adaptive", "display": "summarized"}, {"effort": effort if effort != "minimal" else "low"}
-
-
-def accepted(schema: dict[str, Any]) -> dict[str, Any]:
-    """`schema` as the API takes it: with closed objects only, and what it doesn't know put into the descriptions.
-
-    https://platform.claude.com/docs/en/build-with-claude/structured-outputs#json-schema-limitations
-    """
-    from anthropic import transform_schema
-
-    try:
-        return transform_schema(schema)
-    except (AssertionError, ValueError) as error:
-        raise ConfigurationError("Anthropic takes no schema in which a value has no type, or several.") from error
 
 
 def encode_tool(descriptor: Mapping[str, Any]) -> dict[str, Any]:

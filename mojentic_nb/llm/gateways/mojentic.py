@@ -186,7 +186,7 @@ def arguments(method: Callable[..., Any], request: Request) -> dict[str, Any]:
 def text_of(piece: Any) -> str | None:  # noqa: ANN401 (whatever the gateway makes)
     """The text of a piece, or of a whole answer; an object that the gateway has read already is put back into JSON."""
     if (read := getattr(piece, "object", None)) is not None:
-        return str(read.model_dump_json())
+        return str(read.model_dump_json(by_alias=True))
     return getattr(piece, "content", None)
 
 

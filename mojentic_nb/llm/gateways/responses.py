@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from mojentic_nb.llm.events import ModelEvent, ReasoningDelta, StepFinish, TextDelta, Usage
+from mojentic_nb.llm.events import FinishReason, ModelEvent, ReasoningDelta, StepFinish, TextDelta, Usage
 from mojentic_nb.llm.messages import LLMMessage, LLMToolCall, MessageRole
 
 from .assembly import Calls, Characters
@@ -89,12 +89,16 @@ class ResponsesDecoder(Decoder):
         self._written = 0  # characters
         self._calls = Calls(turn)
         self._argued: set[int] = set()  # the indices of calls of which arguments have come
+        self._refused = False
         self._response: dict[str, Any] = {}
 
     def read(self, body: dict[str, Any]) -> Sequence[ModelEvent]:
         """The events of one of the API's events."""
         match body.get("type"):
-            case "response.output_text.delta" | "response.refusal.delta":
+            case "response.output_text.delta":
+                return self._said(body["delta"])
+            case "response.refusal.delta":
+                self._refused = True
                 return self._said(body["delta"])
             case "response.reasoning_summary_text.delta" | "response.reasoning_text.delta":
                 return self._thought(body["delta"])
@@ -135,7 +139,8 @@ class ResponsesDecoder(Decoder):
             yield StepFinish("content_filter" if reason == "content_filter" else "length", usage)
             return
         yield from self._calls.end()
-        yield StepFinish("tool_calls" if self._calls else "stop", usage)
+        stop: FinishReason = "content_filter" if self._refused else "stop"
+        yield StepFinish("tool_calls" if self._calls else stop, usage)
 
     def _said(self, text: str) -> list[ModelEvent]:
         whole = self._text.feed(text)
@@ -172,6 +177,7 @@ class ResponsesDecoder(Decoder):
             match item.get("type"):
                 case "message":
                     for part in item["content"]:
+                        self._refused = self._refused or bool(part.get("refusal"))
                         events += self._said(part.get("text") or part.get("refusal") or "")
                 case "reasoning":
                     summary = "\n\n".join(part.get("text") or "" for part in item.get("summary") or ())
