@@ -1,6 +1,7 @@
 """A streaming broker for language models that any Python program can use; it knows nothing of notebooks."""
 
 from .broker import LLMBroker
+from .chat_session import ChatSession
 from .config import CompletionConfig
 from .errors import LLMError
 from .events import (
@@ -19,11 +20,13 @@ from .events import (
     ToolResult,
     Usage,
 )
+from .message_composers import MessageBuilder
 from .messages import LLMMessage, LLMToolCall, MessageRole
 from .run import AsyncRun, Run
 
 __all__ = [
     "AsyncRun",
+    "ChatSession",
     "CompletionConfig",
     "Event",
     "Finish",
@@ -32,6 +35,7 @@ __all__ = [
     "LLMError",
     "LLMMessage",
     "LLMToolCall",
+    "MessageBuilder",
     "MessageRole",
     "ModelEvent",
     "ReasoningDelta",
