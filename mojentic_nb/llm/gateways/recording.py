@@ -30,8 +30,8 @@ class RecordingGateway(MojenticCalls):
 
     An answer is written once it is complete, also where it broke off or is the provider's error. One that was cancelled
     or left is not, for nobody knows how it would have gone on; nor is what is wrong on this side: a
-    :class:`~mojentic_nb.llm.errors.ConfigurationError`, or a key that was refused. What the file holds of other requests stays; the first answer to a request takes
-    the place of those that it had, further ones are added.
+    :class:`~mojentic_nb.llm.errors.ConfigurationError`, or a key that was refused. What the file holds of other
+    requests stays; the first answer to a request takes the place of those that it had, further ones are added.
 
     API keys and passwords are replaced by "(secret)": what looks like one, what the environment's variables hold whose
     names end in KEY, TOKEN, SECRET or PASSWORD, and the given `secrets`. The paths of the home folder and the current

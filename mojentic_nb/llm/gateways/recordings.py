@@ -49,14 +49,14 @@ def request_in_json(request: Request, redaction: Redaction) -> dict[str, Any]:
         "tools": [dict(tool.descriptor) for tool in request.tools],
         "tool_choice": request.tool_choice,
         "schema": request.object_model.model_json_schema() if request.object_model else None,
-        "messages": [message_in_json(message, names) for message in request.messages],
+        "messages": [message_in_json(message, turn, names) for turn, message in enumerate(request.messages)],
     }
     told: dict[str, Any] = redaction.value(without_nothing(said))
     return told
 
 
-def message_in_json(message: LLMMessage, names: dict[str | None, str]) -> dict[str, Any]:
-    """One message; `names` are those of the calls so far, by their ids."""
+def message_in_json(message: LLMMessage, turn: int, names: dict[str | None, str]) -> dict[str, Any]:
+    """One message, the one at the place `turn`; `names` are those of the calls so far, by their ids."""
     calls = message.tool_calls or []
     said: dict[str, Any] = {"role": message.role.value, "content": message.content}
     if message.content is None and message.object is not None:
@@ -64,8 +64,7 @@ def message_in_json(message: LLMMessage, names: dict[str | None, str]) -> dict[s
     if message.role is MessageRole.Tool:
         said["answers"] = names.get(calls[0].id) if calls else None
     else:
-        for call in calls:
-            names[call.id] = f"call_{len(names) + 1}"
+        names |= {call.id: f"call_{turn}_{number}" for number, call in enumerate(calls)}
         said["calls"] = [{"call": names[call.id], "name": call.name, "arguments": call.arguments} for call in calls]
     said["images"] = [image_in_json(path) for path in message.image_paths or ()]
     return without_nothing(said)
