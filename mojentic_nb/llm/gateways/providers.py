@@ -41,6 +41,8 @@ def broker_for(name: str) -> LLMBroker:
             return LLMBroker(model, OllamaGateway())
         case "openai", _:
             return LLMBroker(model, OpenAIGateway())
+        case "replay", "":
+            raise ConfigurationError(f"{name!r} names no recording: write replay:PATH, a file of a RecordingGateway.")
         case "replay", path:
             replay = ReplayGateway(path)
             return LLMBroker(replay.model, replay)

@@ -95,9 +95,9 @@ def call_in_json(event: ToolCallStart | ToolCallDelta | ToolCallEnd, name: str, 
             return {"call": name, "name": tool}
         case ToolCallDelta(delta=delta):
             return {"call": name, "json": [delta]}
-        case ToolCallEnd(call):
-            line = {"call": name, "name": call.name, "arguments": redaction.value(call.arguments)}
-            return {**line, "error": redaction.text(call.error)} if call.error else line
+    call = event.call
+    line = {"call": name, "name": call.name, "arguments": redaction.value(call.arguments)}
+    return {**line, "error": redaction.text(call.error)} if call.error else line
 
 
 def event_in_json(event: TextDelta | ReasoningDelta | StepFinish, redaction: Redaction) -> dict[str, Any]:
@@ -108,8 +108,8 @@ def event_in_json(event: TextDelta | ReasoningDelta | StepFinish, redaction: Red
         case ReasoningDelta(delta, details):
             line: dict[str, Any] = {"reasoning": [delta]}
             return line if details is None else {**line, "details": redaction.value(dict(details))}
-        case StepFinish(reason, usage):
-            return {"finish": reason, "usage": {name: count for name, count in asdict(usage).items() if count}}
+    usage = {name: count for name, count in asdict(event.usage).items() if count}
+    return {"finish": event.finish_reason, "usage": usage}
 
 
 def error_in_json(event: LLMError, redaction: Redaction) -> dict[str, Any]:

@@ -45,7 +45,7 @@ class RecordingGateway(MojenticCalls):
         if self.path.exists():
             load(self.path)
         self._asked = as_gateway(gateway)
-        self._redaction = Redaction.of(secrets)
+        self._secrets = tuple(secrets)
         self._recorded: set[str] = set()
 
     def can_stream(self, model: str) -> bool:
@@ -54,7 +54,7 @@ class RecordingGateway(MojenticCalls):
 
     def stream(self, request: Request) -> Generator[ModelEvent, None, None]:
         """Send `request`, yield the model's events and keep them."""
-        take = Take(self, request)
+        take = Take(request, self._secrets, self._keep)
         try:
             with closing(self._asked.stream(request)) as events:
                 for event in events:
@@ -67,7 +67,7 @@ class RecordingGateway(MojenticCalls):
 
     async def astream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
         """The same, asynchronously."""
-        take = Take(self, request)
+        take = Take(request, self._secrets, self._keep)
         gateway = self._asked
         answer = gateway.astream(request) if isinstance(gateway, AsyncGateway) else in_thread(gateway.stream(request))
         try:
@@ -80,20 +80,15 @@ class RecordingGateway(MojenticCalls):
             raise
         take.end()
 
-    def keep(self, request: dict[str, Any], answer: list[Happening], turn: int) -> None:
+    def _keep(self, exchange: Exchange) -> None:
         """Write an exchange to the file."""
-        lines, ms = answer_in_json(answer, turn, self._redaction)
-        key = key_of(request)
+        key = key_of(exchange.request)
         with WRITING:
             before = load(self.path) if self.path.exists() else []
             if key not in self._recorded:
-                before = [exchange for exchange in before if key_of(exchange.request) != key]
-            save(self.path, [*before, Exchange(request, lines, ms)])
+                before = [other for other in before if key_of(other.request) != key]
+            save(self.path, [*before, exchange])
             self._recorded.add(key)
-
-    def described(self, request: Request) -> dict[str, Any]:
-        """What the file says of `request`."""
-        return request_in_json(request, self._redaction)
 
     def __repr__(self) -> str:
         return f"RecordingGateway({self.gateway!r}, {str(self.path)!r})"
@@ -102,11 +97,12 @@ class RecordingGateway(MojenticCalls):
 class Take:
     """One answer that is being recorded."""
 
-    def __init__(self, gateway: RecordingGateway, request: Request) -> None:
-        self._gateway = gateway
-        self._described = gateway.described(request)
+    def __init__(self, request: Request, secrets: Iterable[str], keep: Callable[[Exchange], None]) -> None:
+        self._redaction = Redaction.of(secrets)
+        self._described = request_in_json(request, self._redaction)
         self._turn = len(request.messages)
         self._cancellation = request.cancellation
+        self._keep = keep
         self._answer: list[Happening] = []
         self._last = time.monotonic()
         self._kept = False
@@ -125,7 +121,8 @@ class Take:
             self._take(error)
         if not self._kept and not self._cancellation.cancelled:
             self._kept = True
-            self._gateway.keep(self._described, self._answer, self._turn)
+            lines, ms = answer_in_json(self._answer, self._turn, self._redaction)
+            self._keep(Exchange(self._described, lines, ms))
 
     def _take(self, event: ModelEvent | LLMError) -> None:
         now = time.monotonic()

@@ -47,7 +47,7 @@ class Redaction:
         return cls(
             re.compile("|".join([*map(re.escape, known), *LOOKS]), re.DOTALL),
             tuple(
-                (re.compile(rf"(?<![\w.~-]){re.escape(str(place))}(?![\w.-])"), short)
+                (re.compile(rf"(?<![\w.~-]){re.escape(str(place))}(?![\w-]|\.\w)"), short)
                 for place, short in places
                 if place != place.parent
             ),

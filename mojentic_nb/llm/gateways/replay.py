@@ -44,7 +44,7 @@ class ReplayGateway(MojenticCalls):
             raise ConfigurationError(f"speed is 1.0 for as fast as it was, 2.0 for twice that, or None, not {speed}.")
         self.path = Path(path).expanduser()
         self._speed = speed
-        self._redaction = Redaction.of(secrets)
+        self._secrets = tuple(secrets)
         recorded: dict[str, list[Exchange]] = {}
         for exchange in load(self.path):
             recorded.setdefault(key_of(exchange.request), []).append(exchange)
@@ -94,7 +94,7 @@ class ReplayGateway(MojenticCalls):
         raise happening.event
 
     def _recorded(self, request: Request) -> Iterator[Happening]:
-        wanted = request_in_json(request, self._redaction)
+        wanted = request_in_json(request, Redaction.of(self._secrets))
         answers = self._answers.get(key_of(wanted))
         if answers is None:
             raise ReplayMissError(self._miss(wanted))
