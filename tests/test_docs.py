@@ -1,4 +1,4 @@
-"""What docs/broker.md says is so: its examples run as written, and print what it shows."""
+"""What docs/*.md say is so: their examples run as written, and print what they show."""
 
 from __future__ import annotations
 
@@ -18,32 +18,44 @@ from providers_on_wire import PROVIDERS, event
 
 from mojentic_nb.llm import CompletionConfig, Event, errors, events, gateways
 
-DOC = Path(__file__).parents[1] / "docs" / "broker.md"
-TEXT = DOC.read_text("utf-8")
-SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", TEXT, re.DOTALL | re.MULTILINE))
-EXAMPLE = re.compile(r"^```python\n(.*?)^```$(?:\n\n```text\n(.*?)^```$)?", re.DOTALL | re.MULTILINE)
+EXAMPLE = re.compile(r"^```python\n(.*?)^```$(?:\n\n(`{3,})text\n(.*?)^\2$)?", re.DOTALL | re.MULTILINE)
+LONG_FENCE = re.compile(r"^(`{4,})text$.*?^\1$", re.DOTALL | re.MULTILINE)  # around what has fences of its own
 
 
 @dataclass(frozen=True)
 class Example:
     """A block of Python, and what the doc shows below it, if it does."""
 
+    path: Path
     source: str
     output: str | None
 
     def run(self, namespace: dict) -> None:
         """Run it as a notebook does, which lets ``await`` stand outside of a function."""
-        code = compile(self.source, DOC, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        code = compile(self.source, self.path, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
         result = eval(code, namespace)  # noqa: S307 (our own text)
         if inspect.iscoroutine(result):
             asyncio.run(result)
 
 
-def examples(section: str) -> Iterator[Example]:
-    """The examples of a section, on the lines where they are in the doc."""
-    start = TEXT.index(SECTIONS[section])
-    for found in EXAMPLE.finditer(TEXT, start, start + len(SECTIONS[section])):
-        yield Example("\n" * TEXT.count("\n", 0, found.start(1)) + found[1], found[2])
+class Doc:
+    """A document, and its sections by their headings."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.text = path.read_text("utf-8")
+        self.sections = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", self.text, re.DOTALL | re.MULTILINE))
+
+    def examples(self, section: str) -> Iterator[Example]:
+        """The examples of a section, on the lines where they are in the doc."""
+        start = self.text.index(self.sections[section])
+        for found in EXAMPLE.finditer(self.text, start, start + len(self.sections[section])):
+            source = "\n" * self.text.count("\n", 0, found.start(1)) + found[1]
+            yield Example(self.path, source, found[3])
+
+
+DOCS = {path.stem: Doc(path) for path in sorted((Path(__file__).parents[1] / "docs").glob("*.md"))}
+BROKER = DOCS["broker"]
 
 
 def says(provider: str, *texts: str) -> Reply:
@@ -75,6 +87,7 @@ EXCHANGES = {
         (CHAT, json_reply(PROVIDERS["chat"].refuses(REFUSAL, "unsupported_value"), 400)),
         (CHAT, says("chat", "Hello! ", "How can I help?")),
     ],
+    "Recording and replaying": [(CHAT, says("chat", "It is ", "Paris."))],
     "Structured output": [(CHAT, says("chat", '{"name": "Ada Lovelace", ', '"born": 1815}'))],
 }
 
@@ -94,11 +107,20 @@ def providers(server: Loopback, monkeypatch: pytest.MonkeyPatch) -> Loopback:
     return server
 
 
-@pytest.mark.parametrize("section", [section for section in SECTIONS if any(examples(section))])
+@pytest.mark.parametrize(
+    ("doc", "section"),
+    [(name, section) for name, doc in DOCS.items() for section in doc.sections if any(doc.examples(section))],
+)
 def test_its_examples_run_and_print_what_it_shows(
-    section: str, providers: Loopback, capsys: pytest.CaptureFixture[str]
+    doc: str,
+    section: str,
+    providers: Loopback,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ):
     """The examples of a section run one after the other, in one namespace; a warning shows where it comes."""
+    monkeypatch.chdir(tmp_path)
     exchanges = EXCHANGES.get(section, [])
     providers.play(*(reply for _, reply in exchanges))
     namespace = {"__name__": "an_example"}
@@ -106,7 +128,7 @@ def test_its_examples_run_and_print_what_it_shows(
     with warnings.catch_warnings():
         warnings.simplefilter("always", UserWarning)
         warnings.showwarning = lambda message, category, *_: print(f"{category.__name__}: {message}")
-        for example in examples(section):
+        for example in DOCS[doc].examples(section):
             example.run(namespace)
             printed = capsys.readouterr().out
             if example.output is None:  # it prints nothing, or what a model says, which differs from run to run
@@ -117,19 +139,23 @@ def test_its_examples_run_and_print_what_it_shows(
     assert [request.path for request in providers.requests] == [path for path, _ in exchanges]
 
 
-def test_all_its_examples_are_run():
-    blocks = [language for language in re.findall(r"^```(\w+)", TEXT, re.MULTILINE) if language != "console"]
-    run = [example for section in SECTIONS for example in examples(section)]
+@pytest.mark.parametrize("name", DOCS)
+def test_all_its_examples_are_run(name: str):
+    doc = DOCS[name]
+    text = LONG_FENCE.sub("```text", doc.text)
+    blocks = [language for language in re.findall(r"^```(\w+)", text, re.MULTILINE) if language != "console"]
+    run = [example for section in doc.sections for example in doc.examples(section)]
 
     assert blocks.count("python") == len(run)
-    assert blocks.count("text") == len([example for example in run if example.output is not None]) + 1  # the grammar
+    shown = len([example for example in run if example.output is not None])
+    assert blocks.count("text") == shown + (doc is BROKER)  # the grammar
     assert set(blocks) == {"python", "text"}
 
 
 def test_its_grammar_is_that_of_the_code():
     grammar = re.search(r"::\n\n(.*?)\n\n", inspect.getdoc(events), re.DOTALL)[1]
 
-    assert inspect.cleandoc(grammar) in SECTIONS["The event stream"]
+    assert inspect.cleandoc(grammar) in BROKER.sections["The event stream"]
 
 
 @pytest.mark.parametrize(
@@ -143,19 +169,23 @@ def test_its_grammar_is_that_of_the_code():
     ids=["events", "gateways", "settings", "errors"],
 )
 def test_its_tables_leave_nothing_out(section: str, names: Collection[str]):
-    assert [name for name in names if f"`{name}`" not in SECTIONS[section]] == []
+    assert [name for name in names if f"`{name}`" not in BROKER.sections[section]] == []
 
 
-def test_its_links_lead_somewhere():
-    anchors = {f"#{heading.lower().replace(' ', '-')}" for heading in SECTIONS}
-    links = re.findall(r"\]\((?!http)([^)]+)\)", TEXT)
+@pytest.mark.parametrize("name", DOCS)
+def test_its_links_lead_somewhere(name: str):
+    links = re.findall(r"\]\((?!http)([^)#]*)(?:#([^)]+))?\)", DOCS[name].text)
 
-    assert "#settings" in links
-    assert [link for link in links if link not in anchors and not (DOC.parent / link).exists()] == []
+    assert links
+    for file, anchor in links:
+        path = (DOCS[name].path.parent / file) if file else DOCS[name].path
+        assert path.exists(), file
+        if anchor:
+            assert anchor in [heading.lower().replace(" ", "-") for heading in DOCS[path.stem].sections]
 
 
 def test_its_commands_run_what_is_there(project: Path):
-    programs = re.findall(r"^\$ python (\S+)", TEXT, re.MULTILINE)
+    programs = re.findall(r"^\$ python (\S+)", BROKER.text, re.MULTILINE)
 
     assert programs
     assert [program for program in programs if not (project / program).exists()] == []

@@ -56,6 +56,7 @@ from mojentic_nb.llm.gateways import (
 )
 from mojentic_nb.llm.gateways.models import LLMGatewayResponse
 from mojentic_nb.llm.gateways.providers import broker_for
+from mojentic_nb.llm.gateways.recordings import save
 
 QUESTION = [LLMMessage(role=MessageRole.System, content="Be brief."), LLMMessage(content="Is it sunny in Rome?")]
 SIGNED = {"type": "thinking", "thinking": "Hm.", "signature": "x/y+z="}
@@ -558,7 +559,7 @@ class BadKeyError(RateLimitError):
 
 
 def test_what_merely_resembles_a_secret_stays(path: Path):
-    text = "A task-management-system-for-all, https://example.com/a:b, KEY, a@b.c and Bearer of news"
+    text = "A task-management-system-for-all, https://example.com/a:b, KEY, a@b.c and Bearer instruments"
     recorder(path, text).generate(QUESTION)
 
     assert replayer(path).generate(QUESTION) == text
@@ -632,6 +633,32 @@ def test_a_file_that_is_not_there_or_cannot_be_written(path: Path, tmp_path: Pat
     with pytest.raises(ConfigurationError, match="can't be written") as failure:
         recorder(path, "One two.").generate(QUESTION)
     assert failure.value.partial.content == "One two."
+
+
+def test_a_file_that_cannot_be_replaced_leaves_nothing_beside_it(path: Path):
+    path.mkdir(parents=True)
+    asking = recorder(path.with_name("other.json"), "One two.")
+    asking.adapter.path = path
+
+    with pytest.raises(ConfigurationError, match="can't be read"):
+        asking.generate(QUESTION)
+    with pytest.raises(ConfigurationError, match="can't be written"):
+        save(path, [])
+
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_half_a_character_is_no_obstacle(path: Path):
+    recorder(path, "Half: \ud83d").generate(QUESTION)
+
+    assert replayer(path).generate(QUESTION) == "Half: \ud83d"
+
+
+def test_others_may_read_the_file(path: Path):
+    recorder(path, "One.").generate(QUESTION)
+    path.with_name("usual").touch()
+
+    assert path.stat().st_mode == path.with_name("usual").stat().st_mode
 
 
 def test_a_speed_that_is_none(path: Path):

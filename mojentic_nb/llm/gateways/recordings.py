@@ -11,8 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,7 +89,7 @@ def key_of(request: Mapping[str, Any]) -> str:
 def load(path: Path) -> list[Exchange]:
     """The exchanges of a file; raises :class:`~mojentic_nb.llm.errors.ConfigurationError` for what is none."""
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = json.loads(path.read_text("utf-8", "surrogatepass"))
         exchanges = [Exchange(each["request"], each["answer"], each["ms"]) for each in content["exchanges"]]
         made = content["format"], content["version"]
     except OSError as error:
@@ -114,13 +114,16 @@ def save(path: Path, exchanges: Iterable[Exchange]) -> None:
             {"request": each.request, "answer": each.answer, "ms": each.ms} for each in sorted(exchanges, key=place_of)
         ],
     }
+    new = path.with_name(f"{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=path.name, encoding="utf-8", delete=False) as new:
-            new.write(in_lines(content) + "\n")
-        os.replace(new.name, path)  # noqa: PTH105 (no other file was there to begin with)
+        new.write_text(in_lines(content) + "\n", "utf-8", "surrogatepass", "\n")
+        new.replace(path)
     except OSError as error:
         raise ConfigurationError(f"The recording {str(path)!r} can't be written: {error.strerror}.") from error
+    finally:
+        with suppress(OSError):
+            new.unlink(missing_ok=True)
 
 
 def place_of(exchange: Exchange) -> tuple[str, list[str], str]:

@@ -23,7 +23,7 @@ LOOKS = (
     r"\bAIza[\w-]{30,}",
     r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
     r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]+",  # a JSON web token
-    r"(?<=Bearer )[\w.~+/=-]{8,}",
+    r"(?<=Bearer )(?=\S*\d)[\w.~+/=-]{8,}",
     r"(?<=://)[^\s/:@]+:[^\s/@]+(?=@)",  # a URL's user and password
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----",
 )
