@@ -653,6 +653,37 @@ def test_nothing_is_lost_where_that_does_not_help(how: str):
     assert send(chat, how, "Short?") == "Fine, thanks."
 
 
+@pytest.mark.parametrize("how", BOTH)
+def test_what_was_left_out_for_that_stays_out_in_the_next_round(how: str):
+    gateway = Counting(limit=85)
+    chat = ChatSession(LLMBroker("a-model", gateway), "Be brief.", [Echo()])
+    for number in range(5):
+        send(chat, how, f"Question {number}?")
+    gateway.script = [[echo(1, 4)], ["Done."]]
+
+    with pytest.warns(UserWarning, match="oldest exchanges"):
+        assert send(chat, how, "Question 5?") == "Done."
+
+    assert [len(request.messages) for request in gateway.requests[5:]] == [12, 6, 8]
+
+
+@pytest.mark.parametrize("how", BOTH)
+def test_nothing_is_lost_where_a_result_is_too_long(how: str):
+    gateway = Counting(limit=85)
+    chat = ChatSession(LLMBroker("a-model", gateway), "Be brief.", [Echo()])
+    send(chat, how, "Question 0?")
+    send(chat, how, "Question 1?")
+    before = chat.messages
+    gateway.script = [[echo(1, 4000)]]
+
+    with pytest.warns(UserWarning, match="oldest exchanges"), pytest.raises(ContextWindowError):
+        send(chat, how, "Question 2?")
+
+    assert chat.messages[: len(before)] == before
+    assert [role for role, _ in said(chat)[len(before) :]] == ["user", "assistant", "tool", "assistant"]
+    assert chat.tokens == gateway.size(chat.messages)
+
+
 def test_one_exchange_alone_is_not_asked_twice():
     gateway = Counting(limit=100)
     chat = ChatSession(LLMBroker("a-model", gateway), "Be brief.")
