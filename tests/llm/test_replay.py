@@ -648,6 +648,17 @@ def test_a_file_that_cannot_be_replaced_leaves_nothing_beside_it(path: Path):
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_the_file_stays_where_it_was_when_the_program_moves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    asking = recorder(Path("runs.json"), "One.")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+
+    asking.generate(QUESTION)
+
+    assert replayer(tmp_path / "runs.json").generate(QUESTION) == "One."
+
+
 def test_half_a_character_is_no_obstacle(path: Path):
     recorder(path, "Half: \ud83d").generate(QUESTION)
 

@@ -41,7 +41,7 @@ class RecordingGateway(MojenticCalls):
 
     def __init__(self, gateway: Any, path: str | Path, *, secrets: Iterable[str] = ()) -> None:  # noqa: ANN401
         self.gateway = gateway
-        self.path = Path(path).expanduser()
+        self.path = Path(path).expanduser().absolute()  # the current folder may change
         if self.path.exists():
             load(self.path)
         self._asked = as_gateway(gateway)
