@@ -1,4 +1,4 @@
-"""What the docs say is so: their examples run as written, and print what they show."""
+"""What the docs say is so: their examples run as written, and print what the docs show."""
 
 from __future__ import annotations
 
@@ -16,40 +16,47 @@ import pytest
 from loopback import Loopback, Reply, chunk, json_reply, sse
 from providers_on_wire import PROVIDERS, event
 
+from mojentic_nb import tracer
 from mojentic_nb.llm import CompletionConfig, Event, errors, events, gateways
 
-FOLDER = Path(__file__).parents[1] / "docs"
-PAGES = {name: (FOLDER / name).read_text("utf-8") for name in ("broker.md", "tools.md")}
-SECTIONS = {
-    (page, title): body
-    for page, text in PAGES.items()
-    for title, body in re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
-}
-EXAMPLE = re.compile(r"^```python\n(.*?)^```$(?:\n\n```text\n(.*?)^```$)?", re.DOTALL | re.MULTILINE)
+EXAMPLE = re.compile(r"^```python\n(.*?)^```$(?:\n\n(`{3,})text\n(.*?)^\2$)?", re.DOTALL | re.MULTILINE)
+LONG_FENCE = re.compile(r"^(`{4,})text$.*?^\1$", re.DOTALL | re.MULTILINE)  # around what has fences of its own
 
 
 @dataclass(frozen=True)
 class Example:
-    """A block of Python on a page, and what is shown below it, if anything is."""
+    """A block of Python, and what the doc shows below it, if it does."""
 
-    page: str
+    path: Path
     source: str
     output: str | None
 
     def run(self, namespace: dict) -> None:
         """Run it as a notebook does, which lets ``await`` stand outside of a function."""
-        code = compile(self.source, FOLDER / self.page, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        code = compile(self.source, self.path, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
         result = eval(code, namespace)  # noqa: S307 (our own text)
         if inspect.iscoroutine(result):
             asyncio.run(result)
 
 
-def examples(page: str, title: str) -> Iterator[Example]:
-    """The examples of a section, on the lines where they are on the page."""
-    text, section = PAGES[page], SECTIONS[page, title]
-    start = text.index(section)
-    for found in EXAMPLE.finditer(text, start, start + len(section)):
-        yield Example(page, "\n" * text.count("\n", 0, found.start(1)) + found[1], found[2])
+class Doc:
+    """A document, and its sections by their headings."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.text = path.read_text("utf-8")
+        self.sections = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", self.text, re.DOTALL | re.MULTILINE))
+
+    def examples(self, section: str) -> Iterator[Example]:
+        """The examples of a section, on the lines where they are in the doc."""
+        start = self.text.index(self.sections[section])
+        for found in EXAMPLE.finditer(self.text, start, start + len(self.sections[section])):
+            source = "\n" * self.text.count("\n", 0, found.start(1)) + found[1]
+            yield Example(self.path, source, found[3])
+
+
+DOCS = {path.stem: Doc(path) for path in sorted((Path(__file__).parents[1] / "docs").glob("*.md"))}
+BROKER = DOCS["broker"]
 
 
 def says(provider: str, *texts: str) -> Reply:
@@ -73,8 +80,8 @@ REFUSAL = "Unsupported value: 'temperature' does not support 0.2 with this model
 
 # What the examples of a section ask the providers for, and the answers.
 EXCHANGES = {
-    ("broker.md", "Why a broker"): [(CHAT, CUT_OFF), (CHAT, CUT_OFF)],
-    ("broker.md", "Gateways"): [
+    "Why a broker": [(CHAT, CUT_OFF), (CHAT, CUT_OFF)],
+    "Gateways": [
         (CHAT, says("chat", "Paris")),
         ("/api/chat", says("ollama", "Paris")),
         ("/v1/messages", says("anthropic", "Paris")),
@@ -84,12 +91,13 @@ EXCHANGES = {
         ("/v1/embeddings", json_reply({"object": "list", "data": [EMBEDDING]})),
         (CHAT, says("chat", "Paris")),
     ],
-    ("broker.md", "Settings"): [
+    "Settings": [
         (CHAT, json_reply(PROVIDERS["chat"].refuses(REFUSAL, "unsupported_value"), 400)),
         (CHAT, says("chat", "Hello! ", "How can I help?")),
     ],
-    ("broker.md", "Objects"): [(CHAT, says("chat", '{"name": "Ada Lovelace", ', '"born": 1815}'))],
-    ("tools.md", "Functions as tools"): [
+    "Recording and replaying": [(CHAT, says("chat", "It is ", "Paris."))],
+    "Objects": [(CHAT, says("chat", '{"name": "Ada Lovelace", ', '"born": 1815}'))],
+    "Functions as tools": [
         (CHAT, called("room_temperature", '{"room": "kitchen"}')),
         (CHAT, says("chat", "Yes, it is 21.5 °C ", "in the kitchen.")),
     ],
@@ -111,16 +119,30 @@ def providers(server: Loopback, monkeypatch: pytest.MonkeyPatch) -> Loopback:
     return server
 
 
-# The sections whose examples share a namespace: on one page each is on its own, the other is read from its beginning.
-TOGETHER = [[section] for section in SECTIONS if section[0] == "broker.md" and any(examples(*section))]
-TOGETHER += [[section for section in SECTIONS if section[0] == "tools.md"]]
+# These pages are read from their beginning: what one section defines, the next ones use.
+STORIES = ("tools", "tracing")
+TOGETHER = [(name, list(DOCS[name].sections)) for name in STORIES]
+TOGETHER += [
+    (name, [section])
+    for name, doc in DOCS.items()
+    for section in doc.sections
+    if name not in STORIES and any(doc.examples(section))
+]
 
 
-@pytest.mark.parametrize("sections", TOGETHER, ids=lambda sections: " ".join(sections[0]))
-def test_the_examples_run_and_print_what_is_shown(
-    sections: list[tuple[str, str]], providers: Loopback, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("doc", "sections"), TOGETHER, ids=[f"{doc}-{'all' if doc in STORIES else sections[0]}" for doc, sections in TOGETHER]
+)
+def test_its_examples_run_and_print_what_it_shows(
+    doc: str,
+    sections: list[str],
+    providers: Loopback,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ):
-    """They run one after the other; a warning shows where it comes."""
+    """The examples run one after the other, in one namespace; a warning shows where it comes."""
+    monkeypatch.chdir(tmp_path)
     exchanges = [exchange for section in sections for exchange in EXCHANGES.get(section, [])]
     providers.play(*(reply for _, reply in exchanges))
     namespace = {"__name__": "an_example"}
@@ -128,7 +150,7 @@ def test_the_examples_run_and_print_what_is_shown(
     with warnings.catch_warnings():
         warnings.simplefilter("always", UserWarning)
         warnings.showwarning = lambda message, category, *_: print(f"{category.__name__}: {message}")
-        for example in [example for section in sections for example in examples(*section)]:
+        for example in [example for section in sections for example in DOCS[doc].examples(section)]:
             example.run(namespace)
             printed = capsys.readouterr().out
             if example.output is None:  # it prints nothing, or what a model says, which differs from run to run
@@ -139,20 +161,23 @@ def test_the_examples_run_and_print_what_is_shown(
     assert [request.path for request in providers.requests] == [path for path, _ in exchanges]
 
 
-@pytest.mark.parametrize(("page", "shown"), [("broker.md", 1), ("tools.md", 0)])  # the grammar is no output
-def test_all_examples_are_run(page: str, shown: int):
-    blocks = [language for language in re.findall(r"^```(\w+)", PAGES[page], re.MULTILINE) if language != "console"]
-    run = [example for section in SECTIONS if section[0] == page for example in examples(*section)]
+@pytest.mark.parametrize("name", DOCS)
+def test_all_its_examples_are_run(name: str):
+    doc = DOCS[name]
+    text = LONG_FENCE.sub("```text", doc.text)
+    blocks = [language for language in re.findall(r"^```(\w+)", text, re.MULTILINE) if language != "console"]
+    run = [example for section in doc.sections for example in doc.examples(section)]
 
     assert blocks.count("python") == len(run)
-    assert blocks.count("text") == len([example for example in run if example.output is not None]) + shown
+    shown = len([example for example in run if example.output is not None])
+    assert blocks.count("text") == shown + (doc is BROKER)  # the grammar
     assert set(blocks) == {"python", "text"}
 
 
 def test_its_grammar_is_that_of_the_code():
     grammar = re.search(r"::\n\n(.*?)\n\n", inspect.getdoc(events), re.DOTALL)[1]
 
-    assert inspect.cleandoc(grammar) in SECTIONS["broker.md", "The event stream"]
+    assert inspect.cleandoc(grammar) in BROKER.sections["The event stream"]
 
 
 @pytest.mark.parametrize(
@@ -166,21 +191,29 @@ def test_its_grammar_is_that_of_the_code():
     ids=["events", "gateways", "settings", "errors"],
 )
 def test_its_tables_leave_nothing_out(section: str, names: Collection[str]):
-    assert [name for name in names if f"`{name}`" not in SECTIONS["broker.md", section]] == []
+    assert [name for name in names if f"`{name}`" not in BROKER.sections[section]] == []
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_the_links_lead_somewhere(page: str):
-    anchors = {f"{page}#{title.lower().replace(' ', '-')}" for page, title in SECTIONS}
-    links = re.findall(r"\]\((?!http)([^)]+)\)", PAGES[page])
+def test_the_table_of_what_is_traced_leaves_nothing_out():
+    told = {name for name in tracer.__all__ if name.endswith("TracerEvent")} - {"TracerEvent", "TimedTracerEvent"}
+
+    assert {name for name in told if f"| `{name}` |" in DOCS["tracing"].text} == told
+
+
+@pytest.mark.parametrize("name", DOCS)
+def test_its_links_lead_somewhere(name: str):
+    links = re.findall(r"\]\((?!http)([^)#]*)(?:#([^)]+))?\)", DOCS[name].text)
 
     assert links
-    missing = [link for link in links if link not in anchors and f"{page}{link}" not in anchors]
-    assert [link for link in missing if not (FOLDER / link).exists()] == []
+    for file, anchor in links:
+        path = (DOCS[name].path.parent / file) if file else DOCS[name].path
+        assert path.exists(), file
+        if anchor:
+            assert anchor in [heading.lower().replace(" ", "-") for heading in DOCS[path.stem].sections]
 
 
 def test_its_commands_run_what_is_there(project: Path):
-    programs = re.findall(r"^\$ python (\S+)", "".join(PAGES.values()), re.MULTILINE)
+    programs = re.findall(r"^\$ python (\S+)", BROKER.text, re.MULTILINE)
 
     assert programs
     assert [program for program in programs if not (project / program).exists()] == []

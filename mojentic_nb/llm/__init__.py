@@ -1,6 +1,7 @@
 """A streaming broker for language models that any Python program can use; it knows nothing of notebooks."""
 
 from .broker import LLMBroker
+from .chat_session import ChatSession
 from .config import CompletionConfig
 from .errors import LLMError
 from .events import (
@@ -19,6 +20,7 @@ from .events import (
     ToolResult,
     Usage,
 )
+from .message_composers import MessageBuilder
 from .messages import LLMMessage, LLMToolCall, MessageRole
 from .object_stream import AsyncObjectStream, ObjectStream
 from .run import AsyncRun, Run
@@ -27,6 +29,7 @@ from .tools import tool
 __all__ = [
     "AsyncObjectStream",
     "AsyncRun",
+    "ChatSession",
     "CompletionConfig",
     "Event",
     "Finish",
@@ -35,6 +38,7 @@ __all__ = [
     "LLMError",
     "LLMMessage",
     "LLMToolCall",
+    "MessageBuilder",
     "MessageRole",
     "ModelEvent",
     "ObjectStream",

@@ -87,6 +87,11 @@ class Conversation:
         return self._finish_reason or ("cancelled" if cancelled else None)
 
     @property
+    def ended(self) -> bool:
+        """Whether the run is over: done, stopped or failed."""
+        return self._ended
+
+    @property
     def partial(self) -> LLMMessage | None:
         """The assistant's last message as far as it has arrived, None before its first character."""
         return self._step.message()

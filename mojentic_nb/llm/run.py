@@ -28,6 +28,11 @@ class BaseRun:
         self._conversation = conversation
 
     @property
+    def conversation(self) -> Conversation:
+        """What the run is made of; it stays readable when nothing refers to the run any more."""
+        return self._conversation
+
+    @property
     def messages(self) -> list[LLMMessage]:
         """The conversation with the answer as far as it has come: right at any time, also after an interrupt."""
         return self._conversation.messages

@@ -25,9 +25,9 @@ from mojentic_nb.llm.events import (
 from mojentic_nb.llm.messages import LLMMessage, LLMToolCall
 
 from .assembly import parsed_call
-from .base import Request, Tool
+from .base import Gateway, Request, Tool
 
-__all__ = ["LLMGatewayResponse", "MojenticCalls", "MojenticGateway", "StreamingResponse"]
+__all__ = ["LLMGatewayResponse", "MojenticCalls", "MojenticGateway", "StreamingResponse", "as_gateway"]
 
 
 class LLMGatewayResponse(BaseModel):
@@ -155,6 +155,12 @@ class MojenticGateway:
             pieces: Iterable[Any] = self._gateway.complete_stream(**arguments(self._gateway.complete_stream, request))
             return pieces
         return [self._gateway.complete(**arguments(self._gateway.complete, request))]
+
+
+def as_gateway(gateway: Any) -> Gateway:  # noqa: ANN401 (anything that has the methods)
+    """`gateway` as one of ours, for a gateway that stands before another."""
+    ours: Gateway = gateway if hasattr(gateway, "stream") else MojenticGateway(gateway, whole=False)
+    return ours
 
 
 def arguments(method: Callable[..., Any], request: Request) -> dict[str, Any]:
