@@ -110,7 +110,7 @@ class LLMResponseTracerEvent(TimedTracerEvent):
 
     @property
     def tokens_per_second(self) -> float | None:
-        """How fast the answer came after its first token; None where that can't be told, as of one that came at once."""
+        """How fast the answer came after its first token; None where that can't be told, as of one in one piece."""
         if self.time_to_first_token is None or self.usage.output_tokens < 2:
             return None
         time = self.duration - self.time_to_first_token

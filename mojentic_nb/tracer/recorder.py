@@ -73,9 +73,10 @@ class Recorder:
             case Request():
                 self._sent(happening)
             case Retry(attempt, delay, reason):
+                now = time.perf_counter()
                 self._store(
                     RetryTracerEvent(
-                        *self._stamp(), model=self._model, attempt=attempt, delay=delay, reason=without_keys(reason)
+                        *self._stamp(now), model=self._model, attempt=attempt, delay=delay, reason=without_keys(reason)
                     )
                 )
             case StepFinish():
@@ -88,17 +89,18 @@ class Recorder:
             case Finish() | Exception():
                 self._ended(happening)
 
-    def _stamp(self) -> tuple[float, str, str]:
-        return self._epoch + time.perf_counter(), self._correlation_id, self._run_id
+    def _stamp(self, now: float) -> tuple[float, str, str]:
+        return self._epoch + now, self._correlation_id, self._run_id
 
     def _sent(self, request: Request) -> None:
         self._response = Response()
-        self._begun = self._begun or self._response.started
+        now = self._response.started
+        self._begun = self._begun or now
         self._model = request.model
         messages, self._known = request.messages[self._known :], len(request.messages)
         self._store(
             LLMCallTracerEvent(
-                *self._stamp(),
+                *self._stamp(now),
                 model=request.model,
                 messages=messages,
                 tools=tuple(str(tool.descriptor["function"]["name"]) for tool in request.tools),
@@ -111,20 +113,21 @@ class Recorder:
         response, self._response = self._response, None
         if response is None:
             return
+        now = time.perf_counter()
         usage = end.usage if end else Usage()
         self._usage += usage
         if response.calls:
             self._batch = Batch(response.calls)
         self._store(
             LLMResponseTracerEvent(
-                *self._stamp(),
+                *self._stamp(now),
                 model=self._model,
                 content=response.text.getvalue(),
                 reasoning=response.reasoning.getvalue(),
                 tool_calls=tuple(response.calls),
                 finish_reason=end.finish_reason if end else None,
                 usage=usage,
-                duration=time.perf_counter() - response.started,
+                duration=now - response.started,
                 time_to_first_token=None if response.first is None else response.first - response.started,
                 error=without_keys(str(error)) if error else None,
                 error_type=type(error).__name__ if error else None,
@@ -138,7 +141,7 @@ class Recorder:
             return
         self._store(
             ToolCallTracerEvent(
-                *self._stamp(),
+                *self._stamp(time.perf_counter()),
                 tool_name=result.call.name,
                 arguments=result.call.arguments,
                 result=result.output,
@@ -154,14 +157,15 @@ class Recorder:
         if batch is None or result.call is not batch.calls[-1]:
             return
         self._batch = None
+        now = time.perf_counter()
         self._store(
             ToolBatchTracerEvent(
-                *self._stamp(),
+                *self._stamp(now),
                 batch_id=str(uuid.uuid4()),
                 tool_names=tuple(call.name for call in batch.calls),
                 success_count=len(batch.told) - batch.failures,
                 failure_count=batch.failures,
-                duration=time.perf_counter() - batch.started,
+                duration=now - batch.started,
             )
         )
 
@@ -171,7 +175,7 @@ class Recorder:
         now = time.perf_counter()
         self._store(
             RunTracerEvent(
-                *self._stamp(),
+                *self._stamp(now),
                 model=self._model,
                 finish_reason=end.finish_reason if isinstance(end, Finish) else None,
                 usage=self._usage,

@@ -26,14 +26,17 @@ __all__ = ["Row", "Timeline", "ticks"]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Something that took its time. `start` and `end` are in seconds since the epoch, `first` is a duration."""
+    """Something that took its time. `start` and `end` are in seconds since the epoch, `first` is a duration.
+
+    `ended` says in a word how, `failure` why it failed, if it did.
+    """
 
     kind: Literal["request", "tool", "retry", "error"]
     name: str
     start: float
     end: float
     ended: str
-    failed: bool = False
+    failure: str = ""
     first: float | None = None
     usage: Usage | None = None
     speed: float | None = None
@@ -89,11 +92,9 @@ def rows(events: Iterable[TracerEvent]) -> list[Row]:
             case RetryTracerEvent():
                 name = f"wait before retry {event.attempt}"
                 end = event.timestamp + positive(event.delay)
-                found.append(Row("retry", name, event.timestamp, end, event.reason, failed=True))
-            case RunTracerEvent(error=str() as error) if error not in {row.ended for row in found}:
-                found.append(
-                    Row("error", event.error_type or "error", event.timestamp, event.timestamp, error, failed=True)
-                )
+                found.append(Row("retry", name, event.timestamp, end, "retried", event.reason or "failed"))
+            case RunTracerEvent() if (failure := described(event)) and all(row.failure != failure for row in found):
+                found.append(Row("error", "end of the run", event.timestamp, event.timestamp, "failed", failure))
     found += [Row("request", event.model, event.timestamp, last, "under way") for event in sent.values()]
     return found
 
@@ -105,18 +106,23 @@ def request(event: LLMResponseTracerEvent) -> Row:
         event.model,
         began(event),
         event.timestamp,
-        event.error or event.finish_reason or "",
-        failed=event.error is not None,
+        "failed" if event.error is not None else event.finish_reason or "",
+        described(event),
         first=event.time_to_first_token,
         usage=event.usage,
         speed=event.tokens_per_second,
     )
 
 
+def described(event: LLMResponseTracerEvent | RunTracerEvent) -> str:
+    """The error of a request or a run, if it failed."""
+    return ": ".join(filter(None, [event.error_type, event.error]))
+
+
 def tool(event: ToolCallTracerEvent) -> Row:
     """The row of a tool call; one that failed says why."""
-    ended = f"{event.outcome}: {event.result}" if event.is_error else event.outcome
-    return Row("tool", event.tool_name, began(event), event.timestamp, ended, failed=event.is_error)
+    failure = (event.result or "failed") if event.is_error else ""
+    return Row("tool", event.tool_name, began(event), event.timestamp, event.outcome, failure)
 
 
 def began(event: TimedTracerEvent) -> float:

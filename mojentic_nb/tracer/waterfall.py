@@ -20,9 +20,14 @@ __all__ = ["Waterfall"]
 MOST_ROWS = 200
 COLOURS = {"request": "#3b82c4", "tool": "#2f9e6e", "retry": "#d08a1d", "error": "#d64545"}
 NAMES = {"request": "request, pale until its first token", "tool": "tool call", "retry": "wait", "error": "failed"}
-HEADINGS = ["Step", "Took", "First token", "Tokens/s", "Tokens", "Ended"]
-CELL = "text-align:left;padding:2px 10px 2px 0;border:none;white-space:nowrap;vertical-align:middle"
-NUMBER = CELL.replace("left", "right")
+HEADINGS = ["Took", "First token", "Tokens/s", "Tokens in (cached) → out", "Ended"]
+CELL = "border:none;padding:0 12px 0 0;line-height:22px;vertical-align:top;text-align:left;white-space:nowrap"
+NUMBER = CELL.replace("text-align:left", "text-align:right")
+HEAD = "border:none;padding:0 12px 4px 0;line-height:1.3;vertical-align:bottom;text-align:left;font-weight:bold"
+TICK = "font-weight:normal;white-space:nowrap;opacity:0.7"
+WRAPPED = CELL.replace("nowrap", "normal").replace("22px", "1.4")
+FAILED = f";color:{COLOURS['error']}"
+INDENT = "&nbsp;" * 4  # of what is no request; padding would be lost where styles are
 BARS = 40  # characters of the text's bars
 
 
@@ -48,8 +53,8 @@ class Waterfall:
 
     def __str__(self) -> str:
         table = [
-            ["Step", f"0{seconds(self._timeline.duration):>{BARS - 1}}", *HEADINGS[1:]],
-            *([name(row), self._bar(row), *values(row)] for row in self._rows),
+            ["Step", f"0{seconds(self._timeline.duration):>{BARS - 1}}", *HEADINGS],
+            *([name(row), self._bar(row), *values(row)[:-1], ended(row)] for row in self._rows),
         ]
         widths = [max(len(line[column]) for line in table) for column in range(len(table[0]))]
         lines = [
@@ -62,57 +67,58 @@ class Waterfall:
         return "\n".join([self._timeline.summary(), *(lines if self._rows else []), *filter(None, [self._rest])])
 
     def _repr_html_(self) -> str:
-        caption = f"<caption style='{CELL};caption-side:top;padding-bottom:6px'>{self._caption()}</caption>"
+        caption = f"<caption style='{WRAPPED};caption-side:top'>{self._caption()}</caption>"
         if not self._rows:
             return f"<table style='border:none'>{caption}</table>"
         body = "".join(map(self._html_row, self._rows))
         rest = f"<tr><td style='{CELL}'>{self._rest}</td></tr>" if self._rest else ""
         return (
             "<div style='overflow-x:auto'>"
-            "<table style='width:100%;min-width:640px;border-collapse:collapse;border:none;font-size:12px;"
-            f"line-height:1.5;table-layout:auto'>{caption}<thead>{self._head()}</thead>"
+            "<table style='width:100%;min-width:640px;border-collapse:collapse;border:none;font-size:12px"
+            f"'>{caption}<thead>{self._head()}</thead>"
             f"<tbody>{body}{rest}</tbody></table></div>"
         )
 
     def _caption(self) -> str:
         kinds = [kind for kind in NAMES if any(kind == colour(row) for row in self._rows)]
         legend = " ".join(
-            f"<span style='white-space:nowrap;padding-left:14px'><span style='display:inline-block;width:10px;"
+            f"<span style='white-space:nowrap;padding-right:14px'><span style='display:inline-block;width:10px;"
             f"height:10px;border-radius:2px;background-color:{COLOURS[kind]}'></span> {NAMES[kind]}</span>"
             for kind in kinds
         )
-        return f"<strong>{html.escape(self._timeline.summary())}</strong> {legend}"
+        return f"<strong>{html.escape(self._timeline.summary())}</strong><div>{legend}</div>"
 
     def _head(self) -> str:
         marks = " ".join(
-            f"<span style='position:absolute;left:{self._percent(time):.2f}%;font-weight:normal;opacity:0.7'>"
-            f"{text}</span>"
+            f"<span style='position:absolute;bottom:0;left:{self._percent(time):.2f}%;{TICK}'>{text}</span>"
             for time, text in ticks(self._timeline.duration)
         )
-        cells = [f"<th scope='col' style='{CELL};font-weight:bold'>{HEADINGS[0]}</th>"]
-        cells += [
-            f"<th scope='col' style='{CELL if text == 'Ended' else NUMBER};font-weight:bold'>{text}</th>"
-            for text in HEADINGS[1:]
+        scale = f"<div style='position:relative;height:22px;min-width:240px'>{marks}</div>"
+        cells = [
+            f"<th scope='col' style='{HEAD}'>Step</th>",
+            f"<th scope='col' style='{HEAD};width:55%' title='When'>{scale}</th>",
+            *(f"<th scope='col' style='{HEAD}'>{text}</th>" for text in HEADINGS),
         ]
-        scale = f"<div style='position:relative;height:18px'>{marks}</div>"
-        cells.insert(1, f"<th scope='col' style='{CELL};width:50%' title='When'>{scale}</th>")
         return f"<tr style='border:none'>{''.join(cells)}</tr>"
 
     def _html_row(self, row: Row) -> str:
-        said = [html.escape(text) for text in values(row)]
-        ended = f"<span style='color:{COLOURS['error']}'>{said[-1]}</span>" if row.failed else said[-1]
-        numbers = "".join(f"<td style='{NUMBER}'>{text}</td>" for text in said[:-1])
-        full = html.escape(short(f"{row.name} {row.ended}", 1000))
-        return (
-            f"<tr style='border:none' title='{full}'>"
-            f"<th scope='row' style='{CELL};font-weight:normal'>{html.escape(name(row))}</th>"
-            f"<td style='{CELL}'>{self._html_bar(row)}</td>{numbers}<td style='{CELL}'>{ended}</td></tr>"
-        )
+        *numbers, ended = map(html.escape, values(row))
+        cells = [
+            f"<th scope='row' style='{CELL};font-weight:normal'>{html.escape(name(row)).replace('  ', INDENT)}</th>",
+            f"<td style='{CELL}'>{self._html_bar(row)}</td>",
+            *(f"<td style='{NUMBER}'>{text}</td>" for text in numbers),
+            f"<td style='{CELL}{FAILED if row.failure else ''}'>{ended}</td>",
+        ]
+        line = f"<tr style='border:none' title='{html.escape(short(row.name, 200))}'>{''.join(cells)}</tr>"
+        if not row.failure:
+            return line
+        why = f"<td colspan='6' style='{WRAPPED}'>{html.escape(short(row.failure, 300))}</td>"
+        return f"{line}<tr style='border:none'><td style='{CELL}'></td>{why}</tr>"
 
     def _html_bar(self, row: Row) -> str:
         place = self._place(row)
         lines = "".join(
-            f"<div style='position:absolute;left:{self._percent(time):.2f}%;top:0;height:18px;width:0;"
+            f"<div style='position:absolute;left:{self._percent(time):.2f}%;top:0;height:22px;width:0;"
             "border-left:1px solid;opacity:0.12'></div>"
             for time, _ in ticks(self._timeline.duration)
         )
@@ -120,10 +126,10 @@ class Waterfall:
         waiting = f"<div style='width:{place.waiting:.2f}%;{fill};opacity:0.4'></div>" if place.waiting else ""
         marker = ";border-left:2px solid" if row.first is not None else ""
         bar = (
-            f"<div style='position:absolute;left:{place.left:.2f}%;width:{place.width:.2f}%;min-width:3px;top:4px;"
+            f"<div style='position:absolute;left:{place.left:.2f}%;width:{place.width:.2f}%;min-width:3px;top:6px;"
             f"height:10px;display:flex'>{waiting}<div style='flex:1;{fill}{marker}'></div></div>"
         )
-        return f"<div style='position:relative;height:18px;min-width:200px'>{lines}{bar}</div>"
+        return f"<div style='position:relative;height:22px;min-width:240px'>{lines}{bar}</div>"
 
     def _percent(self, time: float) -> float:
         return 100 * time / self._timeline.duration if self._timeline.duration else 0.0
@@ -145,12 +151,12 @@ class Waterfall:
 
 def name(row: Row) -> str:
     """What the row is called; what is no request is set in."""
-    return short(row.name, 32) if row.kind == "request" else f"  {short(row.name, 30)}"
+    return short(row.name.strip(), 32) if row.kind == "request" else f"  {short(row.name.strip(), 30)}"
 
 
 def colour(row: Row) -> str:
     """The kind by which the row is coloured."""
-    return "error" if row.failed and row.kind != "retry" else row.kind
+    return "error" if row.failure and row.kind != "retry" else row.kind
 
 
 def values(row: Row) -> list[str]:
@@ -159,6 +165,11 @@ def values(row: Row) -> list[str]:
         seconds(row.end - row.start) if row.kind != "error" else "",
         "" if row.first is None else seconds(row.first),
         "" if row.speed is None else f"{row.speed:,.0f}",
-        tokens(row.usage) if row.usage else "",
-        f"✕ {short(row.ended, 60)}" if row.failed else short(row.ended, 60),
+        tokens(row.usage).replace(" cached", "") if row.usage else "",
+        f"✕ {short(row.ended, 40)}" if row.failure else short(row.ended, 40),
     ]
+
+
+def ended(row: Row) -> str:
+    """How the row ended, and why if it failed, on a line."""
+    return ": ".join(filter(None, [values(row)[-1], short(row.failure, 80)]))
