@@ -46,7 +46,7 @@ class Timeline:
     """The rows of `events` in the order of their beginnings, and what can be said of all of them."""
 
     def __init__(self, events: Sequence[TracerEvent]) -> None:
-        self.rows = sorted(clipped(rows(events)), key=lambda row: row.start)
+        self.rows = sorted(clipped(rows(events)), key=lambda row: (row.start, row.kind != "request"))
         self.start = min((row.start for row in self.rows), default=0.0)
         self.end = max((row.end for row in self.rows), default=0.0)
         self.usage = sum((row.usage for row in self.rows if row.usage), Usage())

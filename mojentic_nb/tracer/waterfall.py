@@ -20,7 +20,7 @@ __all__ = ["Waterfall"]
 MOST_ROWS = 200
 COLOURS = {"request": "#3b82c4", "tool": "#2f9e6e", "retry": "#d08a1d", "error": "#d64545"}
 NAMES = {"request": "request, pale until its first token", "tool": "tool call", "retry": "wait", "error": "failed"}
-HEADINGS = ["Took", "First token", "Tokens/s", "Tokens in (cached) → out", "Ended"]
+HEADINGS = ["Took", "First token", "Tokens/s", "In (cached) → out", "Ended"]
 CELL = "border:none;padding:0 12px 0 0;line-height:22px;vertical-align:top;text-align:left;white-space:nowrap"
 NUMBER = CELL.replace("text-align:left", "text-align:right")
 HEAD = "border:none;padding:0 12px 4px 0;line-height:1.3;vertical-align:bottom;text-align:left;font-weight:bold"
@@ -28,7 +28,7 @@ TICK = "font-weight:normal;white-space:nowrap;opacity:0.7"
 WRAPPED = CELL.replace("nowrap", "normal").replace("22px", "1.4")
 FAILED = f";color:{COLOURS['error']}"
 INDENT = "&nbsp;" * 4  # of what is no request; padding would be lost where styles are
-BARS = 40  # characters of the text's bars
+BARS = 32  # characters of the text's bars
 
 
 class Place(NamedTuple):
