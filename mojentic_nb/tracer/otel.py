@@ -13,8 +13,6 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
 
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider, get_tracer, set_span_in_context
-
 from mojentic_nb.llm import LLMMessage, LLMToolCall, MessageRole, Usage
 
 from .events import (
@@ -26,6 +24,11 @@ from .events import (
     TracerEvent,
 )
 from .jsonl import plain
+
+try:
+    from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider, get_tracer, set_span_in_context
+except ImportError as error:
+    raise ImportError("Spans need OpenTelemetry: pip install 'mojentic_nb[otel]'") from error
 
 __all__ = ["OpenTelemetryExporter"]
 

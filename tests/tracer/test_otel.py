@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from driving import BOTH, begin, closed_after, events_of
@@ -236,3 +237,12 @@ def test_the_tracer_does_not_import_it():
     program = "import sys, mojentic_nb.tracer; print([name for name in sys.modules if 'opentelemetry' in name])"
 
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout == b"[]\n"
+
+
+def test_it_says_what_it_needs(tmp_path: Path):
+    (tmp_path / "opentelemetry.py").write_text("raise ImportError")
+    program = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import mojentic_nb.tracer.otel"
+
+    failed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+    assert failed.stderr.splitlines()[-1] == "ImportError: Spans need OpenTelemetry: pip install 'mojentic_nb[otel]'"
