@@ -21,9 +21,10 @@ MOST_ROWS = 200
 COLOURS = {"request": "#3b82c4", "tool": "#2f9e6e", "retry": "#d08a1d", "error": "#d64545"}
 NAMES = {"request": "request, pale until its first token", "tool": "tool call", "retry": "wait", "error": "failed"}
 HEADINGS = ["Took", "First token", "Tokens/s", "In (cached) → out", "Ended"]
+TABLE = "width:100%;min-width:640px;table-layout:auto;border:none;border-collapse:collapse;font-size:12px"
 CELL = "border:none;padding:0 12px 0 0;line-height:22px;vertical-align:top;text-align:left;white-space:nowrap"
 NUMBER = CELL.replace("text-align:left", "text-align:right")
-HEAD = "border:none;padding:0 12px 4px 0;line-height:1.3;vertical-align:bottom;text-align:left;font-weight:bold"
+HEAD = CELL.replace("22px", "1.3").replace("top", "bottom") + ";font-weight:bold"
 TICK = "font-weight:normal;white-space:nowrap;opacity:0.7"
 WRAPPED = CELL.replace("nowrap", "normal").replace("22px", "1.4")
 FAILED = f";color:{COLOURS['error']}"
@@ -73,9 +74,7 @@ class Waterfall:
         body = "".join(map(self._html_row, self._rows))
         rest = f"<tr><td style='{CELL}'>{self._rest}</td></tr>" if self._rest else ""
         return (
-            "<div style='overflow-x:auto'>"
-            "<table style='width:100%;min-width:640px;border-collapse:collapse;border:none;font-size:12px"
-            f"'>{caption}<thead>{self._head()}</thead>"
+            f"<div style='overflow-x:auto'><table style='{TABLE}'>{caption}<thead>{self._head()}</thead>"
             f"<tbody>{body}{rest}</tbody></table></div>"
         )
 

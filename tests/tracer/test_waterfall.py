@@ -160,6 +160,7 @@ STYLES = {
     "display": "flex|inline-block",
     "font-weight": "normal|bold",
     "overflow-x": "auto",
+    "table-layout": "auto",
     "position": "relative|absolute",
     "text-align": "left|right",
     "vertical-align": "top|bottom",
