@@ -1,4 +1,4 @@
-"""What docs/broker.md says is so: its examples run as written, and print what it shows."""
+"""What the docs say is so: their examples run as written, and print what the docs show."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ast
 import asyncio
 import inspect
 import re
+import sys
 import warnings
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -16,10 +17,13 @@ import pytest
 from loopback import Loopback, Reply, chunk, json_reply, sse
 from providers_on_wire import PROVIDERS, event
 
+from mojentic_nb import tracer
 from mojentic_nb.llm import CompletionConfig, Event, errors, events, gateways
 
-DOC = Path(__file__).parents[1] / "docs" / "broker.md"
+DOCS = Path(__file__).parents[1] / "docs"
+DOC = DOCS / "broker.md"
 TEXT = DOC.read_text("utf-8")
+TRACING = (DOCS / "tracing.md").read_text("utf-8")
 SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", TEXT, re.DOTALL | re.MULTILINE))
 EXAMPLE = re.compile(r"^```python\n(.*?)^```$(?:\n\n```text\n(.*?)^```$)?", re.DOTALL | re.MULTILINE)
 
@@ -42,8 +46,13 @@ class Example:
 def examples(section: str) -> Iterator[Example]:
     """The examples of a section, on the lines where they are in the doc."""
     start = TEXT.index(SECTIONS[section])
-    for found in EXAMPLE.finditer(TEXT, start, start + len(SECTIONS[section])):
-        yield Example("\n" * TEXT.count("\n", 0, found.start(1)) + found[1], found[2])
+    yield from examples_in(TEXT, start, start + len(SECTIONS[section]))
+
+
+def examples_in(text: str, start: int = 0, end: int = sys.maxsize) -> Iterator[Example]:
+    """The examples of a doc, or of a part of it, on the lines where they are in the doc."""
+    for found in EXAMPLE.finditer(text, start, end):
+        yield Example("\n" * text.count("\n", 0, found.start(1)) + found[1], found[2])
 
 
 def says(provider: str, *texts: str) -> Reply:
@@ -108,13 +117,38 @@ def test_its_examples_run_and_print_what_it_shows(
         warnings.showwarning = lambda message, category, *_: print(f"{category.__name__}: {message}")
         for example in examples(section):
             example.run(namespace)
-            printed = capsys.readouterr().out
-            if example.output is None:  # it prints nothing, or what a model says, which differs from run to run
-                assert bool(printed) == ("print(" in example.source)
-            else:
-                assert printed.rstrip("\n") == example.output.rstrip("\n")
+            assert_printed(example, capsys.readouterr().out)
 
     assert [request.path for request in providers.requests] == [path for path, _ in exchanges]
+
+
+def assert_printed(example: Example, printed: str) -> None:
+    """What an example printed is what the doc shows."""
+    if example.output is None:  # it prints nothing, or what a model says, which differs from run to run
+        assert bool(printed) == ("print(" in example.source)
+    else:
+        assert printed.rstrip("\n") == example.output.rstrip("\n")
+
+
+def test_the_examples_of_tracing_run_and_print_what_it_shows(capsys: pytest.CaptureFixture[str]):
+    """They build on one another, from the first section to the last."""
+    namespace = {"__name__": "an_example"}
+    found = list(examples_in(TRACING))
+
+    for example in found:
+        example.run(namespace)
+        assert_printed(example, capsys.readouterr().out)
+
+    assert TRACING.count("```python") == len(found)
+    assert TRACING.count("```text") == len([example for example in found if example.output is not None])
+
+
+def test_the_tables_of_tracing_leave_nothing_out():
+    told = {name for name in tracer.__all__ if name.endswith("TracerEvent")} - {"TracerEvent", "TimedTracerEvent"}
+
+    assert {name for name in told if f"| `{name}` |" in TRACING} == told
+    for link in re.findall(r"\]\((?!http)([^)]+)\)", TRACING):
+        assert (DOCS / link).exists()
 
 
 def test_all_its_examples_are_run():
