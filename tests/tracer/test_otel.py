@@ -154,6 +154,17 @@ def test_errors_and_retries(telemetry: Telemetry):
     assert chat.start_time <= retry.timestamp <= chat.end_time
 
 
+def test_a_retry_is_told_of_with_its_own_request(telemetry: Telemetry):
+    busy = ProviderUnavailableError("Busy.")
+    busy.retry_after = 0
+    gateway = ScriptedGateway([[busy], [*ROUND[:2], ROUND[-1]], "x"])
+
+    LLMBroker("a-model", gateway, tracer=telemetry.tracer()).generate(QUESTION, [Weather()])
+
+    chats = [span for span in telemetry._exporter.get_finished_spans() if span.name == "chat a-model"]
+    assert [len(chat.events) for chat in chats] == [1, 0]
+
+
 def test_a_cancelled_run_is_no_error(telemetry: Telemetry):
     broker = LLMBroker("a-model", ScriptedGateway(["one two three"]), tracer=telemetry.tracer())
 
