@@ -80,6 +80,8 @@ class LLMBroker:
         self.max_retries = max_retries
         if not any(hasattr(self.adapter, method) for method in ("stream", "complete_stream", "complete")):
             raise TypeError(f"{self.adapter!r} is no gateway: it has neither stream nor complete_stream nor complete.")
+        if tracer is not None and not hasattr(tracer, "begin"):
+            raise TypeError(f"{tracer!r} is no tracer: give a mojentic_nb.tracer.TracerSystem, or None.")
 
     def stream(
         self,

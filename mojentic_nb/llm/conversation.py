@@ -30,7 +30,7 @@ from .messages import LLMMessage, LLMToolCall, MessageRole
 from .structured import Answer
 from .think_tags import ThinkTags
 from .tools.job import Approve, ToolBatch
-from .tracing import Tracer
+from .tracing import Tracer, tell
 
 __all__ = ["Conversation"]
 
@@ -68,14 +68,13 @@ class Conversation:
         self._model = model
         self._config = config
         self._answer = answer
-        self._tracer = tracer
-        self._correlation_id = correlation_id
+        self._tracer = None if tracer is None else tracer.begin(correlation_id)
         self._max_retries = max_retries
         self._messages = list(messages)
         if isinstance(messages, str) or not all(isinstance(message, LLMMessage) for message in self._messages):
             raise TypeError('Messages are a list of LLMMessage, as in [LLMMessage(content="Hello")].')
         self._finish_reason: FinishReason | None = None
-        self._plain = tracer is None and not config.think_tags
+        self._plain = not config.think_tags
         self._rounds = 0
         self._ended = False
         self._step = Step(think_tags=config.think_tags)
@@ -151,6 +150,8 @@ class Conversation:
         if self._plain and isinstance(event, TextDelta):  # nearly all events are
             self._step.seen = True
             self._step.text.write(event.delta)
+            if self._tracer is not None:
+                tell(self._tracer, event)
             return (event,)
         seen = self._step.feed(event)
         if self._tracer is not None:
@@ -235,7 +236,7 @@ class Conversation:
 
     def _trace(self, happening: Request | Event | Exception) -> None:
         if self._tracer is not None:
-            self._tracer.record(self._correlation_id, happening)
+            tell(self._tracer, happening)
 
 
 def acceptable(message: LLMMessage) -> LLMMessage:
