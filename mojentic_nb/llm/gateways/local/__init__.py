@@ -20,10 +20,10 @@ from mojentic_nb.llm.errors import ConfigurationError, IncompleteStreamError, LL
 from mojentic_nb.llm.events import ModelEvent
 from mojentic_nb.llm.gateways.base import Request
 from mojentic_nb.llm.gateways.mojentic import MojenticCalls
-from mojentic_nb.llm.gateways.openai import OpenAIGateway
 
 from .model_file import SMOLLM2
 from .process import ModelOptions, ModelProcess
+from .server import ServerGateway
 
 __all__ = ["LocalGateway", "available"]
 
@@ -86,7 +86,7 @@ class LocalGateway(MojenticCalls):
             max_tokens=-1 if path else EMBEDDED_MAX_TOKENS,
             sampling={} if path else EMBEDDED_SAMPLING,
         )
-        self._running: tuple[ModelProcess, OpenAIGateway] | None = None
+        self._running: tuple[ModelProcess, ServerGateway] | None = None
         self._starting = threading.Lock()
 
     @property
@@ -145,17 +145,14 @@ class LocalGateway(MojenticCalls):
     def __repr__(self) -> str:
         return f"LocalGateway({self.model!r})"
 
-    def _start(self) -> tuple[ModelProcess, OpenAIGateway]:
+    def _start(self) -> tuple[ModelProcess, ServerGateway]:
         """The model's process, started if it isn't running, and the gateway to it."""
         with self._starting:
             if self._running and self._running[0].alive:
                 return self._running
             self.close()
             process = ModelProcess(self._options)
-            # A proxy that the environment names is not for this machine's own loopback interface. The model may take
-            # as long as it likes: if its process ends, so does the connection.
-            gateway = OpenAIGateway(process.api_key, f"{process.url}/v1", timeout=None, trust_env=False)
-            self._running = process, gateway
+            self._running = process, ServerGateway(process)
             return self._running
 
 
