@@ -12,7 +12,7 @@ from mojentic_nb.llm.gateways.tool_choice import chosen
 from mojentic_nb.llm.messages import MessageRole
 
 from .process import ModelProcess
-from .tools import CallDecoder, ChoiceDecoder, call_request, callable_tools, plain_request
+from .tools import CallDecoder, ChoiceDecoder, answer_request, call_request, callable_tools, plain_request
 
 __all__ = ["ServerGateway"]
 
@@ -24,8 +24,9 @@ PRECISE = {"temperature": 0, "repeat_penalty": 1.0}
 class ServerGateway(OpenAIGateway):
     """The way to the model in `process`.
 
-    A model whose chat template knows tools is asked as any other. For another one, requests are put in words that it
-    understands (:mod:`.tools`): it calls a tool where one has to be called, and else answers without.
+    A call that has to come is constrained to the tool's schema, for llama.cpp itself lets a model answer without. Else
+    a model whose chat template knows tools is asked as any other, and one whose template doesn't is asked in words that
+    it understands (:mod:`.tools`), and answers without a call.
     """
 
     def __init__(self, process: ModelProcess) -> None:
@@ -34,24 +35,24 @@ class ServerGateway(OpenAIGateway):
         super().__init__(process.api_key, f"{process.url}/v1", timeout=None, trust_env=False)
         with self._asking() as client:
             properties: Any = client.get(f"{process.url}/props", cast_to=object)
-        self.knows_tools = bool(properties["chat_template_caps"]["supports_tools"])
+        self._knows_tools = bool(properties["chat_template_caps"]["supports_tools"])
         self._warned = False
 
     def _encode(self, request: Request) -> dict[str, Any]:
-        if self.knows_tools:
-            return super()._encode(request)
         if tools := callable_tools(request):
             return PRECISE | super()._encode(call_request(request, tools))
-        answering = bool(request.messages) and request.messages[-1].role is MessageRole.Tool
-        if request.tools and chosen(request) != "none" and not answering:
+        if self._knows_tools:
+            return super()._encode(request)
+        if request.messages and request.messages[-1].role is MessageRole.Tool:
+            return PRECISE | super()._encode(answer_request(request))
+        if request.tools and chosen(request) != "none":
             self._warn(request.model)
         body = super()._encode(plain_request(request))
-        return PRECISE | body if answering or request.schema else body
+        return PRECISE | body if "response_format" in body else body
 
     def _decoder(self, request: Request) -> Decoder:
-        tools = () if self.knows_tools else callable_tools(request)
         turn = len(request.messages)
-        match tools:
+        match callable_tools(request):
             case ():
                 return super()._decoder(request)
             case (tool,):

@@ -1,7 +1,7 @@
-"""Tools for a model whose chat template knows none: requests as such a model understands them, and its calls.
+"""Tools for a small model: requests in words that it understands, and its calls.
 
 A call is asked for as JSON under the tool's schema, after a few examples, which even a small model follows. A result
-becomes a part of the user's message.
+becomes a part of the user's message, and the answer to it is asked for after examples, too.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from mojentic_nb.llm.gateways.chat_completions import ChatDecoder
 from mojentic_nb.llm.gateways.tool_choice import chosen, is_forced
 from mojentic_nb.llm.messages import LLMMessage, MessageRole
 
-__all__ = ["CallDecoder", "ChoiceDecoder", "call_request", "callable_tools", "plain_request"]
+__all__ = ["CallDecoder", "ChoiceDecoder", "answer_request", "call_request", "callable_tools", "plain_request"]
 
 CALL_TOKENS = 512  # a small model may never come to the end of a string
+INFORMATION = "\n\nUse this information: "
 ONE = "Text: {text}\n\nExtract the arguments of the function {signature} from the text, as JSON."
 SEVERAL = "Functions:\n{signatures}\n\nText: {text}\n\nWhich function does the text need? Call it, as JSON."
 
@@ -47,6 +48,16 @@ EXAMPLES = (
     Example("Could you play Yesterday, please?", "play", "Play music.", {"song": "Yesterday"}),
     Example("What is 96 divided by 8?", "divide", "Divide a number by another.", {"a": 96, "b": 8}),
 )
+ANSWERS = (
+    ("How far is it to the moon?", 'distance(place="moon") = 384400 km', "It is 384400 km to the moon."),
+    (
+        "Who wrote Hamlet?",
+        'find_book(title="Hamlet") = {"title": "Hamlet", "author": "William Shakespeare", "year": 1603}',
+        "William Shakespeare wrote Hamlet.",
+    ),
+    ("Subtract 58 from 731.", "subtract(a=731, b=58) = 673", "731 minus 58 is 673."),
+    ("Is the shop open?", 'hours(shop="bakery") = Closed until Monday.', "No, the shop is closed until Monday."),
+)
 
 
 def callable_tools(request: Request) -> tuple[Tool, ...]:
@@ -61,6 +72,19 @@ def callable_tools(request: Request) -> tuple[Tool, ...]:
 def plain_request(request: Request) -> Request:
     """`request` without tools; what they said before stands in the user's message."""
     return replace(request, messages=tuple(folded(request.messages)), tools=(), tool_choice=None)
+
+
+def answer_request(request: Request) -> Request:
+    """The same where a tool's result is to be answered from: examples show how."""
+    plain = plain_request(request)
+    system = [message for message in plain.messages if message.role is MessageRole.System]
+    rest = [message for message in plain.messages if message.role is not MessageRole.System]
+    examples = [
+        message
+        for question, result, answer in ANSWERS
+        for message in exchange(f"{question}{INFORMATION}{result}", answer)
+    ]
+    return replace(plain, messages=(*system, *examples, *rest))
 
 
 def call_request(request: Request, tools: Sequence[Tool]) -> Request:
@@ -85,8 +109,8 @@ def folded(messages: Iterable[LLMMessage]) -> list[LLMMessage]:
         if message.role is MessageRole.Tool:
             if not told or told[-1].role is not MessageRole.User:
                 told.append(LLMMessage(content=""))
-            start = "\n" if introduced else "\n\nUse this information: "
-            said = f"{told[-1].content or ''}{start}{message.content or ''}".lstrip()
+            start = "\n" if introduced else INFORMATION
+            said = f"{told[-1].content or ''}{start}{information(message)}".lstrip()
             told[-1] = told[-1].model_copy(update={"content": said})
             introduced = True
         elif not message.tool_calls or (message.content or "").strip():
@@ -95,12 +119,21 @@ def folded(messages: Iterable[LLMMessage]) -> list[LLMMessage]:
     return told
 
 
+def information(message: LLMMessage) -> str:
+    """A tool's result, and the call that it is the result of: what a bare number means is lost on a small model."""
+    call = message.tool_calls[0] if message.tool_calls else None
+    if call is None:
+        return message.content or ""
+    arguments = (f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in call.arguments.items())
+    return f"{signature(call.name, arguments)} = {message.content or ''}"
+
+
 def one_prompt(text: str, function: Mapping[str, Any]) -> list[LLMMessage]:
     """The question for the arguments of one function."""
     prompt: list[LLMMessage] = []
     for example in EXAMPLES:
         asked = ONE.format(text=example.text, signature=signature(example.name, example.arguments))
-        prompt += exchange(asked, example.arguments)
+        prompt += exchange(asked, json.dumps(example.arguments))
     return [*prompt, LLMMessage(content=ONE.format(text=text, signature=signature_of(function)))]
 
 
@@ -110,7 +143,7 @@ def several_prompt(text: str, functions: Sequence[Mapping[str, Any]]) -> list[LL
     prompt: list[LLMMessage] = []
     for example in EXAMPLES:
         asked = SEVERAL.format(text=example.text, signatures=known)
-        prompt += exchange(asked, {example.name: example.arguments})
+        prompt += exchange(asked, json.dumps({example.name: example.arguments}))
     offered = "\n".join(f"{signature_of(function)}: {function.get('description', '')}" for function in functions)
     return [*prompt, LLMMessage(content=SEVERAL.format(text=text, signatures=offered))]
 
@@ -125,9 +158,9 @@ def signature_of(function: Mapping[str, Any]) -> str:
     return signature(function["name"], arguments_schema(function)["properties"])
 
 
-def exchange(asked: str, answer: object) -> list[LLMMessage]:
+def exchange(asked: str, answer: str) -> list[LLMMessage]:
     """An example of a question and its answer."""
-    return [LLMMessage(content=asked), LLMMessage(role=MessageRole.Assistant, content=json.dumps(answer))]
+    return [LLMMessage(content=asked), LLMMessage(role=MessageRole.Assistant, content=answer)]
 
 
 def arguments_schema(function: Mapping[str, Any]) -> dict[str, Any]:
