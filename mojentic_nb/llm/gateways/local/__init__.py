@@ -55,6 +55,9 @@ class LocalGateway(MojenticCalls):
     The model is the GGUF file `model_path`, else the one that ``MOJENTIC_NB_LOCAL_MODEL`` names, else the embedded
     SmolLM2-135M-Instruct, which is fetched once and ends its answers after 2,048 tokens unless asked otherwise.
 
+    A call that is required is constrained to the tool's JSON schema, so it comes from any model. Where it may decide, a
+    model whose chat template knows no tools, as the embedded one's, answers without a call and a UserWarning says so.
+
     `n_ctx` is the context in tokens, `n_threads` defaults to half the CPUs (at most 4), `port` to any free one. The
     model is loaded at the first request, and again after its process has ended; :meth:`close`, the gateway's end or the
     program's ends it. Raises :class:`~mojentic_nb.llm.errors.ConfigurationError` for a missing extra or file.
