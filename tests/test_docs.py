@@ -131,7 +131,9 @@ TOGETHER += [
 
 
 @pytest.mark.parametrize(
-    ("doc", "sections"), TOGETHER, ids=[f"{doc}-{'all' if doc in STORIES else sections[0]}" for doc, sections in TOGETHER]
+    ("doc", "sections"),
+    TOGETHER,
+    ids=[f"{doc}-{'all' if doc in STORIES else sections[0]}" for doc, sections in TOGETHER],
 )
 def test_its_examples_run_and_print_what_it_shows(
     doc: str,

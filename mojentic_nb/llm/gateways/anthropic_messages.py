@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import StringIO
 from typing import Any
 
+from mojentic_nb.llm.errors import ConfigurationError
 from mojentic_nb.llm.events import FinishReason, ModelEvent, ReasoningDelta, StepFinish, TextDelta, Usage
 from mojentic_nb.llm.messages import LLMMessage, LLMToolCall, MessageRole
 
@@ -20,6 +21,7 @@ from .decoding import Decoder, StreamError
 from .images import Image, load_image
 from .interleaving import interleaved, placed
 from .schemas import ANTHROPIC, fitted
+from .tool_choice import chosen, is_forced
 
 __all__ = ["MessagesDecoder", "encode"]
 
@@ -57,6 +59,7 @@ def encode(request: Request) -> dict[str, Any]:
         "thinking": thinking,
         "output_config": output or None,
         "tools": [encode_tool(tool.descriptor) for tool in request.tools] or None,
+        "tool_choice": tool_choice(request),
     }
     budget = (thinking or {}).get("budget_tokens", 0)
     return {
@@ -81,6 +84,29 @@ def reasoning(request: Request) -> tuple[dict[str, Any] | None, dict[str, Any]]:
             return {"type": "enabled", "budget_tokens": budget}, {}
         case effort:
             return {"type": "adaptive", "display": "summarized"}, {"effort": effort if effort != "minimal" else "low"}
+
+
+def tool_choice(request: Request) -> dict[str, str] | None:
+    """Whether tools are to be called, and which.
+
+    A call that is forced can't be thought about: the API refuses both together, and neither is left out unasked.
+    https://platform.claude.com/docs/en/build-with-claude/extended-thinking#extended-thinking-with-tool-use
+    """
+    choice = chosen(request)
+    if is_forced(choice) and request.config.reasoning_effort not in (None, "none"):
+        raise ConfigurationError(
+            f"Claude can't think before a call that it has to make: leave out tool_choice={choice!r}, "
+            f"or reasoning_effort={request.config.reasoning_effort!r}."
+        )
+    match choice:
+        case None:
+            return None
+        case "auto" | "none" as mode:
+            return {"type": mode}
+        case "required":
+            return {"type": "any"}
+        case name:
+            return {"type": "tool", "name": name}
 
 
 def encode_tool(descriptor: Mapping[str, Any]) -> dict[str, Any]:

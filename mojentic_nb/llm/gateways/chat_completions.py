@@ -17,6 +17,7 @@ from .base import Request
 from .decoding import Decoder, StreamError
 from .images import load_image
 from .schemas import OPENAI, fitted
+from .tool_choice import chosen
 
 __all__ = ["ChatDecoder", "encode"]
 
@@ -44,6 +45,7 @@ def encode(request: Request) -> dict[str, Any]:
         "reasoning_effort": config.reasoning_effort,
         "response_format": response_format(request),
         "tools": [dict(tool.descriptor) for tool in request.tools] or None,
+        "tool_choice": tool_choice(request),
     }
     return {
         "model": request.model,
@@ -52,6 +54,15 @@ def encode(request: Request) -> dict[str, Any]:
         "stream_options": {"include_usage": True},
         **{name: value for name, value in settings.items() if value is not None},
     }
+
+
+def tool_choice(request: Request) -> str | dict[str, Any] | None:
+    """Whether tools are to be called, and which."""
+    match chosen(request):
+        case None | "auto" | "none" | "required" as mode:
+            return mode
+        case name:
+            return {"type": "function", "function": {"name": name}}
 
 
 def response_format(request: Request) -> dict[str, Any] | None:

@@ -18,6 +18,7 @@ from .chat_completions import response_format
 from .decoding import Decoder, StreamError
 from .images import load_image
 from .interleaving import interleaved, placed
+from .tool_choice import chosen
 
 __all__ = ["ResponsesDecoder", "encode"]
 
@@ -32,6 +33,7 @@ def encode(request: Request) -> dict[str, Any]:
         "reasoning": {"effort": config.reasoning_effort, "summary": "auto"} if config.reasoning_effort else None,
         "text": text_format(request),
         "tools": [encode_tool(tool.descriptor) for tool in request.tools] or None,
+        "tool_choice": tool_choice(request),
     }
     return {
         "model": request.model,
@@ -48,6 +50,15 @@ def text_format(request: Request) -> dict[str, Any] | None:
     if schema := form.pop("json_schema", None):
         form |= {"strict": False, **schema}
     return {"format": form} if form else None
+
+
+def tool_choice(request: Request) -> str | dict[str, str] | None:
+    """Whether tools are to be called, and which; without the nesting that Chat Completions has."""
+    match chosen(request):
+        case None | "auto" | "none" | "required" as mode:
+            return mode
+        case name:
+            return {"type": "function", "name": name}
 
 
 def encode_tool(descriptor: Mapping[str, Any]) -> dict[str, Any]:

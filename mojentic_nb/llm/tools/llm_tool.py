@@ -40,7 +40,7 @@ class LLMTool(ABC):
         """Run the tool without a model; its result is what the model would be told, in Mojentic's form."""
         result = done(LLMToolCall(name=self.name, arguments=arguments), self.run(**arguments))
         if self.tracer is not None:
-            self.tracer.record(correlation_id or "", result)
+            self.tracer.begin(correlation_id or "").record(result)
         return {"content": [{"type": "text", "text": result.output, "annotations": None}]}
 
     @property
