@@ -123,14 +123,16 @@ def own_loop(main: Coroutine[Any, Any, None], stop: Callable[[], None]) -> Itera
     task = loop.create_task(caught(main))
     ended: Future[Raised | None] = Future()
 
-    async def run() -> None:
-        await asyncio.wait([task])
-        ended.set_result(None if task.cancelled() else task.result())
-        stop()
+    async def run() -> Raised | None:
+        return await task
 
     def run_loop() -> None:
         with asyncio.Runner(loop_factory=lambda: loop) as runner:
-            runner.run(run())
+            try:
+                ended.set_result(runner.run(run()))
+            except BaseException as error:  # noqa: BLE001 (it was cancelled, or something stopped the loop)
+                ended.set_result(Raised(error))
+            stop()
 
     in_background(run_loop)
     try:

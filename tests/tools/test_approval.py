@@ -13,6 +13,8 @@ from loopback import PATIENCE
 from toolbox import STOPPED, Gate, Tool, calling, kept, outputs, results
 
 from mojentic_nb.llm import LLMToolCall
+from mojentic_nb.llm.cancellation import Cancellation
+from mojentic_nb.llm.tools.runner import ToolBatch, ToolRunner
 
 KINDS = ["plain hook", "async hook"]
 COUNTS = pytest.mark.parametrize("count", [1, 2], ids=["alone", "together"])
@@ -272,3 +274,15 @@ def test_nothing_runs_that_was_approved_after_the_run_was_cancelled(how: str, co
     assert_run(events)
     assert outputs(events) == [STOPPED] * count
     assert log.calls == 0
+
+
+@COUNTS
+def test_a_denial_is_kept_before_it_is_told(count: int):
+    kept_first = []
+    calls = tuple(LLMToolCall(id=str(n), name="act", arguments={}) for n in range(count))
+    batch = ToolBatch(calls, (Tool(Log(), "act"),), lambda _: False, Cancellation(), kept_first.append)
+
+    told = list(ToolRunner().run(batch))
+
+    assert told == kept_first
+    assert len(told) == count

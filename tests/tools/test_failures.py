@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -110,6 +111,27 @@ def test_a_task_that_cancels_itself(how: str):
         await asyncio.sleep(10)
 
     assert outputs(events_of(calling(how, [Tool(cancel_itself)], *["cancel_itself"] * 2))) == ["CancelledError"] * 2
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_tool_that_ends_the_event_loop_ends_its_synchronous_run(count: int):
+    """An asynchronous run is on its caller's loop, with which it ends."""
+
+    async def leave() -> None:
+        sys.exit(3)
+
+    async def leave_in_a_task_of_its_own() -> None:
+        await asyncio.gather(leave())
+
+    async def stop() -> None:
+        asyncio.get_running_loop().stop()
+        await asyncio.Event().wait()
+
+    for function, error in ((leave_in_a_task_of_its_own, SystemExit), (stop, RuntimeError)):
+        run = calling("sync", [Tool(function, "act")], *["act"] * count)
+        with pytest.raises(error):
+            events_of(run)
+        assert kept(run) == [STOPPED] * count
 
 
 @pytest.mark.parametrize("how", BOTH)

@@ -13,6 +13,7 @@ from grammar import assert_run
 from toolbox import Tool, calling, kept, outputs, reports
 
 from mojentic_nb.llm import ToolResult
+from mojentic_nb.llm.tools.runner import SerialToolRunner
 
 
 def plain():
@@ -132,6 +133,15 @@ def test_sequential_tools_run_in_the_callers_thread_too():
         return threading.get_ident()
 
     events = events_of(calling("sync", [Tool(where, sequential=True)], "where", "where"))
+
+    assert outputs(events) == [str(threading.get_ident())] * 2
+
+
+def test_one_call_after_the_other_stays_in_the_callers_thread():
+    def where():
+        return threading.get_ident()
+
+    events = events_of(calling("sync", [Tool(where)], "where", "where", runner=SerialToolRunner()))
 
     assert outputs(events) == [str(threading.get_ident())] * 2
 
