@@ -24,6 +24,8 @@ SAID = {
     "today": "2026-11-25",
     "now": "2026-11-25",
     "tonight": "2026-11-25",
+    "this morning": "2026-11-25",
+    "last night": "2026-11-24",
     "Tomorrow": "2026-11-26",
     "tomorrow.": "2026-11-26",
     "  yesterday ": "2026-11-24",
@@ -36,6 +38,7 @@ SAID = {
     "in a week": "2026-12-02",
     "in a fortnight": "2026-12-09",
     "in two months": "2027-01-25",
+    "in a couple of days": "2026-11-27",
     "in 2 weeks and 3 days": "2026-12-12",
     "in 36 hours": "2026-11-26",
     "3 days ago": "2026-11-22",
@@ -218,6 +221,12 @@ NO_DATES = [
 def test_what_means_no_date_is_never_taken_for_one(said: str):
     with pytest.raises(ValueError, match=f"'{said}' is no date that could be read: say it another way, such as 'in 3"):
         ResolveDateTool().run(said, WEDNESDAY)
+
+
+@pytest.mark.parametrize("said", ["tomorrow", "next week", "next year", "next friday"])
+def test_the_calendar_has_an_end(said: str):
+    with pytest.raises(ValueError, match="is no date that could be read"):
+        ResolveDateTool().run(said, "9999-12-31")
 
 
 @given(st.dates(date(1950, 1, 1), date(2090, 1, 1)), st.integers(1, 400))

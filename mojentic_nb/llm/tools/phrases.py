@@ -19,7 +19,8 @@ __all__ = ["read_date"]
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 ORDINALS = {"first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5, "last": -1}
-NAMED = {"now": 0, "today": 0, "tonight": 0, "tomorrow": 1, "yesterday": -1}
+NAMED = {"now": 0, "today": 0, "tonight": 0, "tomorrow": 1, "yesterday": -1, "last night": -1}
+NAMED |= {"this morning": 0, "this afternoon": 0, "this evening": 0}
 SHIFTS = {"last": -1, "this": 0, "": 0, "next": 1}
 MONTHS_IN = {"month": 1, "quarter": 3, "year": 12}
 
@@ -39,6 +40,7 @@ Rule = Callable[[re.Match[str], datetime], datetime | None]
 def read_date(said: str, base: datetime) -> date | None:
     """The day that `said` means when it is said at `base`, a local time; None if it means none."""
     text = re.sub(r"\bthe\b|[\s,]+", " ", said.lower())
+    text = re.sub(r"\b(?:a )?couple of\b", "2", text)
     with suppress(ValueError, OverflowError):  # a day that its month does not have, or beyond the calendar's end
         if found := read(" ".join(text.split()).strip(" .!?"), base):
             return found.date()
