@@ -425,9 +425,10 @@ def test_a_value_that_does_not_change_is_not_shown_again(how: str):
 
 @both
 def test_an_answer_that_is_asked_for_once_more_grows_again(how: str):
-    stream = begin(broker(said('{"name": "Eve"', "}"), GROWING), how, QUESTION, Person)
+    long = "Eve" * 1000
+    stream = begin(broker(said(f'{{"name": "{long}"', "}"), GROWING), how, QUESTION, Person)
 
-    assert [value.name for value in shown(stream)] == ["Eve", None, "A", "Ada", "Ada", "Ada", "Ada"]
+    assert [value.name for value in shown(stream)] == [long, None, "A", "Ada", "Ada", "Ada", "Ada"]
     assert stream.object == ADA
     assert_acceptable(stream.messages)
 
