@@ -371,6 +371,16 @@ def test_tools_come_before_the_object(how: str):
     assert roles == ["user", "assistant", "tool", "assistant", "user"]
 
 
+def test_tools_between_the_first_answer_and_the_second():
+    """The model is told once what was wrong."""
+    asked = broker(NONE, [ToolCallEnd(call("call_a", "Rome")), StepFinish("tool_calls")], JSON)
+
+    assert asked.generate_object(QUESTION, Person, tools=[Weather()]) == ADA
+
+    roles = [message.role.value for message in asked.adapter.requests[2].messages]
+    assert roles == ["user", "assistant", "user", "assistant", "tool"]
+
+
 @both
 def test_a_config_and_settings(how: str):
     asked = broker(JSON, JSON)
