@@ -14,9 +14,8 @@ from .structured import Answer, Object
 
 __all__ = ["AsyncObjectStream", "ObjectStream"]
 
-GROWTH = (
-    1.01  # of an answer's text before it is parsed again, so that the work for a long one is no square of its length
-)
+# Of an answer's text before it is parsed again, so that the work for a long one is no square of its length.
+GROWTH = 1.01
 
 
 class BaseObjectStream(BaseRun, Generic[Object]):

@@ -371,6 +371,16 @@ def test_tools_come_before_the_object(how: str):
     assert roles == ["user", "assistant", "tool", "assistant", "user"]
 
 
+def test_tools_between_the_first_answer_and_the_second():
+    """The model is told once what was wrong."""
+    asked = broker(NONE, [ToolCallEnd(call("call_a", "Rome")), StepFinish("tool_calls")], JSON)
+
+    assert asked.generate_object(QUESTION, Person, tools=[Weather()]) == ADA
+
+    roles = [message.role.value for message in asked.adapter.requests[2].messages]
+    assert roles == ["user", "assistant", "user", "assistant", "tool"]
+
+
 @both
 def test_a_config_and_settings(how: str):
     asked = broker(JSON, JSON)
@@ -425,9 +435,10 @@ def test_a_value_that_does_not_change_is_not_shown_again(how: str):
 
 @both
 def test_an_answer_that_is_asked_for_once_more_grows_again(how: str):
-    stream = begin(broker(said('{"name": "Eve"', "}"), GROWING), how, QUESTION, Person)
+    long = "Eve" * 1000
+    stream = begin(broker(said(f'{{"name": "{long}"', "}"), GROWING), how, QUESTION, Person)
 
-    assert [value.name for value in shown(stream)] == ["Eve", None, "A", "Ada", "Ada", "Ada", "Ada"]
+    assert [value.name for value in shown(stream)] == [long, None, "A", "Ada", "Ada", "Ada", "Ada"]
     assert stream.object == ADA
     assert_acceptable(stream.messages)
 
