@@ -300,6 +300,19 @@ def test_a_second_question_while_an_answer_is_on_its_way(how: str):
     assert send(chat, how, "And?") == "Yes."
 
 
+def test_a_cancelled_answer_is_on_its_way_until_its_run_ends():
+    chat = session("One two three.", "Yes.")
+    run = chat.stream("Count.")
+    next(iter(run))
+
+    run.cancel()
+    with pytest.raises(RuntimeError, match="still on its way"):
+        chat.send("And?")
+    list(run)
+
+    assert chat.send("And?") == "Yes."
+
+
 def test_of_two_threads_one_asks():
     chat = session(*["Yes."] * 8)
     runs, refused = [], []
