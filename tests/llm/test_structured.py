@@ -465,7 +465,10 @@ class Recorder:
     def __init__(self) -> None:
         self.happenings: list[object] = []
 
-    def record(self, _: str, happening: object) -> None:
+    def begin(self, _: str) -> Recorder:
+        return self
+
+    def record(self, happening: object) -> None:
         self.happenings.append(happening)
 
 

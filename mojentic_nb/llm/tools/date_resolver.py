@@ -8,9 +8,8 @@ from importlib.util import find_spec
 from typing import Any
 
 from mojentic_nb.llm.errors import ConfigurationError
-from mojentic_nb.llm.tracing import Tracer
 
-from .llm_tool import LLMTool
+from .llm_tool import LLMTool, ToolTracer
 
 __all__ = ["ResolveDateTool"]
 
@@ -24,7 +23,7 @@ class ResolveDateTool(LLMTool):
     extra isn't installed.
     """
 
-    def __init__(self, tracer: Tracer | None = None) -> None:
+    def __init__(self, tracer: ToolTracer | None = None) -> None:
         super().__init__(tracer)
         if find_spec("dateparser") is None or find_spec("dateutil") is None:
             raise ConfigurationError(MISSING_EXTRA)

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from mojentic_nb.llm.messages import LLMToolCall
-from mojentic_nb.llm.tracing import Tracer
 
 from .results import done
 
-__all__ = ["LLMTool"]
+__all__ = ["LLMTool", "ToolTracer"]
+
+
+class ToolTracer(Protocol):
+    """Keeps record of tool calls, as :class:`mojentic_nb.tracer.TracerSystem` does."""
+
+    def record_tool_call(
+        self, tool_name: str, arguments: Mapping[str, Any], result: object, *, correlation_id: str | None = None
+    ) -> None:
+        """Take note that a tool was called."""
+        ...
 
 
 class LLMTool(ABC):
@@ -22,9 +31,9 @@ class LLMTool(ABC):
     :meth:`call_tool` calls; a run's calls are traced by the broker's.
     """
 
-    tracer: Tracer | None = None
+    tracer: ToolTracer | None = None
 
-    def __init__(self, tracer: Tracer | None = None) -> None:
+    def __init__(self, tracer: ToolTracer | None = None) -> None:
         self.tracer = tracer
 
     @property
@@ -38,10 +47,10 @@ class LLMTool(ABC):
 
     def call_tool(self, correlation_id: str | None = None, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401
         """Run the tool without a model; its result is what the model would be told, in Mojentic's form."""
-        result = done(LLMToolCall(name=self.name, arguments=arguments), self.run(**arguments))
+        output = done(LLMToolCall(name=self.name, arguments=arguments), self.run(**arguments)).output
         if self.tracer is not None:
-            self.tracer.begin(correlation_id or "").record(result)
-        return {"content": [{"type": "text", "text": result.output, "annotations": None}]}
+            self.tracer.record_tool_call(self.name, arguments, output, correlation_id=correlation_id)
+        return {"content": [{"type": "text", "text": output, "annotations": None}]}
 
     @property
     def name(self) -> str:
