@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import uuid
 import warnings
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from typing import Any, TypedDict, Unpack
 
 from .config import CompletionConfig
 from .conversation import Conversation
-from .gateways.base import Gateway, Tool
+from .gateways.base import Gateway
 from .gateways.mojentic import MojenticGateway
 from .gateways.ollama import OllamaGateway
 from .messages import LLMMessage
 from .object_stream import AsyncObjectStream, ObjectStream
 from .run import AsyncRun, Run
 from .structured import Answer, AnswerType, Object
-from .tools.function_tool import as_tools, check_choice
+from .tools.function_tool import Tools, as_tools, check_choice
 from .tools.job import Approve
 from .tools.runner import ToolRunner
 from .tracing import Tracer
@@ -86,7 +86,7 @@ class LLMBroker:
     def stream(
         self,
         messages: Sequence[LLMMessage],
-        tools: Sequence[Tool | Callable[..., object]] | None = None,
+        tools: Tools | None = None,
         config: CompletionConfig | None = None,
         **options: Unpack[Options],
     ) -> Run:
@@ -97,7 +97,7 @@ class LLMBroker:
     def astream(
         self,
         messages: Sequence[LLMMessage],
-        tools: Sequence[Tool | Callable[..., object]] | None = None,
+        tools: Tools | None = None,
         config: CompletionConfig | None = None,
         **options: Unpack[Options],
     ) -> AsyncRun:
@@ -108,7 +108,7 @@ class LLMBroker:
     def generate_stream(
         self,
         messages: Sequence[LLMMessage],
-        tools: Sequence[Tool | Callable[..., object]] | None = None,
+        tools: Tools | None = None,
         config: CompletionConfig | None = None,
         *,
         object_model: object = None,
@@ -122,7 +122,7 @@ class LLMBroker:
     def agenerate_stream(
         self,
         messages: Sequence[LLMMessage],
-        tools: Sequence[Tool | Callable[..., object]] | None = None,
+        tools: Tools | None = None,
         config: CompletionConfig | None = None,
         *,
         object_model: object = None,
@@ -136,7 +136,7 @@ class LLMBroker:
     def generate(
         self,
         messages: Sequence[LLMMessage],
-        tools: Sequence[Tool | Callable[..., object]] | None = None,
+        tools: Tools | None = None,
         config: CompletionConfig | None = None,
         **options: Unpack[Options],
     ) -> str:
@@ -146,7 +146,7 @@ class LLMBroker:
     def agenerate(
         self,
         messages: Sequence[LLMMessage],
-        tools: Sequence[Tool | Callable[..., object]] | None = None,
+        tools: Tools | None = None,
         config: CompletionConfig | None = None,
         **options: Unpack[Options],
     ) -> Coroutine[Any, Any, str]:
@@ -159,7 +159,7 @@ class LLMBroker:
         object_model: type[Object],
         config: CompletionConfig | None = None,
         *,
-        tools: Sequence[Tool | Callable[..., object]] | None = None,
+        tools: Tools | None = None,
         **options: Unpack[Options],
     ) -> Object:
         """Ask for a value of the type `object_model`, and return it.
@@ -178,7 +178,7 @@ class LLMBroker:
         object_model: type[Object],
         config: CompletionConfig | None = None,
         *,
-        tools: Sequence[Tool | Callable[..., object]] | None = None,
+        tools: Tools | None = None,
         **options: Unpack[Options],
     ) -> Coroutine[Any, Any, Object]:
         """The same, asynchronously."""
@@ -192,7 +192,7 @@ class LLMBroker:
         object_model: type[Object],
         config: CompletionConfig | None = None,
         *,
-        tools: Sequence[Tool | Callable[..., object]] | None = None,
+        tools: Tools | None = None,
         **options: Unpack[Options],
     ) -> ObjectStream[Object]:
         """Ask for a value of the type `object_model`, and iterate what there is of it as it comes."""
@@ -207,7 +207,7 @@ class LLMBroker:
         object_model: type[Object],
         config: CompletionConfig | None = None,
         *,
-        tools: Sequence[Tool | Callable[..., object]] | None = None,
+        tools: Tools | None = None,
         **options: Unpack[Options],
     ) -> AsyncObjectStream[Object]:
         """The same for ``async for``."""
@@ -239,7 +239,7 @@ class LLMBroker:
     def _conversation(
         self,
         messages: Sequence[LLMMessage],
-        tools: Sequence[Tool | Callable[..., object]] | None,
+        tools: Tools | None,
         config: CompletionConfig | None,
         options: Options,
         answer: Answer[Any] | None = None,

@@ -18,7 +18,7 @@ from mojentic_nb.llm.messages import LLMMessage
 
 from .schemas import rooted
 
-__all__ = ["AsyncGateway", "Gateway", "Request", "Tool"]
+__all__ = ["AsyncGateway", "Gateway", "Request", "Tool", "tool_name"]
 
 
 class Tool(Protocol):
@@ -32,6 +32,11 @@ class Tool(Protocol):
     def run(self, *args: Any, **arguments: Any) -> object:  # noqa: ANN401 (any signature is one of these)
         """Run the tool with the model's arguments, which come by name."""
         ...
+
+
+def tool_name(tool: Tool) -> str:
+    """The name by which the model calls it."""
+    return str(tool.descriptor["function"]["name"])
 
 
 @dataclass(frozen=True, slots=True)
