@@ -15,10 +15,11 @@ from mojentic_nb.llm.cancellation import Cancellation
 from mojentic_nb.llm.config import CompletionConfig
 from mojentic_nb.llm.events import ModelEvent
 from mojentic_nb.llm.messages import LLMMessage
+from mojentic_nb.llm.threads import in_thread
 
 from .schemas import rooted
 
-__all__ = ["AsyncGateway", "Gateway", "Request", "Tool", "tool_name"]
+__all__ = ["AsyncGateway", "Gateway", "Request", "Tool", "astream", "tool_name"]
 
 
 class Tool(Protocol):
@@ -81,3 +82,8 @@ class AsyncGateway(Protocol):
     def astream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
         """The same as :meth:`Gateway.stream`, for ``async for``."""
         ...
+
+
+def astream(gateway: Gateway, request: Request) -> AsyncGenerator[ModelEvent, None]:
+    """The model's events, those of a gateway that is synchronous only from a thread."""
+    return gateway.astream(request) if isinstance(gateway, AsyncGateway) else in_thread(gateway.stream(request))
