@@ -29,7 +29,8 @@ __all__ = [
 
 Op = list[Any]
 """``["block", index, block]`` adds a block (`index` is the count of those before it),
-``["append", index, field, delta]`` makes a text longer, ``["set", index, fields]`` and ``["status", fields]`` replace values."""
+``["append", index, field, delta]`` makes a text longer, ``["set", index, fields]`` and
+``["status", fields]`` replace values."""
 
 ToolState = Literal["streaming", "waiting", "approval", "running", "done", "failed", "denied", "timed_out", "cancelled"]
 """Of a tool call: its arguments are still coming; it will run; a person has to approve it; it runs; how it went."""

@@ -9,7 +9,7 @@ from pydantic_core import to_jsonable_python
 
 from mojentic_nb.llm.gateways.assembly import mended
 
-__all__ = ["bounded", "indented", "said", "short", "summary"]
+__all__ = ["bounded", "indented", "pretty", "said", "short", "summary"]
 
 LONGEST = 20_000  # characters of a value that are shown: what is meant for a model can be endless
 LONGEST_LINE = 200
@@ -33,6 +33,14 @@ def said(value: object) -> str:
 def indented(value: object) -> str:
     """`value` as indented JSON; raises ValueError, RecursionError or what its own methods raise where it can't be."""
     return json.dumps(to_jsonable_python(value, fallback=str, bytes_mode="base64"), ensure_ascii=False, indent=2)
+
+
+def pretty(text: str) -> str:
+    """JSON text with line breaks and indents; as it is where it isn't whole."""
+    try:
+        return bounded(json.dumps(json.loads(text), ensure_ascii=False, indent=2))
+    except (ValueError, RecursionError):
+        return bounded(text)
 
 
 def short(value: object, limit: int = LONGEST_LINE) -> str:
