@@ -17,13 +17,16 @@ OURS = str(Path(mojentic_nb.llm.__file__).parent)
 
 
 def failure(error: object, output: str) -> Failure:
-    """What is told of `error`; of anything that is no exception, the `output` that the model was told."""
+    """What is told of `error`; of anything that is no exception, the `output` that the model was told.
+
+    An exception that no code outside the broker raised (nobody approved of a call, its time was up) has no class.
+    """
     if not isinstance(error, BaseException):
         return {"type": "", "message": bounded(output), "traceback": None}
     steps = theirs(error.__traceback__)
     told = traceback.TracebackException(type(error), error, steps, limit=-30, compact=True) if steps else None
     return {
-        "type": type(error).__name__,
+        "type": type(error).__name__ if told else "",
         "message": bounded(said(error)),
         "traceback": bounded("".join(told.format())) if told else None,
     }

@@ -12,7 +12,7 @@ from .markup import attribute, code, escaped
 from .styles import inlined
 from .transcript import Transcript
 from .values import pretty, short
-from .words import ICONS, STATES, children, duration, failed_with, status_words
+from .words import ICONS, STATES, children, duration, failed_with, short_arguments, status_words
 
 __all__ = ["as_html"]
 
@@ -70,14 +70,13 @@ class Page:
 def header(block: ToolBlock) -> str:
     """A card's first line: icon, name, short arguments, how it went, how long it took."""
     tone = TONES.get(block["state"], "busy")
-    arguments = block["summary"] or short(block["arguments"], 80)
     state = STATES[block["state"]]
     pieces = (
         f'<span class="mnb-icon mnb-{tone}">{ICONS[block["state"]]}</span>',
         f'<span class="mnb-name">{escaped(short(block["name"], 80))}</span>',
-        f'<code class="mnb-arguments">{code(arguments)}</code>',
+        f'<code class="mnb-arguments">{code(short_arguments(block))}</code>',
         f'<span class="mnb-state mnb-{tone}">{state}</span>' if state else "",
-        f'<span class="mnb-aside">{duration(block["seconds"])}</span>' if block["seconds"] is not None else "",
+        f'<span class="mnb-aside">{duration(block["seconds"])}</span>' if block["seconds"] else "",
     )
     return f'<span class="mnb-header">{" ".join(filter(None, pieces))}</span>'
 
@@ -154,7 +153,7 @@ def status_html(status: Status) -> str:
     words = " · ".join(map(escaped, status_words(status)))
     tone = "bad" if status["state"] == "failed" else "wary"
     finish = f' · <strong class="mnb-{tone}">{escaped(status["finish"])}</strong>' if status["finish"] else ""
-    return f'<div class="mnb-status">{words}{finish}</div>'
+    return f'<div class="mnb-status"><span class="mnb-aside">{words}</span>{finish}</div>'
 
 
 def prose(text: str) -> str:

@@ -20,7 +20,7 @@ __all__ = ["parts", "tells_all"]
 
 MOST_ROWS = 30  # of a table
 MOST_COLUMNS = 20
-LONGEST_HTML = 200_000  # characters
+LONGEST_HTML = 300_000  # characters
 MOST_PARTS = 20  # of a list
 REPRS = {
     "text/html": "_repr_html_",
@@ -145,10 +145,10 @@ def called(value: object, method: str) -> object:
 def html_part(text: object, kind: str) -> Part | None:
     """HTML made safe; None where nothing can be seen of it then, or where the extra ``html`` is not installed."""
     try:
-        from .sanitizer import sanitized, visible
+        from .sanitizer import deep, sanitized, visible
     except ImportError:
         return None
-    if not isinstance(text, str) or len(text) > LONGEST_HTML:
+    if not isinstance(text, str) or len(text) > LONGEST_HTML or deep(text):
         return None
     safe = sanitized(text)
     if not visible(safe):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections import Counter
 from urllib.parse import urlsplit
 
 import nh3
@@ -14,7 +15,7 @@ import nh3
 from .markup import attribute, escaped, literal
 from .styles import inlined
 
-__all__ = ["SCHEMES", "image_link", "sanitized", "sanitized_prose", "visible"]
+__all__ = ["SCHEMES", "deep", "image_link", "sanitized", "sanitized_prose", "visible"]
 
 SCHEMES = {"http", "https", "mailto"}
 TEXT = {"strong", "em", "b", "i", "u", "s", "del", "ins", "sub", "sup", "small", "mark", "kbd", "samp", "var", "abbr"}
@@ -25,9 +26,13 @@ FOLDS = {"details", "summary"}
 CELL = {"colspan", "rowspan", "scope"}
 # None of these can reach out of the box that the HTML is shown in, or load anything.
 PROPERTIES = {"color", "background-color", "text-align", "font-weight", "font-style", "text-decoration", "white-space"}
+VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
+DEEPEST = 1_000
 IMAGE = re.compile(r'<img((?:\s+[a-z]+="[^"]*")*)\s*>')
 TAGS = re.compile("(<[^>]*>)")  # what nh3 writes has no other angle brackets, nor quotes in the values of attributes
-DATA_IMAGE = re.compile(r"data:image/(png|jpeg|gif|webp);base64,[A-Za-z0-9+/=\s]*")
+DATA_VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
+DEEPEST = 1_000
+IMAGE = re.compile(r"data:image/(png|jpeg|gif|webp);base64,[A-Za-z0-9+/=\s]*")
 
 PROSE = nh3.Cleaner(
     tags=TEXT | BLOCKS,
@@ -44,7 +49,8 @@ PROSE = nh3.Cleaner(
 FOREIGN = nh3.Cleaner(
     tags=TEXT | BLOCKS | FOLDS | {"img"},
     attributes={
-        "*": {"dir", "style", "title"},
+        "*": {"dir", "title"},
+        **{tag: {"style"} for tag in ("span", "div", "p", "tr", "b", "i", "em", "strong", "pre", "code", "li")},
         "a": {"href"},
         "img": {"src", "alt"},
         "ol": {"start"},
@@ -52,6 +58,11 @@ FOREIGN = nh3.Cleaner(
         "td": CELL,
         "col": {"span"},
         "details": {"open"},
+    },
+    set_tag_attribute_values={
+        "table": {"class": "mnb-table"},
+        "th": {"class": "mnb-head"},
+        "td": {"class": "mnb-cell"},
     },
     filter_style_properties=PROPERTIES,
     url_schemes=SCHEMES | {"data"},
@@ -69,6 +80,23 @@ def sanitized(text: str) -> str:
     """The HTML `text` of a tool without what could run, load, submit, cover or name anything of the page."""
     safe = IMAGE.sub(safe_image, FOREIGN.clean(text))
     return inlined("".join(piece if piece.startswith("<") else literal(piece) for piece in TAGS.split(safe)))
+
+
+def deep(text: str) -> bool:
+    """Whether the HTML `text` has elements in elements in elements, which takes a parser for ever."""
+    opened: Counter[str] = Counter()
+    depth = 0
+    for match in re.finditer(r"<(/?)([A-Za-z][A-Za-z0-9]*)", text):
+        tag = match[2].lower()
+        if match[1]:
+            depth -= min(opened[tag], 1)
+            opened[tag] = max(0, opened[tag] - 1)
+        elif tag not in VOID:
+            depth += 1
+            opened[tag] += 1
+        if depth > DEEPEST:
+            return True
+    return False
 
 
 def visible(text: str) -> bool:
@@ -94,6 +122,6 @@ def image_link(source: str, alt: str) -> str:
         host = ""
     if not host or url.scheme not in SCHEMES:
         return f"[{escaped(alt) or 'image'}]"
-    words = f"{escaped(alt)} " if alt else ""
+    words = f": {escaped(alt)}" if alt else ""
     link = f'href="{attribute(source)}" rel="nofollow noopener noreferrer" target="_blank"'
-    return f'<a {link} class="mnb-link">[{words}image at {escaped(host)}]</a>'
+    return f'<a {link} class="mnb-link">[image at {escaped(host)}{words}]</a>'

@@ -42,7 +42,7 @@ STYLES: dict[str, str] = {
     "name": "font-weight:600;",
     "arguments": f"{MONO}font-size:12.5px;opacity:0.7;background:none;background-color:transparent;border:0;padding:0;"
     "color:inherit;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;flex:1 1 0;min-width:0;",
-    "aside": "font-size:12px;opacity:0.6;",
+    "aside": "font-size:12px;opacity:0.65;",
     "state": "font-size:12px;",
     "body": f"padding:2px 10px 10px;border-top:1px solid {GREY};border-top-color:{LINE};",
     "label": "margin:8px 0 3px;font-size:11px;letter-spacing:0.4px;opacity:0.6;",
@@ -65,7 +65,7 @@ STYLES: dict[str, str] = {
     "border-radius:4px;background:rgba(208,123,22,0.1);white-space:pre-wrap;overflow-wrap:anywhere;",
     "notice-error": f"margin:8px 0;padding:6px 10px;border-left:3px solid #d9413d;border-left-color:{RED};"
     "border-radius:4px;background:rgba(217,65,61,0.1);white-space:pre-wrap;overflow-wrap:anywhere;",
-    "status": "margin:8px 0 2px;font-size:12px;line-height:18px;opacity:0.65;",
+    "status": "margin:8px 0 2px;font-size:12px;line-height:18px;",
     "plain": "white-space:pre-wrap;overflow-wrap:anywhere;margin:0 0 8px;",
     # of Markdown
     "code-box": "margin:6px 0 10px;border-radius:4px;background:rgba(128,128,128,0.1);",

@@ -35,9 +35,9 @@ from collections.abc import Callable
 from mojentic_nb.llm import Event, Finish, LLMError
 
 from .blocks import Blocks, Op, State
-from .failures import failure
 from .fold import Fold
 from .meter import Meter
+from .values import bounded, said
 
 __all__ = ["Transcript"]
 
@@ -66,12 +66,11 @@ class Transcript:
         """The run ended with `error`: calls without a result are cancelled, and a notice tells it."""
         if self._meter.ended:
             return []
-        told = failure(error, "")
-        text = (
-            told["message"] if isinstance(error, LLMError) else ": ".join(filter(None, (told["type"], told["message"])))
-        )
+        text = said(error)
+        if not isinstance(error, LLMError):  # whose messages speak for themselves
+            text = f"{type(error).__name__}: {text}" if text else type(error).__name__
         self._fold.close()
-        self._blocks.add(kind="notice", parent=None, level="error", text=text)
+        self._blocks.add(kind="notice", parent=None, level="error", text=bounded(text))
         self._meter.end("failed", "failed")
         return self._taken()
 

@@ -9,7 +9,18 @@ from collections.abc import Mapping, Sequence
 from .blocks import Block, Failure, Status, ToolBlock, ToolState
 from .values import short
 
-__all__ = ["ICONS", "STATES", "children", "duration", "failed_with", "fenced", "result_text", "status_words", "title"]
+__all__ = [
+    "ICONS",
+    "STATES",
+    "children",
+    "duration",
+    "failed_with",
+    "fenced",
+    "result_text",
+    "short_arguments",
+    "status_words",
+    "title",
+]
 
 ICONS: dict[ToolState, str] = {
     "streaming": "○",
@@ -82,9 +93,14 @@ def tokens(status: Status) -> str:
 
 def title(block: ToolBlock) -> str:
     """A call in one line: ``✓ weather(city="Paris") · 0.42 s``."""
-    arguments = block["summary"] or short(block["arguments"], 80)
-    called = f"{ICONS[block['state']]} {short(block['name'], 80)}({arguments})"
-    return " · ".join(filter(None, (called, STATES[block["state"]], duration(block["seconds"]))))
+    called = f"{ICONS[block['state']]} {short(block['name'], 80)}({short_arguments(block)})"
+    took = duration(block["seconds"]) if block["seconds"] else ""
+    return " · ".join(filter(None, (called, STATES[block["state"]], took)))
+
+
+def short_arguments(block: ToolBlock) -> str:
+    """The arguments of a call for one line, while they come their JSON."""
+    return short(block["arguments"], 80) if block["state"] == "streaming" else block["summary"]
 
 
 def failed_with(error: Failure) -> str:
