@@ -27,6 +27,18 @@ class Exchange:
     finish_reason: FinishReason | None = None
     stale: bool = False
 
+    @property
+    def answer(self) -> str:
+        """The answer's beginning."""
+        said = " ".join((self.messages[-1].content or "").split())
+        return said if len(said) <= 100 else f"{said[:99]}…"
+
+    @property
+    def marks(self) -> list[str]:
+        """What is to be said of it beside."""
+        stopped = self.finish_reason in ("cancelled", None)
+        return ["stopped"] * stopped + ["stale: an earlier cell was run again"] * self.stale
+
 
 @dataclass(slots=True)
 class Chat:

@@ -10,7 +10,7 @@ from typing import Any
 from IPython.core.error import UsageError
 from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
 
-__all__ = ["Options", "options", "parse"]
+__all__ = ["EFFORTS", "FLAGS", "VIEWS", "Options", "options", "parse"]
 
 
 def unquoted(text: str) -> str:
@@ -42,6 +42,7 @@ ARGUMENTS = (
     argument("--raw", action="store_true", help="Show the answer's text as it is, not as Markdown."),
     argument("--dry-run", action="store_true", help="Show what would be sent, and send nothing."),
 )
+FLAGS = tuple(flag for added in ARGUMENTS for flag in added.args if flag.startswith("--"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,117 @@
+"""What a cell asks, whom and how: all of it is found before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from IPython.core.error import UsageError
+from pydantic import ValidationError
+
+from mojentic_nb.llm import AsyncRun, CompletionConfig, LLMBroker, LLMMessage, Run
+from mojentic_nb.llm.gateways.base import Tool
+from mojentic_nb.llm.object_stream import AsyncObjectStream, ObjectStream
+from mojentic_nb.llm.tools.job import Approve
+
+from .chats import Chat
+from .options import Options
+from .prompt import PromptError, compose, evaluate
+from .tools import named_tools
+from .values import Image, shown
+
+__all__ = ["Question"]
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question of the cell `cell` to the model that is called `name`, after the `history` of `chat`."""
+
+    name: str
+    broker: LLMBroker
+    cell: str
+    message: LLMMessage
+    history: tuple[LLMMessage, ...]
+    chat: Chat | None
+    tools: tuple[Tool, ...]
+    config: CompletionConfig
+    object_model: Any
+    options: Options
+
+    @property
+    def messages(self) -> list[LLMMessage]:
+        """What is sent."""
+        return [*self.history, self.message]
+
+    def begin(self, approve: Approve) -> tuple[Run, ObjectStream[Any] | None]:
+        """Ask: the run, and where an object is wanted its stream over the same run."""
+        if self.object_model is None:
+            return self.broker.stream(
+                self.messages, self.tools, self.config, tool_choice=self.options.tool_choice, approve=approve
+            ), None
+        stream = self.broker.stream_object(
+            self.messages,
+            self.object_model,
+            self.config,
+            tools=self.tools,
+            tool_choice=self.options.tool_choice,
+            approve=approve,
+        )
+        return stream.run, stream
+
+    def abegin(self, approve: Approve) -> tuple[AsyncRun, AsyncObjectStream[Any] | None]:
+        """The same, asynchronously."""
+        if self.object_model is None:
+            return self.broker.astream(
+                self.messages, self.tools, self.config, tool_choice=self.options.tool_choice, approve=approve
+            ), None
+        stream = self.broker.astream_object(
+            self.messages,
+            self.object_model,
+            self.config,
+            tools=self.tools,
+            tool_choice=self.options.tool_choice,
+            approve=approve,
+        )
+        return stream.run, stream
+
+
+def asked_by(
+    options: Options, text: str, namespace: Mapping[str, Any], name: str, broker: LLMBroker, chat: Chat | None, cell: str
+) -> Question:
+    """The question that a cell asks with its `options` and its `text`; raises UsageError for what can't be asked."""
+    if options.tool_choice and not options.tool:
+        raise UsageError(f"--tool-choice {options.tool_choice} needs tools: name them with -t.")
+    try:
+        message = compose(text, namespace, [image(path, namespace) for path in options.image])
+        object_model = evaluate(options.as_, namespace) if options.as_ else None
+    except PromptError as error:
+        raise UsageError(str(error)) from error
+    try:
+        config = CompletionConfig(**options.settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        setting = str(first["loc"][0]).replace("_", "-").replace("max-tool-iterations", "max-steps")
+        raise UsageError(f"--{setting} {first['input']}: {first['msg']}.") from error
+    return Question(
+        name=name,
+        broker=broker,
+        cell=cell,
+        message=message,
+        history=tuple((chat or Chat()).history(cell, options.system)),
+        chat=chat,
+        tools=tuple(named_tools(options.tools, namespace)),
+        config=config,
+        object_model=object_model,
+        options=options,
+    )
+
+
+def image(expression: str, namespace: Mapping[str, Any]) -> str:
+    """The path or address of the picture that `-i` names: one of Python's values, or else a path as it stands."""
+    try:
+        value = evaluate(expression, namespace)
+    except PromptError:
+        return expression
+    picture = shown(value)
+    return picture.url if isinstance(picture, Image) else picture
