@@ -6,6 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import nbformat
 from playwright.sync_api import Page, sync_playwright
 
 ROOT = Path(__file__).parents[1]
@@ -30,6 +31,45 @@ def quickstart(page: Page, url: str) -> None:
     lab.shut_down()
 
 
+CELLS = [
+    """\
+from concurrent.futures import ThreadPoolExecutor
+
+from mojentic_nb.llm import LLMBroker, LLMMessage
+from mojentic_nb.llm.gateways import LocalGateway
+from mojentic_nb.tracer import TracerSystem
+
+tracer = TracerSystem()
+gateway = LocalGateway()
+broker = LLMBroker(gateway.model, gateway, tracer=tracer)
+
+
+def ask(text, before=(), max_tokens=60):
+    run = broker.stream([*before, LLMMessage(content=text)], max_tokens=max_tokens, correlation_id="charts")
+    return list(run) and run.messages
+
+
+first = ask("What makes a good chart?")
+ask("Say that in one sentence.", first, 30)
+with ThreadPoolExecutor() as pool:
+    list(pool.map(ask, ["Name three kinds of charts.", "What is a scatter plot?"]))""",
+    'tracer.waterfall("charts")',
+]
+
+
+def waterfall(page: Page, url: str, notebooks: Path) -> None:
+    """The waterfall of four requests to the embedded model, the last two of which were sent at once."""
+    cells = [nbformat.v4.new_code_cell(source) for source in CELLS]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), notebooks / "tracing.ipynb")
+    lab = Lab(page, url)
+    lab.open("tracing.ipynb")
+    lab.run_all()
+    lab.wait_until_done(1)
+    lab.output(1).first.screenshot(path=PICTURES / "waterfall.png")
+    lab.shut_down()
+
+
 def main() -> None:
     """Take them all."""
     chromium = executable()
@@ -37,6 +77,8 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
         with serving_notebooks(Path(home)) as url:
             quickstart(browser.new_page(viewport={"width": 1000, "height": 760}), url)
+            page = browser.new_page(viewport={"width": 1280, "height": 760}, device_scale_factor=2)
+            waterfall(page, url, Path(home) / "notebooks")
         browser.close()
 
 

@@ -35,7 +35,7 @@ LETTERS = {
 }
 STEP = "y*[trsd]*e*f"
 TOOLS = "(p*o)+"
-RUN = f"({STEP}({TOOLS}{STEP})*({TOOLS})?)?F"
+RUN = f"({STEP}(({TOOLS})?{STEP})*({TOOLS})?)?F"
 
 
 def assert_step(events: Iterable[Event]) -> None:

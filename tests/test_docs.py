@@ -1,4 +1,4 @@
-"""What docs/broker.md says is so: its examples run as written, and print what it shows."""
+"""What the docs say is so: their examples run as written, and print what the docs show."""
 
 from __future__ import annotations
 
@@ -16,39 +16,59 @@ import pytest
 from loopback import Loopback, Reply, chunk, json_reply, sse
 from providers_on_wire import PROVIDERS, event
 
+from mojentic_nb import tracer
 from mojentic_nb.llm import CompletionConfig, Event, errors, events, gateways
 
-DOC = Path(__file__).parents[1] / "docs" / "broker.md"
-TEXT = DOC.read_text("utf-8")
-SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", TEXT, re.DOTALL | re.MULTILINE))
-EXAMPLE = re.compile(r"^```python\n(.*?)^```$(?:\n\n```text\n(.*?)^```$)?", re.DOTALL | re.MULTILINE)
+EXAMPLE = re.compile(r"^```python\n(.*?)^```$(?:\n\n(`{3,})text\n(.*?)^\2$)?", re.DOTALL | re.MULTILINE)
+LONG_FENCE = re.compile(r"^(`{4,})text$.*?^\1$", re.DOTALL | re.MULTILINE)  # around what has fences of its own
 
 
 @dataclass(frozen=True)
 class Example:
     """A block of Python, and what the doc shows below it, if it does."""
 
+    path: Path
     source: str
     output: str | None
 
     def run(self, namespace: dict) -> None:
         """Run it as a notebook does, which lets ``await`` stand outside of a function."""
-        code = compile(self.source, DOC, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        code = compile(self.source, self.path, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
         result = eval(code, namespace)  # noqa: S307 (our own text)
         if inspect.iscoroutine(result):
             asyncio.run(result)
 
 
-def examples(section: str) -> Iterator[Example]:
-    """The examples of a section, on the lines where they are in the doc."""
-    start = TEXT.index(SECTIONS[section])
-    for found in EXAMPLE.finditer(TEXT, start, start + len(SECTIONS[section])):
-        yield Example("\n" * TEXT.count("\n", 0, found.start(1)) + found[1], found[2])
+class Doc:
+    """A document, and its sections by their headings."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.text = path.read_text("utf-8")
+        self.sections = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", self.text, re.DOTALL | re.MULTILINE))
+
+    def examples(self, section: str) -> Iterator[Example]:
+        """The examples of a section, on the lines where they are in the doc."""
+        start = self.text.index(self.sections[section])
+        for found in EXAMPLE.finditer(self.text, start, start + len(self.sections[section])):
+            source = "\n" * self.text.count("\n", 0, found.start(1)) + found[1]
+            yield Example(self.path, source, found[3])
+
+
+DOCS = {path.stem: Doc(path) for path in sorted((Path(__file__).parents[1] / "docs").glob("*.md"))}
+BROKER = DOCS["broker"]
 
 
 def says(provider: str, *texts: str) -> Reply:
     """An answer as `provider` streams it."""
     return Reply([PROVIDERS[provider].answer(*texts)])
+
+
+def called(name: str, arguments: str) -> Reply:
+    """A call of a tool as OpenAI streams it."""
+    call = {"index": 0, "id": "call_1", "type": "function", "function": {"name": name, "arguments": arguments}}
+    calling = {"choices": [{"index": 0, "delta": {"tool_calls": [call]}, "finish_reason": None}]}
+    return Reply([sse(calling, chunk(finish_reason="tool_calls"))])
 
 
 CHAT = "/v1/chat/completions"
@@ -75,7 +95,12 @@ EXCHANGES = {
         (CHAT, json_reply(PROVIDERS["chat"].refuses(REFUSAL, "unsupported_value"), 400)),
         (CHAT, says("chat", "Hello! ", "How can I help?")),
     ],
-    "Structured output": [(CHAT, says("chat", '{"name": "Ada Lovelace", ', '"born": 1815}'))],
+    "Recording and replaying": [(CHAT, says("chat", "It is ", "Paris."))],
+    "Objects": [(CHAT, says("chat", '{"name": "Ada Lovelace", ', '"born": 1815}'))],
+    "Functions as tools": [
+        (CHAT, called("room_temperature", '{"room": "kitchen"}')),
+        (CHAT, says("chat", "Yes, it is 21.5 °C ", "in the kitchen.")),
+    ],
 }
 
 
@@ -94,19 +119,40 @@ def providers(server: Loopback, monkeypatch: pytest.MonkeyPatch) -> Loopback:
     return server
 
 
-@pytest.mark.parametrize("section", [section for section in SECTIONS if any(examples(section))])
+# These pages are read from their beginning: what one section defines, the next ones use.
+STORIES = ("tools", "tracing")
+TOGETHER = [(name, list(DOCS[name].sections)) for name in STORIES]
+TOGETHER += [
+    (name, [section])
+    for name, doc in DOCS.items()
+    for section in doc.sections
+    if name not in STORIES and any(doc.examples(section))
+]
+
+
+@pytest.mark.parametrize(
+    ("doc", "sections"),
+    TOGETHER,
+    ids=[f"{doc}-{'all' if doc in STORIES else sections[0]}" for doc, sections in TOGETHER],
+)
 def test_its_examples_run_and_print_what_it_shows(
-    section: str, providers: Loopback, capsys: pytest.CaptureFixture[str]
+    doc: str,
+    sections: list[str],
+    providers: Loopback,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ):
-    """The examples of a section run one after the other, in one namespace; a warning shows where it comes."""
-    exchanges = EXCHANGES.get(section, [])
+    """The examples run one after the other, in one namespace; a warning shows where it comes."""
+    monkeypatch.chdir(tmp_path)
+    exchanges = [exchange for section in sections for exchange in EXCHANGES.get(section, [])]
     providers.play(*(reply for _, reply in exchanges))
     namespace = {"__name__": "an_example"}
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", UserWarning)
         warnings.showwarning = lambda message, category, *_: print(f"{category.__name__}: {message}")
-        for example in examples(section):
+        for example in [example for section in sections for example in DOCS[doc].examples(section)]:
             example.run(namespace)
             printed = capsys.readouterr().out
             if example.output is None:  # it prints nothing, or what a model says, which differs from run to run
@@ -117,19 +163,23 @@ def test_its_examples_run_and_print_what_it_shows(
     assert [request.path for request in providers.requests] == [path for path, _ in exchanges]
 
 
-def test_all_its_examples_are_run():
-    blocks = [language for language in re.findall(r"^```(\w+)", TEXT, re.MULTILINE) if language != "console"]
-    run = [example for section in SECTIONS for example in examples(section)]
+@pytest.mark.parametrize("name", DOCS)
+def test_all_its_examples_are_run(name: str):
+    doc = DOCS[name]
+    text = LONG_FENCE.sub("```text", doc.text)
+    blocks = [language for language in re.findall(r"^```(\w+)", text, re.MULTILINE) if language != "console"]
+    run = [example for section in doc.sections for example in doc.examples(section)]
 
     assert blocks.count("python") == len(run)
-    assert blocks.count("text") == len([example for example in run if example.output is not None]) + 1  # the grammar
+    shown = len([example for example in run if example.output is not None])
+    assert blocks.count("text") == shown + (doc is BROKER)  # the grammar
     assert set(blocks) == {"python", "text"}
 
 
 def test_its_grammar_is_that_of_the_code():
     grammar = re.search(r"::\n\n(.*?)\n\n", inspect.getdoc(events), re.DOTALL)[1]
 
-    assert inspect.cleandoc(grammar) in SECTIONS["The event stream"]
+    assert inspect.cleandoc(grammar) in BROKER.sections["The event stream"]
 
 
 @pytest.mark.parametrize(
@@ -143,19 +193,29 @@ def test_its_grammar_is_that_of_the_code():
     ids=["events", "gateways", "settings", "errors"],
 )
 def test_its_tables_leave_nothing_out(section: str, names: Collection[str]):
-    assert [name for name in names if f"`{name}`" not in SECTIONS[section]] == []
+    assert [name for name in names if f"`{name}`" not in BROKER.sections[section]] == []
 
 
-def test_its_links_lead_somewhere():
-    anchors = {f"#{heading.lower().replace(' ', '-')}" for heading in SECTIONS}
-    links = re.findall(r"\]\((?!http)([^)]+)\)", TEXT)
+def test_the_table_of_what_is_traced_leaves_nothing_out():
+    told = {name for name in tracer.__all__ if name.endswith("TracerEvent")} - {"TracerEvent", "TimedTracerEvent"}
 
-    assert "#settings" in links
-    assert [link for link in links if link not in anchors and not (DOC.parent / link).exists()] == []
+    assert {name for name in told if f"| `{name}` |" in DOCS["tracing"].text} == told
+
+
+@pytest.mark.parametrize("name", DOCS)
+def test_its_links_lead_somewhere(name: str):
+    links = re.findall(r"\]\((?!http)([^)#]*)(?:#([^)]+))?\)", DOCS[name].text)
+
+    assert links
+    for file, anchor in links:
+        path = (DOCS[name].path.parent / file) if file else DOCS[name].path
+        assert path.exists(), file
+        if anchor:
+            assert anchor in [heading.lower().replace(" ", "-") for heading in DOCS[path.stem].sections]
 
 
 def test_its_commands_run_what_is_there(project: Path):
-    programs = re.findall(r"^\$ python (\S+)", TEXT, re.MULTILINE)
+    programs = re.findall(r"^\$ python (\S+)", BROKER.text, re.MULTILINE)
 
     assert programs
     assert [program for program in programs if not (project / program).exists()] == []

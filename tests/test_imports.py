@@ -73,7 +73,9 @@ def test_a_package_exports_every_public_name_that_it_imports(name: str):
 
 
 MOJENTICS = {
-    "llm": ["LLMBroker", "CompletionConfig"],
+    "llm": ["LLMBroker", "ChatSession", "CompletionConfig"],
+    "llm.chat_session": ["ChatSession"],
+    "llm.message_composers": ["MessageBuilder", "FileTypeSensor"],
     "llm.gateways": ["OllamaGateway", "OpenAIGateway", "AnthropicGateway"],
     "llm.gateways.models": ["LLMMessage", "MessageRole", "LLMToolCall", "LLMGatewayResponse"],
     "llm.tools.llm_tool": ["LLMTool"],

@@ -1,6 +1,7 @@
 """A streaming broker for language models that any Python program can use; it knows nothing of notebooks."""
 
 from .broker import LLMBroker
+from .chat_session import ChatSession
 from .config import CompletionConfig
 from .errors import LLMError
 from .events import (
@@ -19,11 +20,16 @@ from .events import (
     ToolResult,
     Usage,
 )
+from .message_composers import MessageBuilder
 from .messages import LLMMessage, LLMToolCall, MessageRole
+from .object_stream import AsyncObjectStream, ObjectStream
 from .run import AsyncRun, Run
+from .tools import tool
 
 __all__ = [
+    "AsyncObjectStream",
     "AsyncRun",
+    "ChatSession",
     "CompletionConfig",
     "Event",
     "Finish",
@@ -32,8 +38,10 @@ __all__ = [
     "LLMError",
     "LLMMessage",
     "LLMToolCall",
+    "MessageBuilder",
     "MessageRole",
     "ModelEvent",
+    "ObjectStream",
     "ReasoningDelta",
     "Retry",
     "Run",
@@ -45,4 +53,5 @@ __all__ = [
     "ToolProgress",
     "ToolResult",
     "Usage",
+    "tool",
 ]

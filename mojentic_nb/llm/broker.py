@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import uuid
 import warnings
-from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
-from typing import Any, TypedDict, TypeVar, Unpack
-
-from pydantic import BaseModel, ValidationError
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from typing import Any, TypedDict, Unpack
 
 from .config import CompletionConfig
 from .conversation import Conversation
-from .errors import BadRequestError
 from .gateways.base import Gateway, Tool
 from .gateways.mojentic import MojenticGateway
 from .gateways.ollama import OllamaGateway
 from .messages import LLMMessage
+from .object_stream import AsyncObjectStream, ObjectStream
 from .run import AsyncRun, Run
+from .structured import Answer, AnswerType, Object
+from .tools.function_tool import as_tools, check_choice
 from .tools.job import Approve
 from .tools.runner import ToolRunner
 from .tracing import Tracer
 
 __all__ = ["LLMBroker"]
-
-Object = TypeVar("Object", bound=BaseModel)
 
 
 class Options(TypedDict, total=False):
@@ -48,8 +46,8 @@ class LLMBroker:
     first token only. `tracer` is told of all that happens. `tool_runner` runs the model's calls, by default several at
     once. `tokenizer` is kept for programs written for Mojentic; tokens are counted as the provider reports them.
 
-    Each method takes `messages`, and `tools` that the model may call: the broker runs them and goes on until the model
-    is done. By name it takes
+    Each method takes `messages`, and `tools` that the model may call: plain functions, or objects with a `descriptor`
+    and ``run``. The broker runs them and goes on until the model is done. By name it takes
 
     - `config`, a :class:`~mojentic_nb.llm.CompletionConfig`; or one by one `temperature`, `max_tokens`, `num_predict`
       and `num_ctx`, which count only where there is no `config`;
@@ -59,8 +57,9 @@ class LLMBroker:
       to the model) doesn't; it may be ``async``;
     - `model`, in place of the broker's, and `correlation_id`, for the tracer.
 
-    Raises TypeError for messages that are none, and NotImplementedError for what can't stream, at the call; other
-    errors (:class:`~mojentic_nb.llm.errors.LLMError`) come while the answer is read.
+    Raises at the call TypeError for messages and tools that are none, ValueError for two tools of one name or for a
+    `tool_choice` that can't be met, and NotImplementedError for what can't stream; other errors
+    (:class:`~mojentic_nb.llm.errors.LLMError`) come while the answer is read.
     """
 
     def __init__(
@@ -81,11 +80,13 @@ class LLMBroker:
         self.max_retries = max_retries
         if not any(hasattr(self.adapter, method) for method in ("stream", "complete_stream", "complete")):
             raise TypeError(f"{self.adapter!r} is no gateway: it has neither stream nor complete_stream nor complete.")
+        if tracer is not None and not hasattr(tracer, "begin"):
+            raise TypeError(f"{tracer!r} is no tracer: give a mojentic_nb.tracer.TracerSystem, or None.")
 
     def stream(
         self,
         messages: Sequence[LLMMessage],
-        tools: Sequence[Tool] | None = None,
+        tools: Sequence[Tool | Callable[..., object]] | None = None,
         config: CompletionConfig | None = None,
         **options: Unpack[Options],
     ) -> Run:
@@ -96,7 +97,7 @@ class LLMBroker:
     def astream(
         self,
         messages: Sequence[LLMMessage],
-        tools: Sequence[Tool] | None = None,
+        tools: Sequence[Tool | Callable[..., object]] | None = None,
         config: CompletionConfig | None = None,
         **options: Unpack[Options],
     ) -> AsyncRun:
@@ -107,10 +108,10 @@ class LLMBroker:
     def generate_stream(
         self,
         messages: Sequence[LLMMessage],
-        tools: Sequence[Tool] | None = None,
+        tools: Sequence[Tool | Callable[..., object]] | None = None,
         config: CompletionConfig | None = None,
         *,
-        object_model: type[BaseModel] | None = None,
+        object_model: object = None,
         **options: Unpack[Options],
     ) -> Iterator[str]:
         """Ask, and iterate the text of the answer as it comes."""
@@ -121,10 +122,10 @@ class LLMBroker:
     def agenerate_stream(
         self,
         messages: Sequence[LLMMessage],
-        tools: Sequence[Tool] | None = None,
+        tools: Sequence[Tool | Callable[..., object]] | None = None,
         config: CompletionConfig | None = None,
         *,
-        object_model: type[BaseModel] | None = None,
+        object_model: object = None,
         **options: Unpack[Options],
     ) -> AsyncIterator[str]:
         """Ask, and iterate the text of the answer with ``async for``."""
@@ -135,7 +136,7 @@ class LLMBroker:
     def generate(
         self,
         messages: Sequence[LLMMessage],
-        tools: Sequence[Tool] | None = None,
+        tools: Sequence[Tool | Callable[..., object]] | None = None,
         config: CompletionConfig | None = None,
         **options: Unpack[Options],
     ) -> str:
@@ -145,7 +146,7 @@ class LLMBroker:
     def agenerate(
         self,
         messages: Sequence[LLMMessage],
-        tools: Sequence[Tool] | None = None,
+        tools: Sequence[Tool | Callable[..., object]] | None = None,
         config: CompletionConfig | None = None,
         **options: Unpack[Options],
     ) -> Coroutine[Any, Any, str]:
@@ -157,29 +158,63 @@ class LLMBroker:
         messages: Sequence[LLMMessage],
         object_model: type[Object],
         config: CompletionConfig | None = None,
+        *,
+        tools: Sequence[Tool | Callable[..., object]] | None = None,
         **options: Unpack[Options],
     ) -> Object:
-        """Ask for an instance of `object_model`, and return it.
+        """Ask for a value of the type `object_model`, and return it.
 
-        Raises :class:`~mojentic_nb.llm.errors.BadRequestError` for an answer that is none.
+        That is a pydantic model, or any other type that pydantic has a schema for (``list[Row]``, a dataclass). An
+        answer that is no such value is asked for once more; if that is none either, raises
+        :class:`~mojentic_nb.llm.errors.BadRequestError`.
         """
-        run = self._run(self._conversation(messages, None, config, options, object_model), whole=True)
-        return read_object("".join(run.text()), object_model, run)
+        answer = Answer(AnswerType(object_model))
+        conversation = self._conversation(messages, tools, config, options, answer)
+        return ObjectStream(conversation, self._run(conversation, whole=True), answer).read()
 
     def agenerate_object(
         self,
         messages: Sequence[LLMMessage],
         object_model: type[Object],
         config: CompletionConfig | None = None,
+        *,
+        tools: Sequence[Tool | Callable[..., object]] | None = None,
         **options: Unpack[Options],
     ) -> Coroutine[Any, Any, Object]:
-        """Ask for an instance of `object_model`, and return it, asynchronously."""
-        run = self._arun(self._conversation(messages, None, config, options, object_model), whole=True)
+        """The same, asynchronously."""
+        answer = Answer(AnswerType(object_model))
+        conversation = self._conversation(messages, tools, config, options, answer)
+        return AsyncObjectStream(conversation, self._arun(conversation, whole=True), answer).read()
 
-        async def read() -> Object:
-            return read_object(await joined(run.text()), object_model, run)
+    def stream_object(
+        self,
+        messages: Sequence[LLMMessage],
+        object_model: type[Object],
+        config: CompletionConfig | None = None,
+        *,
+        tools: Sequence[Tool | Callable[..., object]] | None = None,
+        **options: Unpack[Options],
+    ) -> ObjectStream[Object]:
+        """Ask for a value of the type `object_model`, and iterate what there is of it as it comes."""
+        self._check_streaming(options, otherwise="generate_object()")
+        answer = Answer(AnswerType(object_model))
+        conversation = self._conversation(messages, tools, config, options, answer)
+        return ObjectStream(conversation, self._run(conversation), answer)
 
-        return read()
+    def astream_object(
+        self,
+        messages: Sequence[LLMMessage],
+        object_model: type[Object],
+        config: CompletionConfig | None = None,
+        *,
+        tools: Sequence[Tool | Callable[..., object]] | None = None,
+        **options: Unpack[Options],
+    ) -> AsyncObjectStream[Object]:
+        """The same for ``async for``."""
+        self._check_streaming(options, otherwise="generate_object()")
+        answer = Answer(AnswerType(object_model))
+        conversation = self._conversation(messages, tools, config, options, answer)
+        return AsyncObjectStream(conversation, self._arun(conversation), answer)
 
     def _run(self, conversation: Conversation, *, whole: bool = False) -> Run:
         return Run(self._gateway(whole=whole), conversation, self.tool_runner)
@@ -194,33 +229,35 @@ class LLMBroker:
         )
         return gateway
 
-    def _check_streaming(self, options: Options) -> None:
+    def _check_streaming(self, options: Options, otherwise: str = "generate()") -> None:
         """Raise NotImplementedError where the answer can't stream."""
         model = options.get("model") or self.model
         gateway = self._gateway()
         if hasattr(gateway, "can_stream") and not gateway.can_stream(model):
-            raise NotImplementedError(f"{model!r} can't stream at {self.adapter!r}: use generate() instead.")
+            raise NotImplementedError(f"{model!r} can't stream at {self.adapter!r}: use {otherwise} instead.")
 
     def _conversation(
         self,
         messages: Sequence[LLMMessage],
-        tools: Sequence[Tool] | None,
+        tools: Sequence[Tool | Callable[..., object]] | None,
         config: CompletionConfig | None,
         options: Options,
-        object_model: type[BaseModel] | None = None,
+        answer: Answer[Any] | None = None,
     ) -> Conversation:
         if unknown := set(options) - Options.__annotations__.keys():
             raise TypeError(
                 f"There is no option {min(unknown)!r}; there are config, {', '.join(Options.__annotations__)}."
             )
+        usable = as_tools(tools)
+        check_choice(options.get("tool_choice"), usable)
         return Conversation(
             options.get("model") or self.model,
             messages,
             config_of(config, options),
-            tools=tools or (),
+            tools=usable,
             tool_choice=options.get("tool_choice"),
             approve=options.get("approve"),
-            object_model=object_model,
+            answer=answer,
             tracer=self.tracer,
             correlation_id=options.get("correlation_id") or str(uuid.uuid4()),
             max_retries=self.max_retries,
@@ -230,25 +267,6 @@ class LLMBroker:
 async def joined(pieces: AsyncIterator[str]) -> str:
     """The pieces in one."""
     return "".join([piece async for piece in pieces])
-
-
-def read_object(text: str, object_model: type[Object], run: Run | AsyncRun) -> Object:
-    """The object that the answer `text` of `run` tells."""
-    try:
-        return object_model.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the answer"
-        said = " ".join(first["msg"].split())
-        advice = {
-            "length": "it was cut off, raise max_tokens",
-            "content_filter": "it was filtered, ask in other words",
-        }.get(str(run.finish_reason), "ask again, or another model")
-        failure = BadRequestError(
-            f"The answer is no {object_model.__name__} ({where}: {said}): {advice}. It is in the error's partial."
-        )
-        failure.partial, failure.run = run.partial, run
-        raise failure from error
 
 
 def config_of(config: CompletionConfig | None, options: Options) -> CompletionConfig:
@@ -269,7 +287,7 @@ def config_of(config: CompletionConfig | None, options: Options) -> CompletionCo
     return config
 
 
-def check_text(object_model: type[BaseModel] | None) -> None:
+def check_text(object_model: object) -> None:
     """Raise NotImplementedError where an object is asked for of a method that streams text."""
     if object_model is not None:
-        raise NotImplementedError("generate_stream() streams text: use generate_object() for an object.")
+        raise NotImplementedError("generate_stream() streams text: use stream_object() for an object that grows.")

@@ -6,8 +6,7 @@ import random
 from collections.abc import Iterable, Iterator, Sequence
 from io import StringIO
 from itertools import chain
-
-from pydantic import BaseModel
+from typing import Any
 
 from .cancellation import Cancellation
 from .config import CompletionConfig
@@ -28,9 +27,10 @@ from .events import (
 )
 from .gateways.base import Request, Tool
 from .messages import LLMMessage, LLMToolCall, MessageRole
+from .structured import Answer
 from .think_tags import ThinkTags
 from .tools.job import Approve, ToolBatch
-from .tracing import Tracer
+from .tracing import Tracer, tell
 
 __all__ = ["Conversation"]
 
@@ -55,7 +55,7 @@ class Conversation:
         tools: Sequence[Tool] = (),
         tool_choice: str | None = None,
         approve: Approve | None = None,
-        object_model: type[BaseModel] | None = None,
+        answer: Answer[Any] | None = None,
         tracer: Tracer | None = None,
         correlation_id: str = "",
         max_retries: int = 0,
@@ -67,15 +67,14 @@ class Conversation:
         self._approve = approve
         self._model = model
         self._config = config
-        self._object_model = object_model
-        self._tracer = tracer
-        self._correlation_id = correlation_id
+        self._answer = answer
+        self._tracer = None if tracer is None else tracer.begin(correlation_id)
         self._max_retries = max_retries
         self._messages = list(messages)
         if isinstance(messages, str) or not all(isinstance(message, LLMMessage) for message in self._messages):
             raise TypeError('Messages are a list of LLMMessage, as in [LLMMessage(content="Hello")].')
         self._finish_reason: FinishReason | None = None
-        self._plain = tracer is None and not config.think_tags
+        self._plain = not config.think_tags
         self._rounds = 0
         self._ended = False
         self._step = Step(think_tags=config.think_tags)
@@ -85,6 +84,11 @@ class Conversation:
         """Why the run ended; None while it has not."""
         cancelled = self.cancellation.cancelled and not self._ended
         return self._finish_reason or ("cancelled" if cancelled else None)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run is over: done, stopped or failed."""
+        return self._ended
 
     @property
     def partial(self) -> LLMMessage | None:
@@ -106,19 +110,24 @@ class Conversation:
     def request(self) -> Request | None:
         """What to ask the model next; None when the run is done.
 
-        Raises :class:`~mojentic_nb.llm.errors.IncompleteStreamError` where the model never said that it was done, and
-        :class:`~mojentic_nb.llm.errors.MaxToolIterationsExceededError`.
+        Raises :class:`~mojentic_nb.llm.errors.IncompleteStreamError` where the model never said that it was done,
+        :class:`~mojentic_nb.llm.errors.MaxToolIterationsExceededError`, and
+        :class:`~mojentic_nb.llm.errors.BadRequestError` where its last word is not the object that it was asked for.
         """
         if self.finish_reason == "max_steps":
             raise MaxToolIterationsExceededError(
                 f"The model still called tools after {self._rounds} rounds: raise max_tool_iterations, or ask for less."
             )
+        if self._answer and self._answer.error:
+            raise self._answer.error
         if self._ended or self._finish_reason or self.cancellation.cancelled:
             return None
         if self._step.asked:
             if self._step.finish_reason is None:
                 raise IncompleteStreamError("The answer broke off before its end: ask again.")
             self._messages += self._step.messages()
+            if self._answer and self._answer.correction and not self._step.calls:
+                self._messages += corrected(self._answer.correction, said=bool(self._step.messages()))
         self._step = Step(think_tags=self._config.think_tags)
         self._step.asked = True
         messages = tuple(map(acceptable, self._messages))
@@ -127,7 +136,7 @@ class Conversation:
             messages,
             self._config,
             self._tools,
-            self._object_model,
+            self._answer.type.model if self._answer else None,
             self._tool_choice,
             self.cancellation,
         )
@@ -141,6 +150,8 @@ class Conversation:
         if self._plain and isinstance(event, TextDelta):  # nearly all events are
             self._step.seen = True
             self._step.text.write(event.delta)
+            if self._tracer is not None:
+                tell(self._tracer, event)
             return (event,)
         seen = self._step.feed(event)
         if self._tracer is not None:
@@ -148,7 +159,7 @@ class Conversation:
                 self._trace(happening)
         if isinstance(event, StepFinish) and self._limit_reached(event):
             return chain(seen, self._answer_all("The call was not run: the limit of tool rounds was reached."))
-        return seen
+        return chain(seen, self._read_object()) if isinstance(event, StepFinish) and self._answer else seen
 
     def _limit_reached(self, event: StepFinish) -> bool:
         """Whether the step that ends with `event` calls tools once too often; count it."""
@@ -161,9 +172,19 @@ class Conversation:
             self._rounds += 1
         return self._finish_reason == "max_steps"
 
+    def _read_object(self) -> Iterator[Event]:
+        """Read the object in the model's last word; a Retry if it is to be asked for once more."""
+        if self._answer and self._finish_reason not in (None, "cancelled"):
+            retry = self._answer.read(self._step.text.getvalue(), self._finish_reason)
+            if retry:
+                self._finish_reason = None
+                self._trace(retry)
+                yield retry
+
     def pending_calls(self) -> ToolBatch:
         """The calls that wait for their results, and what it takes to run them."""
-        return ToolBatch(tuple(self._step.unanswered()), self._tools, self._approve, self.cancellation)
+        step = self._step
+        return ToolBatch(tuple(step.unanswered()), self._tools, self._approve, self.cancellation, step.keep)
 
     def retry(self, error: Exception) -> Retry | None:
         """How the request that failed with `error` is to be tried again; None if it isn't.
@@ -210,12 +231,12 @@ class Conversation:
         yield finish
 
     def _answer_all(self, why: str) -> Iterator[Event]:
-        for call in self._step.unanswered():
+        while call := self._step.untold:
             yield from self.feed(ToolResult(call, why, is_error=True, outcome="cancelled"))
 
     def _trace(self, happening: Request | Event | Exception) -> None:
         if self._tracer is not None:
-            self._tracer.record(self._correlation_id, happening)
+            tell(self._tracer, happening)
 
 
 def acceptable(message: LLMMessage) -> LLMMessage:
@@ -229,6 +250,12 @@ def acceptable(message: LLMMessage) -> LLMMessage:
     return message.model_copy(update={"content": said, "thinking": None, "reasoning_details": None})
 
 
+def corrected(correction: str, *, said: bool) -> list[LLMMessage]:
+    """What follows an answer that is to be given again; the model has its turn also where it `said` nothing."""
+    nothing = [] if said else [LLMMessage(role=MessageRole.Assistant, content="")]
+    return [*nothing, LLMMessage(content=correction)]
+
+
 class Step:
     """One request to the model, and what has come of it."""
 
@@ -239,6 +266,7 @@ class Step:
         self.finish_reason: FinishReason | None = None
         self.calls: list[LLMToolCall] = []
         self._results: dict[int, ToolResult] = {}
+        self._heard: set[int] = set()
         self._told = 0
         self.text = StringIO()  # not a list of a million pieces, each with an overhead of ten times its text
         self._thinking = StringIO()
@@ -272,16 +300,24 @@ class Step:
             case StepFinish(finish_reason):
                 self.finish_reason = finish_reason
 
+    def keep(self, result: ToolResult) -> ToolResult:
+        """Take the result of a call before it is told, from any thread; get back the call's first one, which counts."""
+        return self._results.setdefault(id(result.call), result)
+
     def _in_turn(self, result: ToolResult) -> Sequence[ToolProgress | ToolResult]:
-        """The results whose turn it is now that `result` is there; if none is, the news that there will be one."""
-        self._results[id(result.call)] = result
+        """The results whose turn it is now that `result` is to be told; if none is, the news that there is one."""
+        first = self.keep(result)
+        self._heard.add(id(result.call))
         ready: list[ToolResult] = []
-        for call in self.calls[self._told :]:
-            if id(call) not in self._results:
-                break
+        while (call := self.untold) and id(call) in self._heard:
             ready.append(self._results[id(call)])
-        self._told += len(ready)
-        return ready or [ToolProgress(result.call.id or "", result)]
+            self._told += 1
+        return ready or [ToolProgress(result.call.id or "", first)]
+
+    @property
+    def untold(self) -> LLMToolCall | None:
+        """The first call whose result the reader has not been told."""
+        return self.calls[self._told] if self._told < len(self.calls) else None
 
     def unanswered(self) -> list[LLMToolCall]:
         """The calls that have no result."""

@@ -3,11 +3,12 @@
 A gateway yields :data:`ModelEvent`, the broker yields :data:`Event`; every reader (the text iterator, the display, the
 tracer) is a filter or a fold over that one stream::
 
-    run   = [step (tools step)* [tools]] Finish          (a cancelled run may end after its tools, or at once)
+    run   = [step ([tools] step)* [tools]] Finish        (a cancelled run may end after its tools, or at once)
     tools = (ToolProgress* ToolResult)+                  one result for each ToolCallEnd of the step before, in order
     step  = Retry* (TextDelta | ReasoningDelta | ToolCallStart | ToolCallDelta)* ToolCallEnd* StepFinish
 
-Errors are exceptions, not events.
+Two steps with no tools between them are an object and the same once more: the model is told what was wrong with the
+first, and a Retry begins the second. Errors are exceptions, not events.
 """
 
 from __future__ import annotations
@@ -151,7 +152,10 @@ class ToolResult:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """A request failed before its first token and is tried again after `delay` seconds; `attempt` counts from 1."""
+    """A request failed before its first token and is tried again after `delay` seconds; `attempt` counts from 1.
+
+    Or its answer was not the object that was asked for, which is asked for again; what there was of it is void.
+    """
 
     attempt: int
     delay: float

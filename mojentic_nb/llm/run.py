@@ -28,6 +28,11 @@ class BaseRun:
         self._conversation = conversation
 
     @property
+    def conversation(self) -> Conversation:
+        """What the run is made of; it stays readable when nothing refers to the run any more."""
+        return self._conversation
+
+    @property
     def messages(self) -> list[LLMMessage]:
         """The conversation with the answer as far as it has come: right at any time, also after an interrupt."""
         return self._conversation.messages
@@ -50,7 +55,8 @@ class BaseRun:
     def cancel(self) -> None:
         """Stop, from any thread: the provider's request ends at once, and the iteration soon after, with a Finish.
 
-        What has arrived is kept. A tool that is running is not interrupted. Does nothing after the end.
+        What has arrived is kept, results of tools as well. Asynchronous tools are cancelled; others can't be stopped
+        and go on unheard. One that runs in the thread of a synchronous run is waited for. Does nothing after the end.
         """
         self._conversation.cancellation.cancel()
 
@@ -100,7 +106,7 @@ class Run(BaseRun):
 
 
 class AsyncRun(BaseRun):
-    """The same for ``async for``; nothing it does blocks the event loop, tools run in threads.
+    """The same for ``async for``; nothing it does blocks the event loop, tools that would run in threads.
 
     As an asynchronous context manager it closes the provider's request on the way out, which is what the cancellation
     of a task needs.

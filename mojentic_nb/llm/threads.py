@@ -5,22 +5,33 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Iterator
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from .cancellation import Cancellation
 
-__all__ = ["in_background", "in_daemon", "in_own_loop", "in_thread", "pause"]
+__all__ = ["PATIENCE", "Raised", "from_own_loop", "in_background", "in_thread", "pause", "settled"]
 
 Item = TypeVar("Item")
 END = object()
+PATIENCE = 1.0  # seconds that a cancelled asynchronous function has to clean up
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """What an awaitable raised, where it can't be raised itself."""
+
+    error: BaseException
 
 
 def in_background(function: Callable[[], Item]) -> Future[Item]:
     """Call `function` in a thread of its own, in this context; a program's end does not wait for it."""
     future: Future[Item] = Future()
+    future.set_running_or_notify_cancel()  # from now on nobody who waits can cancel it
     context = contextvars.copy_context()
 
     def run() -> None:
@@ -33,27 +44,11 @@ def in_background(function: Callable[[], Item]) -> Future[Item]:
     return future
 
 
-async def in_daemon(function: Callable[..., Item], *arguments: Any) -> Item:  # noqa: ANN401 (the function's)
-    """The same as :func:`asyncio.to_thread`, in a new thread, for what may hang: that one has but few of them."""
-    return await asyncio.wrap_future(in_background(lambda: function(*arguments)))
-
-
-def in_own_loop(awaitable: Awaitable[Item]) -> Item:
-    """What `awaitable` gives, run on an event loop of its own, in another thread: here one may be running."""
-
-    async def wait() -> Item:
-        return await awaitable
-
-    return in_background(lambda: asyncio.run(wait())).result()
-
-
-async def in_thread(
-    items: Generator[Item, None, None], call: Callable[..., Coroutine[Any, Any, Any]] = asyncio.to_thread
-) -> AsyncGenerator[Item, None]:
-    """Yield `items`, each made in a thread by `call`, so that the event loop goes on meanwhile."""
+async def in_thread(items: Generator[Item, None, None]) -> AsyncGenerator[Item, None]:
+    """Yield `items`, each made in a thread, so that the event loop goes on meanwhile."""
     try:
-        while (item := await call(next, items, END)) is not END:
-            yield item
+        while (item := await asyncio.to_thread(next, items, END)) is not END:
+            yield item  # type: ignore[misc]
     finally:
         with suppress(ValueError):  # it runs on in its thread, and is closed when it is forgotten there
             items.close()
@@ -69,3 +64,81 @@ async def pause(cancellation: Cancellation, seconds: float) -> None:
 
     with cancellation.on_cancel(wake), suppress(TimeoutError):
         await asyncio.wait_for(woken.wait(), seconds)
+
+
+async def settled(awaitable: Awaitable[Item], timeout: float | None = None) -> Item | Raised:
+    """What `awaitable` gives or raises, also where that is a CancelledError of its own making, or an interrupt.
+
+    Raises TimeoutError when `timeout` seconds are over; it is cancelled then, as it is with the task that waits for it,
+    and has a moment to clean up.
+    """
+    task = asyncio.create_task(caught(awaitable))
+    try:
+        if not (await asyncio.wait([task], timeout=timeout))[0]:
+            raise TimeoutError
+        return Raised(asyncio.CancelledError()) if task.cancelled() else task.result()
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait([task], timeout=PATIENCE)
+
+
+async def caught(awaitable: Awaitable[Item]) -> Item | Raised:
+    """What `awaitable` gives or raises: an interrupt that a task raises would end its event loop."""
+    try:
+        return await awaitable
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:  # noqa: BLE001
+        return Raised(error)
+
+
+def from_own_loop(
+    main: Callable[[Callable[[Item], None]], Coroutine[Any, Any, None]], cancellation: Cancellation
+) -> Generator[Item, None, None]:
+    """Yield what `main` gives to the function that it is called with, until it ends or the cancellation.
+
+    It runs on an event loop of its own in another thread, for in this one a loop may be running already. What it raises
+    is raised here. It is cancelled if it runs when this generator ends, and has a moment to clean up.
+    """
+    heard: SimpleQueue[Item | None] = SimpleQueue()
+
+    def stop() -> None:
+        heard.put(None)
+
+    with own_loop(main(heard.put), stop) as ended, cancellation.on_cancel(stop):
+        while (item := heard.get()) is not None and not cancellation.cancelled:
+            yield item
+        if not cancellation.cancelled and (raised := ended.result()):
+            raise raised.error
+
+
+@contextmanager
+def own_loop(main: Coroutine[Any, Any, None], stop: Callable[[], None]) -> Iterator[Future[Raised | None]]:
+    """Run `main` on an event loop in another thread, and `stop` there when it has ended.
+
+    It is cancelled at the end of the block, which waits a moment for it. The loop is closed when all on it has ended.
+    """
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(caught(main))
+    ended: Future[Raised | None] = Future()
+
+    async def run() -> Raised | None:
+        return await task
+
+    def run_loop() -> None:
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            try:
+                ended.set_result(runner.run(run()))
+            except BaseException as error:  # noqa: BLE001 (it was cancelled, or something stopped the loop)
+                ended.set_result(Raised(error))
+            stop()
+
+    in_background(run_loop)
+    try:
+        yield ended
+    finally:
+        with suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(task.cancel)
+        with suppress(TimeoutError):
+            ended.result(2 * PATIENCE)

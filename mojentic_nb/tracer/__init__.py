@@ -1,6 +1,29 @@
 """What happened in the broker's runs, when and at what cost."""
 
-from .events import LLMCallTracerEvent, LLMResponseTracerEvent, ToolCallTracerEvent, TracerEvent
+from .events import (
+    LLMCallTracerEvent,
+    LLMResponseTracerEvent,
+    RetryTracerEvent,
+    RunTracerEvent,
+    TimedTracerEvent,
+    ToolBatchTracerEvent,
+    ToolCallTracerEvent,
+    TracerEvent,
+)
+from .store import EventStore
 from .system import TracerSystem
+from .waterfall import Waterfall
 
-__all__ = ["LLMCallTracerEvent", "LLMResponseTracerEvent", "ToolCallTracerEvent", "TracerEvent", "TracerSystem"]
+__all__ = [
+    "EventStore",
+    "LLMCallTracerEvent",
+    "LLMResponseTracerEvent",
+    "RetryTracerEvent",
+    "RunTracerEvent",
+    "TimedTracerEvent",
+    "ToolBatchTracerEvent",
+    "ToolCallTracerEvent",
+    "TracerEvent",
+    "TracerSystem",
+    "Waterfall",
+]

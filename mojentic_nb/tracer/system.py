@@ -2,106 +2,109 @@
 
 from __future__ import annotations
 
-import time
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import TextIO
 
-from mojentic_nb.llm import Event, Finish, LLMToolCall, StepFinish, TextDelta, ToolCallEnd, ToolResult, Usage
-from mojentic_nb.llm.gateways.base import Request
-
-from .events import LLMCallTracerEvent, LLMResponseTracerEvent, ToolCallTracerEvent, TracerEvent
+from .by_hand import RecordedByHand
+from .events import TracerEvent
+from .jsonl import lines
+from .recorder import Recorder
+from .store import EventStore, Kind
+from .waterfall import Waterfall
 
 __all__ = ["TracerSystem"]
 
-KEPT = 10_000  # events; older ones are forgotten
 
+class TracerSystem(RecordedByHand):
+    """Give it to a broker, ``LLMBroker(…, tracer=tracer)``, and ask it afterwards what happened.
 
-@dataclass
-class OpenRun:
-    """A run under way: its last request, and what has come of that."""
+    `event_store` keeps the events, by default the last 10,000 of them. While the tracer is not `enabled`, none are
+    kept. It serves any number of runs and brokers, in several threads at once. A notebook shows the waterfall of the
+    last run in its place.
+    """
 
-    request: Request
-    started: float
-    text: list[str] = field(default_factory=list)
-    calls: list[LLMToolCall] = field(default_factory=list)
+    def __init__(self, event_store: EventStore | None = None, enabled: bool = True) -> None:
+        self.event_store = EventStore() if event_store is None else event_store
+        self.enabled = enabled
 
+    def begin(self, correlation_id: str) -> Recorder:
+        """What a run of a broker tells its happenings to."""
+        return Recorder(self.record_event, correlation_id)
 
-class TracerSystem:
-    """Give it to a broker, ``LLMBroker(…, tracer=tracer)``, and ask it afterwards what happened."""
-
-    def __init__(self) -> None:
-        self._events: deque[TracerEvent] = deque(maxlen=KEPT)
-        self._open: dict[str, OpenRun] = {}
+    def record_event(self, event: TracerEvent) -> None:
+        """Keep `event`, if the tracer is enabled."""
+        if self.enabled:
+            self.event_store.store(event)
 
     def get_events(
         self,
-        event_type: type[TracerEvent] | None = None,
+        event_type: type[Kind] | None = None,
         start_time: float | None = None,
         end_time: float | None = None,
-        filter_func: Callable[[TracerEvent], bool] | None = None,
-    ) -> list[TracerEvent]:
-        """The events kept, oldest first: of that type, from that time to that, and that the filter lets pass."""
-        return [
-            event
-            for event in list(self._events)  # another thread may go on
-            if (event_type is None or isinstance(event, event_type))
-            and (start_time is None or event.timestamp >= start_time)
-            and (end_time is None or event.timestamp <= end_time)
-            and (filter_func is None or filter_func(event))
-        ]
+        filter_func: Callable[[Kind], object] | None = None,
+        *,
+        correlation_id: str | None = None,
+    ) -> list[Kind]:
+        """The events kept, in the order in which they came.
+
+        Of that type, from that time to that (seconds since the epoch), of that correlation id, and that the filter
+        lets pass.
+        """
+        return self.event_store.get_events(event_type, start_time, end_time, filter_func, correlation_id=correlation_id)
+
+    def get_last_n_tracer_events(self, n: int, event_type: type[Kind] | None = None) -> list[Kind]:
+        """The last `n` events, of that type; fewer where there are fewer."""
+        return self.event_store.get_last_n_events(n, event_type)
 
     def clear(self) -> None:
         """Forget all events."""
-        self._events.clear()
+        self.event_store.clear()
 
-    def record(self, correlation_id: str, happening: Request | Event | Exception) -> None:
-        """Take note of what a run tells."""
-        run = self._open.get(correlation_id)
-        match happening:
-            case Request():
-                self._sent(correlation_id, happening, run)
-            case TextDelta(delta) if run:
-                run.text.append(delta)
-            case ToolCallEnd(call) if run:
-                run.calls.append(call)
-            case StepFinish() if run:
-                self._answered(correlation_id, run, happening)
-            case ToolResult(call, output, is_error, duration):
-                self._events.append(
-                    ToolCallTracerEvent(
-                        time.time(), correlation_id, call.name, call.arguments, output, is_error, duration
-                    )
-                )
-            case Exception():
-                if run:
-                    self._answered(correlation_id, run, None, happening)
-                self._open.pop(correlation_id, None)
-            case Finish():
-                self._open.pop(correlation_id, None)
+    def enable(self) -> None:
+        """Keep events from now on."""
+        self.enabled = True
 
-    def _sent(self, correlation_id: str, request: Request, before: OpenRun | None) -> None:
-        known = len(before.request.messages) if before else 0
-        names = tuple(str(tool.descriptor["function"]["name"]) for tool in request.tools)
-        self._open[correlation_id] = OpenRun(request, time.monotonic())
-        self._events.append(
-            LLMCallTracerEvent(time.time(), correlation_id, request.model, request.messages[known:], names)
-        )
+    def disable(self) -> None:
+        """Keep no events from now on; those that are kept stay."""
+        self.enabled = False
 
-    def _answered(
-        self, correlation_id: str, run: OpenRun, end: StepFinish | None, error: Exception | None = None
-    ) -> None:
-        self._events.append(
-            LLMResponseTracerEvent(
-                time.time(),
-                correlation_id,
-                run.request.model,
-                "".join(run.text),
-                tuple(run.calls),
-                end.finish_reason if end else None,
-                end.usage if end else Usage(),
-                time.monotonic() - run.started,
-                str(error) if error else None,
-            )
-        )
-        run.text, run.calls = [], []
+    def waterfall(self, correlation_id: str | None = None) -> Waterfall:
+        """When each request and each tool call began and ended: of the last run, or of all that has that id.
+
+        Print it, or have a notebook show it. Raises LookupError for an id that no event has.
+        """
+        events = self.get_events(correlation_id=correlation_id)
+        if correlation_id is not None:
+            if not events:
+                raise LookupError(f"No event has the correlation id {correlation_id!r}: see get_events().")
+            return Waterfall(events)
+        last = events[-1:]
+        return Waterfall([event for event in events if run_of(event) == run_of(*last)])
+
+    def to_jsonl(self, path_or_file: str | PathLike[str] | TextIO | None = None) -> str | None:
+        """The events as JSON, an object a line: written to that path or file, else returned.
+
+        ``pandas.read_json(path, lines=True)`` makes a table of them.
+        """
+        text = lines(self.get_events())
+        if path_or_file is None:
+            return "".join(text)
+        if isinstance(path_or_file, (str, PathLike)):
+            with Path(path_or_file).open("w", encoding="utf-8") as file:
+                file.writelines(text)
+        else:
+            path_or_file.writelines(text)
+        return None
+
+    def __repr__(self) -> str:
+        return "<TracerSystem>"
+
+    def _repr_html_(self) -> str:
+        return self.waterfall()._repr_html_()
+
+
+def run_of(event: TracerEvent) -> tuple[str, str]:
+    """What all events of a run have in common."""
+    return event.correlation_id, event.run_id

@@ -411,13 +411,29 @@ def test_a_schema_of_the_callers_own():
     assert "additionalProperties" not in schema
 
 
-@pytest.mark.parametrize("value", [{}, {"type": ["string", "null"]}])
+class Tree(BaseModel):
+    kids: list[Tree]
+
+
+@pytest.mark.parametrize("value", [{}, {"type": "object", "additionalProperties": {"type": "integer"}}])
 def test_a_schema_that_the_api_cannot_take(value: dict):
+    """The model is told of it, and not held to it."""
     schema = {"type": "object", "properties": {"n": value}}
     form = {"type": "json_schema", "json_schema": {"name": "row", "schema": schema}}
+    question = (LLMMessage(role=MessageRole.System, content="Be exact."), *QUESTION)
 
-    with pytest.raises(ConfigurationError, match="takes no schema in which a value has no type, or several"):
-        encode(Request(MODEL, tuple(QUESTION), CompletionConfig(response_format=form)))
+    body = encode(Request(MODEL, question, CompletionConfig(response_format=form)))
+
+    assert "output_config" not in body
+    first, schema_told = body["system"].split("\n\nAnswer with nothing but JSON that follows this schema: ")
+    assert (first, json.loads(schema_told)) == ("Be exact.", schema)
+
+
+def test_an_object_that_holds_itself():
+    body = encode(Request(MODEL, tuple(QUESTION), object_model=Tree))
+
+    assert "output_config" not in body
+    assert '"$ref": "#/$defs/Tree"' in body["system"]
 
 
 BARE_TOOL = {"type": "function", "function": {"name": "now"}}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 from datetime import date
 
 import pytest
@@ -224,8 +225,8 @@ def test_an_object(ask):
 )
 @every_object
 def test_an_answer_that_is_no_object(ask, answer: str, says: str):
-    with pytest.raises(BadRequestError, match=rf"^The answer is no Answer \({says}.*ask again") as failure:
-        ask(broker(answer), QUESTION)
+    with pytest.raises(BadRequestError, match=rf"^The answer is no Answer \({says}.*ask another model") as failure:
+        ask(broker(answer, answer), QUESTION)
 
     assert "\n" not in str(failure.value)
     assert failure.value.partial == (LLMMessage(role=MessageRole.Assistant, content=answer) if answer else None)
@@ -233,7 +234,8 @@ def test_an_answer_that_is_no_object(ask, answer: str, says: str):
 
 
 @pytest.mark.parametrize(
-    ("reason", "says"), [("length", "cut off, raise max_tokens"), ("content_filter", "filtered, ask in other words")]
+    ("reason", "says"),
+    [("length", "cut off, raise max_tokens"), ("content_filter", "filtered or refused, ask in other words")],
 )
 @every_object
 def test_an_object_that_did_not_come_to_its_end(ask, reason: str, says: str):
@@ -243,7 +245,7 @@ def test_an_object_that_did_not_come_to_its_end(ask, reason: str, says: str):
 
 @pytest.mark.parametrize("method", ["generate_stream", "agenerate_stream"])
 def test_an_object_is_not_streamed(method: str):
-    with pytest.raises(NotImplementedError, match=r"use generate_object\(\)"):
+    with pytest.raises(NotImplementedError, match=r"use stream_object\(\)"):
         getattr(broker(), method)(QUESTION, object_model=Answer)
 
 
@@ -291,6 +293,7 @@ TOLD = {
     "a model": (lambda: Answer(city=Place(name="Paris")), {}, JSON),
     "models in a list": (lambda: [Place(name="Paris")], {}, '[{"name": "Paris"}]'),
     "a generator's return value": (count, {"steps": 3}, '{"counted": 3}'),
+    "keys that JSON lacks": (lambda: {(1, 2): 3, None: 4}, {}, '{"1,2": 3, "None": 4}'),
     "half a character": (lambda: "a\ud83d", {}, "a\ufffd"),
 }
 TOLD_OF_FAILURES = {
@@ -298,8 +301,7 @@ TOLD_OF_FAILURES = {
     "a generator that raises": (fail_on_the_way, {}, "OSError: no disk"),
     "half a character in an error": (lambda: {}["\ud83d"], {}, "KeyError: '.*'"),
     "wrong arguments": (lambda x: x, {"y": 1}, "TypeError: .* unexpected keyword argument 'y'"),
-    "keys that JSON lacks": (lambda: {(1, 2): 3}, {}, "TypeError: keys must be str.*"),
-    "a circle": (circle, {}, "ValueError: Circular reference detected"),
+    "a circle": (circle, {}, "ValueError: Circular reference detected.*"),
 }
 TOLD_OF_CALLS = {
     "a tool that there isn't": (
@@ -375,12 +377,12 @@ def test_a_tool_under_way_is_closed_with_the_run(how: str):
             while True:
                 yield "more"
         finally:
-            closed.append(True)
+            closed.set()
 
-    closed = []
+    closed = threading.Event()
     asked = broker(calling(LLMToolCall(id="a", name="go", arguments={})))
 
     *_, last = closed_after(begin(asked, how, QUESTION, [Tool("go", endless)]), 5)
 
     assert last == ToolProgress("a", "more")
-    assert closed == [True]
+    assert closed.wait(10)

@@ -158,7 +158,7 @@ ANSWERS = {
         [delta("stop", reasoning="Hm\ud83d")],
         [ReasoningDelta("Hm"), ReasoningDelta("\ufffd"), in_field("reasoning"), StepFinish("stop")],
     ),
-    "a refusal": ([delta("stop", refusal="No.")], [TextDelta("No."), StepFinish("stop")]),
+    "a refusal": ([delta("stop", refusal="No.")], [TextDelta("No."), StepFinish("content_filter")]),
     "parallel calls": (
         [*TWO_CALLS, delta("tool_calls")],
         [*TWO_CALLS_SEEN, *TWO_CALLS_ENDED, StepFinish("tool_calls")],
@@ -342,7 +342,8 @@ Page.__name__ = "Page[Row]" + "x" * 64  # as pydantic names a generic model
 def test_an_object_is_asked_for_by_its_schema(object_model: type[BaseModel], name: str):
     body = encode(Request("m", tuple(QUESTION), object_model=object_model))
 
-    schema = {"name": name, "schema": object_model.model_json_schema()}
+    schema = {"name": name, "schema": {**object_model.model_json_schema(), "additionalProperties": False}}
+    schema["strict"] = True
     assert body["response_format"] == {"type": "json_schema", "json_schema": schema}
 
 

@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from driving import events_of
 from events import merged, text_of
 from grammar import assert_run, assert_step
-from loopback import Loopback, Reply, sse
+from loopback import PATIENCE, Loopback, Reply, sse
 from recordings import Exchange, recorded, requests_of, said_in, shared_recordings, tools_in
 
 from mojentic_nb.llm import CompletionConfig, Finish, LLMBroker, LLMMessage, LLMToolCall, MessageRole, Usage
 from mojentic_nb.llm.conversation import Conversation
-from mojentic_nb.llm.events import Event, ReasoningDelta, StepFinish, ToolCallDelta, ToolCallEnd
+from mojentic_nb.llm.events import Event, ReasoningDelta, StepFinish, ToolCallDelta, ToolCallEnd, ToolProgress
 from mojentic_nb.llm.gateways import AnthropicGateway, OpenAIGateway
 from mojentic_nb.llm.gateways.anthropic_messages import MessagesDecoder
 from mojentic_nb.llm.gateways.chat_completions import ChatDecoder
@@ -262,20 +264,27 @@ def replies(exchanges: Iterable[Exchange]) -> Iterator[Reply]:
 Ask = Callable[..., tuple[list[Event], list[LLMMessage]]]
 
 
-def ask(broker: LLMBroker, *question: Any) -> tuple[list[Event], list[LLMMessage]]:
-    """The run's events and, after it, its messages."""
+def ask(
+    broker: LLMBroker, *question: Any, see: Callable[[Event], None] = lambda _: None
+) -> tuple[list[Event], list[LLMMessage]]:
+    """The run's events, each shown to `see`, and, after it, its messages."""
     run = broker.stream(*question)
-    events = list(run)
+    events = events_of(run, see)
     broker.adapter.close()
     return events, run.messages
 
 
-def aask(broker: LLMBroker, *question: Any) -> tuple[list[Event], list[LLMMessage]]:
+def aask(
+    broker: LLMBroker, *question: Any, see: Callable[[Event], None] = lambda _: None
+) -> tuple[list[Event], list[LLMMessage]]:
     """The same of an asynchronous run."""
 
     async def answered() -> tuple[list[Event], list[LLMMessage]]:
         run = broker.astream(*question)
-        events = [event async for event in run]
+        events = []
+        async for event in run:
+            events.append(event)
+            see(event)
         await broker.adapter.aclose()
         return events, run.messages
 
@@ -319,6 +328,34 @@ def test_a_recorded_conversation_with_tools_is_led_again(server: Loopback, name:
     for received, sent in zip(server.requests, requests_of(exchanges), strict=True):
         assert said_in(received.body) == said_in(sent)
         assert tools_in(received.body) == tools_in(sent)
+
+
+@both_ways
+def test_recorded_calls_that_end_in_another_order_are_answered_in_theirs(server: Loopback, ask: Ask):
+    exchanges = recorded("anthropic_parallel_tools")
+    server.play(*replies(exchanges))
+    ended = threading.Event()
+
+    class Backwards(RecordedTool):
+        def run(self, _person: str) -> str:
+            if _person == "Joe":
+                assert ended.wait(PATIENCE)
+            return super().run(_person)
+
+    def end(event: Event) -> None:
+        if isinstance(event, ToolProgress):
+            ended.set()
+
+    tools = [Backwards(function) for function in tools_in(exchanges[0].request)]
+    broker = LLMBroker(exchanges[0].request["model"], gateway(server, exchanges[0]))
+
+    events, _ = ask(broker, asked(said_in(exchanges[0].request), []), tools, see=end)
+
+    assert_run(events)
+    early = [event.value.output for event in events if isinstance(event, ToolProgress)]
+    assert early == ["red"]
+    assert text_of(events) == ANSWERS["anthropic_parallel_tools"][1].text
+    assert said_in(server.requests[1].body) == said_in(requests_of(exchanges)[1])
 
 
 def block(index: int, start: dict, *deltas: dict) -> list[dict]:

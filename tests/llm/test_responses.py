@@ -139,7 +139,7 @@ ANSWERS = {
     "all that is counted": ([text("Yes"), ended(usage=USAGE)], [TextDelta("Yes"), StepFinish("stop", TOKENS)]),
     "a refusal": (
         [{"type": "response.refusal.delta", "delta": "No."}, ended()],
-        [TextDelta("No."), StepFinish("stop")],
+        [TextDelta("No."), StepFinish("content_filter")],
     ),
     "a summary of reasoning, in two parts": (
         [part(0), thought("Hm"), part(1), thought("well"), item("done", 0, reasoning_item("Hm", "well")), ended()],
@@ -224,7 +224,7 @@ WHOLE = {
             ReasoningDelta("Hm\n\nwell", reasoning_item("Hm", "well")),
             TextDelta("Let me "),
             TextDelta("not."),
-            StepFinish("stop", TOKENS),
+            StepFinish("content_filter", TOKENS),
         ],
     ),
     "a call": (
@@ -350,7 +350,8 @@ def test_settings(config: CompletionConfig, settings: dict):
 def test_an_object_is_asked_for_by_its_schema():
     body = encode(Request("m", tuple(QUESTION), object_model=Sky))
 
-    form = {"type": "json_schema", "name": "Sky", "schema": Sky.model_json_schema(), "strict": False}
+    schema = {**Sky.model_json_schema(), "additionalProperties": False}
+    form = {"type": "json_schema", "name": "Sky", "schema": schema, "strict": True}
     assert body["text"] == {"format": form}
 
 

@@ -15,7 +15,14 @@ from pydantic import BaseModel
 from mojentic_nb.llm import CompletionConfig, LLMBroker, LLMMessage
 from mojentic_nb.llm.gateways import OpenAIGateway
 from mojentic_nb.llm.tools.date_resolver import ResolveDateTool
-from mojentic_nb.tracer import LLMCallTracerEvent, LLMResponseTracerEvent, ToolCallTracerEvent, TracerSystem
+from mojentic_nb.tracer import (
+    LLMCallTracerEvent,
+    LLMResponseTracerEvent,
+    RunTracerEvent,
+    ToolBatchTracerEvent,
+    ToolCallTracerEvent,
+    TracerSystem,
+)
 
 SIMPLE = """
 from mojentic.llm import LLMBroker
@@ -377,7 +384,8 @@ def test_the_tracer(server: Loopback, run, capsys):
 
     assert capsys.readouterr().out == "Let me see. It is 2025-11-13."
     request = [LLMCallTracerEvent, LLMResponseTracerEvent]
-    assert [type(event) for event in events] == [*request, ToolCallTracerEvent, *request]
+    tools = [ToolCallTracerEvent, ToolBatchTracerEvent]
+    assert [type(event) for event in events] == [*request, *tools, *request, RunTracerEvent]
 
 
 def test_checking_that_a_gateway_streams(server: Loopback, run):
@@ -390,7 +398,7 @@ def test_checking_that_a_gateway_streams(server: Loopback, run):
 
 
 def test_an_object_is_not_streamed(server: Loopback, run):
-    with pytest.raises(NotImplementedError, match=r"use generate_object\(\)"):
+    with pytest.raises(NotImplementedError, match=r"use stream_object\(\)"):
         run(STREAMED_OBJECT, broker=broker(), messages=MESSAGES, MyPydanticModel=MyPydanticModel)
 
     assert server.requests == []

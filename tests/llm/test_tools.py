@@ -1,19 +1,15 @@
-"""The tools that come with the package."""
+"""The tools that come with the package, and the base class that programs written for Mojentic know."""
 
 from __future__ import annotations
 
 import inspect
-import sys
-from datetime import datetime, timedelta
+import time
+from datetime import datetime
 
 import pytest
 
-from mojentic_nb.llm import LLMBroker, LLMMessage, LLMToolCall, StepFinish, ToolCallEnd
-from mojentic_nb.llm.errors import ConfigurationError
-from mojentic_nb.llm.gateways import ScriptedGateway
-from mojentic_nb.llm.tools import CurrentDateTimeTool, LLMTool, ResolveDateTool
-
-MONDAY = "2026-11-23"
+from mojentic_nb.llm.tools import CurrentDateTimeTool, LLMTool, ResolveDateTool, ToolOutput
+from mojentic_nb.tracer import TracerSystem
 
 
 @pytest.mark.parametrize("tool", [ResolveDateTool(), CurrentDateTimeTool()], ids=lambda tool: tool.name)
@@ -25,58 +21,6 @@ def test_the_model_is_told_of_the_parameters_that_the_tool_takes(tool: LLMTool):
     assert list(described["properties"]) == [parameter.name for parameter in taken]
     assert described["required"] == [parameter.name for parameter in taken if parameter.default is parameter.empty]
     assert tool.description
-
-
-@pytest.mark.parametrize(
-    ("said", "reference", "date"),
-    [
-        ("tomorrow", MONDAY, "2026-11-24"),
-        ("yesterday", MONDAY, "2026-11-22"),
-        ("in 3 days", MONDAY, "2026-11-26"),
-        ("next week", MONDAY, "2026-11-30"),
-        ("friday", MONDAY, "2026-11-27"),
-        ("December 24", MONDAY, "2026-12-24"),
-        ("tomorrow", "2026-12-31T23:30:00+05:00", "2027-01-01"),
-    ],
-)
-def test_a_date_is_seen_from_the_reference(said: str, reference: str, date: str):
-    assert ResolveDateTool().run(said, reference) == {
-        "relative_date": said,
-        "resolved_date": date,
-        "summary": f"The date on '{said}' is {date}",
-    }
-
-
-def test_a_date_is_seen_from_today_where_there_is_no_reference():
-    before = datetime.now().astimezone().date()
-
-    resolved = ResolveDateTool().run("in 3 days")["resolved_date"]
-
-    after = datetime.now().astimezone().date()
-    assert resolved in {(today + timedelta(days=3)).isoformat() for today in (before, after)}
-
-
-@pytest.mark.parametrize("said", ["the day the music died", "first monday of next month", ""])
-def test_what_means_no_date_is_never_taken_for_today(said: str):
-    with pytest.raises(ValueError, match=f"'{said}' is no date that could be read: say it another way"):
-        ResolveDateTool().run(said, MONDAY)
-
-
-def test_the_model_is_told_what_means_no_date():
-    call = LLMToolCall(id="a", name="resolve_date", arguments={"relative_date_found": "the day the music died"})
-    gateway = ScriptedGateway([[ToolCallEnd(call), StepFinish("tool_calls")], "Which day?"])
-
-    LLMBroker("a-model", gateway).generate([LLMMessage(content="When?")], [ResolveDateTool()])
-
-    told = gateway.requests[1].messages[-1].content
-    assert told == "ValueError: 'the day the music died' is no date that could be read: say it another way."
-
-
-def test_the_extra_is_missing(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(sys.modules, "dateparser", None)
-
-    with pytest.raises(ConfigurationError, match=r"pip install 'mojentic_nb\[dates\]'"):
-        ResolveDateTool()
 
 
 def test_the_current_time():
@@ -96,3 +40,77 @@ def test_the_current_time_in_a_format():
     told = CurrentDateTimeTool().run(format_string="It is %Y.")
 
     assert told["current_datetime"] == datetime.fromtimestamp(told["timestamp"]).astimezone().strftime("It is %Y.")
+
+
+@pytest.mark.parametrize(("zone", "name", "offset"), [("Asia/Tokyo", "JST", "+0900"), ("Etc/GMT+12", "-12", "-1200")])
+def test_the_current_time_is_that_of_the_users_time_zone(
+    zone: str, name: str, offset: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        told = CurrentDateTimeTool().run("%z")
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+    assert (told["timezone"], told["current_datetime"]) == (name, offset)
+
+
+class Lookup(LLMTool):
+    """A tool as programs for Mojentic have them."""
+
+    def __init__(self, answer: object, tracer: TracerSystem | None = None) -> None:
+        super().__init__(tracer=tracer)
+        self.answer = answer
+
+    @property
+    def descriptor(self):
+        return {"type": "function", "function": {"name": "lookup", "description": "Look it up."}}
+
+    def run(self, **arguments):  # noqa: ARG002
+        return self.answer
+
+
+class Bare(LLMTool):
+    """One whose constructor knows nothing of its base's."""
+
+    descriptor = {"type": "function", "function": {"name": "bare", "description": "Nothing."}}  # noqa: RUF012
+
+    def __init__(self) -> None:
+        pass
+
+    def run(self, word: str = "x"):
+        return word * 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [("plain", "plain"), ({"a": [1]}, '{"a": [1]}'), (None, "null"), (ToolOutput("for the model", 1), "for the model")],
+)
+def test_a_tool_can_be_called_without_a_model(answer: object, text: str):
+    assert Lookup(answer).call_tool(word="x") == {"content": [{"type": "text", "text": text, "annotations": None}]}
+    assert (Lookup(answer).name, Lookup(answer).description) == ("lookup", "Look it up.")
+    assert Lookup(answer).matches("lookup")
+
+
+def test_a_constructor_need_not_call_its_bases():
+    assert Bare().call_tool("an-id", word="ab")["content"][0]["text"] == "abab"
+
+
+@pytest.mark.parametrize(("given", "kept"), [("an-id", "an-id"), (None, "")])
+def test_such_a_call_is_traced(given: str | None, kept: str):
+    tracer = TracerSystem()
+
+    Lookup({"a": 1}, tracer=tracer).call_tool(correlation_id=given, word="x")
+
+    (event,) = tracer.get_events()
+    assert (event.tool_name, event.arguments, event.result) == ("lookup", {"word": "x"}, '{"a": 1}')
+    assert (event.correlation_id, event.is_error) == (kept, False)
+
+
+@pytest.mark.parametrize("tool", [ResolveDateTool, CurrentDateTimeTool])
+def test_the_tools_take_a_tracer(tool: type[LLMTool]):
+    tracer = TracerSystem()
+
+    assert tool(tracer=tracer).tracer is tracer

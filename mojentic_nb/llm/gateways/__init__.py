@@ -4,7 +4,20 @@ from .anthropic import AnthropicGateway
 from .local import LocalGateway
 from .ollama import OllamaGateway
 from .openai import OpenAIGateway
+from .recording import RecordingGateway, record_or_replay
+from .replay import ReplayGateway, ReplayMissError
 from .scripted import ScriptedGateway
 from .transport import Timeout
 
-__all__ = ["AnthropicGateway", "LocalGateway", "OllamaGateway", "OpenAIGateway", "ScriptedGateway", "Timeout"]
+__all__ = [
+    "AnthropicGateway",
+    "LocalGateway",
+    "OllamaGateway",
+    "OpenAIGateway",
+    "RecordingGateway",
+    "ReplayGateway",
+    "ReplayMissError",
+    "ScriptedGateway",
+    "Timeout",
+    "record_or_replay",
+]

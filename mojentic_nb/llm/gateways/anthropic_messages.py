@@ -5,6 +5,7 @@ https://platform.claude.com/docs/en/api/messages
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import StringIO
@@ -19,6 +20,8 @@ from .base import Request
 from .decoding import Decoder, StreamError
 from .images import Image, load_image
 from .interleaving import interleaved, placed
+from .schemas import ANTHROPIC, fitted
+from .tool_choice import chosen, is_forced
 
 __all__ = ["MessagesDecoder", "encode"]
 
@@ -29,6 +32,8 @@ MAX_TOKENS = 8192
 # With MAX_TOKENS, these stay below the 32,000 tokens that the least of them can write.
 BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 20480, "max": 23808}
 TAKES_BUDGET = re.compile(r"claude-(3-7|(sonnet|opus)-4[-@](0|1|2025)|(haiku|sonnet|opus)-4-5)")
+# For a schema that the API refuses: one that holds itself, or leaves keys or values free.
+FOLLOW = "Answer with nothing but JSON that follows this schema: "
 FINISH_REASONS: dict[str, FinishReason] = {
     "max_tokens": "length",
     "model_context_window_exceeded": "length",
@@ -42,7 +47,10 @@ def encode(request: Request) -> dict[str, Any]:
     system = [message.content for message in request.messages if message.role is MessageRole.System]
     thinking, output = reasoning(request)
     if request.schema is not None:
-        output["format"] = {"type": "json_schema", "schema": accepted(request.schema)}
+        if schema := fitted(request.schema, ANTHROPIC):
+            output["format"] = {"type": "json_schema", "schema": schema}
+        else:
+            system.append(FOLLOW + json.dumps(request.schema, ensure_ascii=False))
     settings = {
         "system": "\n\n".join(filter(None, system)) or None,
         "temperature": config.temperature,
@@ -51,6 +59,7 @@ def encode(request: Request) -> dict[str, Any]:
         "thinking": thinking,
         "output_config": output or None,
         "tools": [encode_tool(tool.descriptor) for tool in request.tools] or None,
+        "tool_choice": tool_choice(request),
     }
     budget = (thinking or {}).get("budget_tokens", 0)
     return {
@@ -77,17 +86,27 @@ def reasoning(request: Request) -> tuple[dict[str, Any] | None, dict[str, Any]]:
             return {"type": "adaptive", "display": "summarized"}, {"effort": effort if effort != "minimal" else "low"}
 
 
-def accepted(schema: dict[str, Any]) -> dict[str, Any]:
-    """`schema` as the API takes it: with closed objects only, and what it doesn't know put into the descriptions.
+def tool_choice(request: Request) -> dict[str, str] | None:
+    """Whether tools are to be called, and which.
 
-    https://platform.claude.com/docs/en/build-with-claude/structured-outputs#json-schema-limitations
+    A call that is forced can't be thought about: the API refuses both together, and neither is left out unasked.
+    https://platform.claude.com/docs/en/build-with-claude/extended-thinking#extended-thinking-with-tool-use
     """
-    from anthropic import transform_schema
-
-    try:
-        return transform_schema(schema)
-    except (AssertionError, ValueError) as error:
-        raise ConfigurationError("Anthropic takes no schema in which a value has no type, or several.") from error
+    choice = chosen(request)
+    if is_forced(choice) and request.config.reasoning_effort not in (None, "none"):
+        raise ConfigurationError(
+            f"Claude can't think before a call that it has to make: leave out tool_choice={choice!r}, "
+            f"or reasoning_effort={request.config.reasoning_effort!r}."
+        )
+    match choice:
+        case None:
+            return None
+        case "auto" | "none" as mode:
+            return {"type": mode}
+        case "required":
+            return {"type": "any"}
+        case name:
+            return {"type": "tool", "name": name}
 
 
 def encode_tool(descriptor: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from mojentic_nb.llm.config import CompletionConfig
 from mojentic_nb.llm.events import ModelEvent
 from mojentic_nb.llm.messages import LLMMessage
 
+from .schemas import rooted
+
 __all__ = ["AsyncGateway", "Gateway", "Request", "Tool"]
 
 
@@ -27,8 +29,8 @@ class Tool(Protocol):
         """The tool for the model, as OpenAI spells it: ``{"type": "function", "function": {"name": …, …}}``."""
         ...
 
-    def run(self, **arguments: Any) -> object:  # noqa: ANN401 (what the model sends)
-        """Run the tool with the model's arguments."""
+    def run(self, *args: Any, **arguments: Any) -> object:  # noqa: ANN401 (any signature is one of these)
+        """Run the tool with the model's arguments, which come by name."""
         ...
 
 
@@ -36,9 +38,9 @@ class Tool(Protocol):
 class Request:
     """One request to a model.
 
-    `object_model` is what the answer is to be an instance of, in JSON. `tool_choice` is *auto*, *required* (call some
-    tool), *none*, or the name of the tool to call; None leaves it to the provider. A gateway that blocks listens to
-    `cancellation`.
+    `object_model` is what the answer is to be an instance of, in JSON, whose root is an object. `tool_choice` is
+    *auto*, *required* (call some tool), *none*, or the name of the tool to call; None leaves it to the provider. A
+    gateway that blocks listens to `cancellation`.
     """
 
     model: str
@@ -52,7 +54,7 @@ class Request:
     @property
     def schema(self) -> dict[str, Any] | None:
         """The JSON schema that the answer is to follow, if one is asked for."""
-        return self.object_model.model_json_schema() if self.object_model else self.config.json_schema
+        return rooted(self.object_model.model_json_schema()) if self.object_model else self.config.json_schema
 
 
 @runtime_checkable

@@ -16,6 +16,8 @@ from .assembly import Calls, Characters
 from .base import Request
 from .decoding import Decoder, StreamError
 from .images import load_image
+from .schemas import OPENAI, fitted
+from .tool_choice import chosen
 
 __all__ = ["ChatDecoder", "encode"]
 
@@ -43,6 +45,7 @@ def encode(request: Request) -> dict[str, Any]:
         "reasoning_effort": config.reasoning_effort,
         "response_format": response_format(request),
         "tools": [dict(tool.descriptor) for tool in request.tools] or None,
+        "tool_choice": tool_choice(request),
     }
     return {
         "model": request.model,
@@ -53,13 +56,24 @@ def encode(request: Request) -> dict[str, Any]:
     }
 
 
+def tool_choice(request: Request) -> str | dict[str, Any] | None:
+    """Whether tools are to be called, and which."""
+    match chosen(request):
+        case None | "auto" | "none" | "required" as mode:
+            return mode
+        case name:
+            return {"type": "function", "function": {"name": name}}
+
+
 def response_format(request: Request) -> dict[str, Any] | None:
     """The form that the answer is to have."""
     if request.object_model is None:
         return request.config.response_format
     # OpenAI lets a name have 64 of these characters, so "Page[Row]" is none.
     name = re.sub(r"[^\w-]", "_", request.object_model.__name__, flags=re.ASCII)[:64]
-    return {"type": "json_schema", "json_schema": {"name": name, "schema": request.schema}}
+    schema = fitted(request.schema or {}, OPENAI)
+    strict = schema is not None  # else the model is told of the schema, but not held to it
+    return {"type": "json_schema", "json_schema": {"name": name, "schema": schema or request.schema, "strict": strict}}
 
 
 def encode_messages(messages: Iterable[LLMMessage]) -> Iterator[dict[str, Any]]:
@@ -122,6 +136,7 @@ class ChatDecoder(Decoder):
         self._thought = False
         self._details: dict[str, Any] = {}
         self._calls = Calls(turn)
+        self._refused = False
         self._finish_reason: FinishReason | None = None
         self._usage = Usage()
 
@@ -152,6 +167,7 @@ class ChatDecoder(Decoder):
                 break
         for block in piece.get("reasoning_details") or ():
             add_block(self._details.setdefault("reasoning_details", []), block)
+        self._refused = self._refused or bool(piece.get("refusal"))
         content = piece.get("content") or piece.get("refusal")
         if isinstance(content, str):
             self._add(events, TextDelta, self._text.feed(content))
@@ -192,6 +208,8 @@ class ChatDecoder(Decoder):
         if self._calls and reason == "stop":
             events += self._calls.end()
             reason = "tool_calls"
+        if self._refused and reason == "stop":
+            reason = "content_filter"
         events.append(StepFinish(reason, self._usage))
         return events
 

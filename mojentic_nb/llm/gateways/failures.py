@@ -38,6 +38,10 @@ TOO_LONG = re.compile(
     "|maximum (prompt|model) length|exceeds? the maximum number of tokens",
     re.IGNORECASE,
 )
+# OpenAI's chat and what speaks it, Anthropic, OpenAI's Responses, Ollama, llama.cpp.
+FORM = re.compile(
+    r"response_format|output_config\W+format|text\W+format|(schema in|invalid) format|\bgrammar\b", re.IGNORECASE
+)
 # Servers that tell these by status 400.
 WRONG_KEY = re.compile("API key not valid|invalid.api.key", re.IGNORECASE)
 NO_MODEL = re.compile("model_not_found|model not exist|is not a valid model", re.IGNORECASE)
@@ -94,6 +98,11 @@ def status_error(status: int, body: object, said: str, *, host: str, model: str,
         case _ if TOO_LONG.search(kinds):
             kind = ContextWindowError
             words = f"The messages are longer than {model!r} can read: send less. It said: {said}"
+        case 400 | 422 | 500 if FORM.search(kinds):
+            words = (
+                f"{host} does not take this form of an answer for {model!r}: ask for a simpler object_model or "
+                f"response_format, or another model. It said: {said}"
+            )
         case 408 | 409:
             kind, words = ProviderUnavailableError, f"{host} could not answer now: try again. It said: {said}"
         case _ if status >= 500:

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel, Field, SerializeAsAny
 
 from mojentic_nb.llm.config import CompletionConfig
-from mojentic_nb.llm.errors import IncompleteStreamError
+from mojentic_nb.llm.errors import ConfigurationError, IncompleteStreamError
 from mojentic_nb.llm.events import (
     ModelEvent,
     ReasoningDelta,
@@ -25,9 +25,10 @@ from mojentic_nb.llm.events import (
 from mojentic_nb.llm.messages import LLMMessage, LLMToolCall
 
 from .assembly import parsed_call
-from .base import Request, Tool
+from .base import Gateway, Request, Tool
+from .tool_choice import chosen, is_forced
 
-__all__ = ["LLMGatewayResponse", "MojenticCalls", "MojenticGateway", "StreamingResponse"]
+__all__ = ["LLMGatewayResponse", "MojenticCalls", "MojenticGateway", "StreamingResponse", "as_gateway"]
 
 
 class LLMGatewayResponse(BaseModel):
@@ -157,36 +158,59 @@ class MojenticGateway:
         return [self._gateway.complete(**arguments(self._gateway.complete, request))]
 
 
+def as_gateway(gateway: Any) -> Gateway:  # noqa: ANN401 (anything that has the methods)
+    """`gateway` as one of ours, for a gateway that stands before another."""
+    ours: Gateway = gateway if hasattr(gateway, "stream") else MojenticGateway(gateway, whole=False)
+    return ours
+
+
 def arguments(method: Callable[..., Any], request: Request) -> dict[str, Any]:
     """What `method` takes of all that Mojentic's broker passes; a setting that is unset only if it has to be there."""
     config = request.config
+    parameters = inspect.signature(method).parameters
     always = {
         "model": request.model,
         "messages": list(request.messages),
-        "tools": list(request.tools) or None,
         "config": config,
     }
-    if_set = {
+    if_set: dict[str, Any] = {
         "object_model": request.object_model,
         "temperature": config.temperature,
         "num_ctx": config.num_ctx,
         "max_tokens": config.max_tokens,
         "num_predict": config.num_predict,
     }
-    parameters = inspect.signature(method).parameters
+    always["tools"], choice = offered(request, takes_choice="tool_choice" in parameters)
+    if "tool_choice" in parameters:
+        if_set["tool_choice"] = choice
     takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
-    chosen: dict[str, Any] = {name: value for name, value in always.items() if takes_all or name in parameters}
+    taken: dict[str, Any] = {name: value for name, value in always.items() if takes_all or name in parameters}
     for name, value in if_set.items():
         required = name in parameters and parameters[name].default is inspect.Parameter.empty
         if required or (value is not None and (takes_all or name in parameters)):
-            chosen[name] = value
-    return chosen
+            taken[name] = value
+    return taken
+
+
+def offered(request: Request, *, takes_choice: bool) -> tuple[list[Tool] | None, str | None]:
+    """The tools, and the choice among them. Mojentic knows none, so a gateway `takes_choice` only where it says so.
+
+    Raises :class:`~mojentic_nb.llm.errors.ConfigurationError` where it doesn't, and a call has to come of it.
+    """
+    choice = chosen(request)
+    if is_forced(choice) and not takes_choice:
+        raise ConfigurationError(
+            f"This gateway can't make a model call a tool: leave out tool_choice={choice!r}, or ask another gateway."
+        )
+    if choice == "none" and not takes_choice:
+        return None, None
+    return list(request.tools) or None, choice
 
 
 def text_of(piece: Any) -> str | None:  # noqa: ANN401 (whatever the gateway makes)
     """The text of a piece, or of a whole answer; an object that the gateway has read already is put back into JSON."""
     if (read := getattr(piece, "object", None)) is not None:
-        return str(read.model_dump_json())
+        return str(read.model_dump_json(by_alias=True))
     return getattr(piece, "content", None)
 
 

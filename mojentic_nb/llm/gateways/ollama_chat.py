@@ -18,6 +18,7 @@ from .base import Request
 from .decoding import Decoder, StreamError
 from .images import load_image
 from .sse import LineDecoder
+from .tool_choice import chosen, is_forced
 
 __all__ = ["OllamaDecoder", "encode"]
 
@@ -36,7 +37,7 @@ def encode(request: Request) -> dict[str, Any]:
         "options": {name: value for name, value in options.items() if value is not None} or None,
         "think": thinking(request),
         "format": request.schema or answer_format(config),
-        "tools": [dict(tool.descriptor) for tool in request.tools] or None,
+        "tools": offered(request),
     }
     return {
         "model": request.model,
@@ -44,6 +45,20 @@ def encode(request: Request) -> dict[str, Any]:
         "stream": True,
         **{name: value for name, value in settings.items() if value is not None},
     }
+
+
+def offered(request: Request) -> list[dict[str, Any]] | None:
+    """The tools, unless none is to be called.
+
+    The API has no setting for that, nor one that forces a call, so that one is refused here.
+    https://github.com/ollama/ollama/issues/11171
+    """
+    choice = chosen(request)
+    if is_forced(choice):
+        raise ConfigurationError(
+            f"Ollama can't make a model call a tool: leave out tool_choice={choice!r}, or ask another gateway."
+        )
+    return None if choice == "none" else [dict(tool.descriptor) for tool in request.tools] or None
 
 
 def answer_format(config: CompletionConfig) -> str | None:

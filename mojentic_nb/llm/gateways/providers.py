@@ -12,6 +12,7 @@ from . import local
 from .anthropic import AnthropicGateway
 from .ollama import OllamaGateway
 from .openai import OpenAIGateway
+from .replay import ReplayGateway
 
 __all__ = ["broker_for", "configured_name", "found_name"]
 
@@ -22,6 +23,8 @@ OLLAMA_PROBE = 2.0  # seconds; on this machine a server that isn't there is know
 
 def broker_for(name: str) -> LLMBroker:
     """The broker that asks the model called `name`; ``local`` alone is the embedded model, ``local:PATH`` a GGUF file.
+
+    ``replay:PATH`` is the model whose answers were recorded in that file.
 
     Raises :class:`~mojentic_nb.llm.errors.ConfigurationError` for a name it can't read, or a missing key or extra.
     """
@@ -38,6 +41,11 @@ def broker_for(name: str) -> LLMBroker:
             return LLMBroker(model, OllamaGateway())
         case "openai", _:
             return LLMBroker(model, OpenAIGateway())
+        case "replay", "":
+            raise ConfigurationError(f"{name!r} names no recording: write replay:PATH, a file of a RecordingGateway.")
+        case "replay", path:
+            replay = ReplayGateway(path)
+            return LLMBroker(replay.model, replay)
     raise ConfigurationError(f"There is no provider {provider!r}: write PROVIDER:MODEL, as in {EXAMPLES}.")
 
 

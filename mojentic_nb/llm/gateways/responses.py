@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from mojentic_nb.llm.events import ModelEvent, ReasoningDelta, StepFinish, TextDelta, Usage
+from mojentic_nb.llm.events import FinishReason, ModelEvent, ReasoningDelta, StepFinish, TextDelta, Usage
 from mojentic_nb.llm.messages import LLMMessage, LLMToolCall, MessageRole
 
 from .assembly import Calls, Characters
@@ -18,6 +18,7 @@ from .chat_completions import response_format
 from .decoding import Decoder, StreamError
 from .images import load_image
 from .interleaving import interleaved, placed
+from .tool_choice import chosen
 
 __all__ = ["ResponsesDecoder", "encode"]
 
@@ -32,6 +33,7 @@ def encode(request: Request) -> dict[str, Any]:
         "reasoning": {"effort": config.reasoning_effort, "summary": "auto"} if config.reasoning_effort else None,
         "text": text_format(request),
         "tools": [encode_tool(tool.descriptor) for tool in request.tools] or None,
+        "tool_choice": tool_choice(request),
     }
     return {
         "model": request.model,
@@ -48,6 +50,15 @@ def text_format(request: Request) -> dict[str, Any] | None:
     if schema := form.pop("json_schema", None):
         form |= {"strict": False, **schema}
     return {"format": form} if form else None
+
+
+def tool_choice(request: Request) -> str | dict[str, str] | None:
+    """Whether tools are to be called, and which; without the nesting that Chat Completions has."""
+    match chosen(request):
+        case None | "auto" | "none" | "required" as mode:
+            return mode
+        case name:
+            return {"type": "function", "name": name}
 
 
 def encode_tool(descriptor: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,12 +100,16 @@ class ResponsesDecoder(Decoder):
         self._written = 0  # characters
         self._calls = Calls(turn)
         self._argued: set[int] = set()  # the indices of calls of which arguments have come
+        self._refused = False
         self._response: dict[str, Any] = {}
 
     def read(self, body: dict[str, Any]) -> Sequence[ModelEvent]:
         """The events of one of the API's events."""
         match body.get("type"):
-            case "response.output_text.delta" | "response.refusal.delta":
+            case "response.output_text.delta":
+                return self._said(body["delta"])
+            case "response.refusal.delta":
+                self._refused = True
                 return self._said(body["delta"])
             case "response.reasoning_summary_text.delta" | "response.reasoning_text.delta":
                 return self._thought(body["delta"])
@@ -135,7 +150,8 @@ class ResponsesDecoder(Decoder):
             yield StepFinish("content_filter" if reason == "content_filter" else "length", usage)
             return
         yield from self._calls.end()
-        yield StepFinish("tool_calls" if self._calls else "stop", usage)
+        stop: FinishReason = "content_filter" if self._refused else "stop"
+        yield StepFinish("tool_calls" if self._calls else stop, usage)
 
     def _said(self, text: str) -> list[ModelEvent]:
         whole = self._text.feed(text)
@@ -172,6 +188,7 @@ class ResponsesDecoder(Decoder):
             match item.get("type"):
                 case "message":
                     for part in item["content"]:
+                        self._refused = self._refused or bool(part.get("refusal"))
                         events += self._said(part.get("text") or part.get("refusal") or "")
                 case "reasoning":
                     summary = "\n\n".join(part.get("text") or "" for part in item.get("summary") or ())

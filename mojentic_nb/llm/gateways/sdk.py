@@ -40,12 +40,13 @@ from .transport import Lines, LoopLines, Timeout, Wire, proxy_checked
 __all__ = ["NO_KEY", "SDKGateway", "checked_address", "checked_key", "http_clients"]
 
 NO_KEY = "none"  # the SDKs want one for every server
-# What some models or servers refuse, and without which the request means nearly the same: settings, and what other
-# servers want back of a message's reasoning.
+# What some models or servers refuse, and without which the request means nearly the same: settings (of `tool_choice`
+# only what is their default anyway), and what other servers want back of a message's reasoning.
 OPTIONAL = (
-    *("temperature", "top_p", "top_k", "stream_options", "include", "reasoning.summary"),
+    *("temperature", "top_p", "top_k", "stream_options", "include", "reasoning.summary", "tool_choice"),
     *(f"messages.{field}" for field in ("reasoning_content", "reasoning", "reasoning_details")),
 )
+AUTO = ("auto", {"type": "auto"})  # OpenAI's and Anthropic's word for it
 REFUSED = re.compile(
     "unsupported|not support|deprecated|only the default|may only be set|not permitted|unknown|unrecognized|verified"
 )
@@ -241,7 +242,12 @@ class SDKGateway(MojenticCalls):
 
 
 def remove(body: dict[str, Any], path: str) -> bool:
-    """Take out of `body` what is at `path`, in each element of a list on the way; tell whether there was any."""
+    """Take out of `body` what is at `path`, in each element of a list on the way; tell whether there was any.
+
+    A choice of tools other than *auto* stays: without it the request would mean another thing.
+    """
+    if path == "tool_choice" and body.get(path) not in AUTO:
+        return False
     outer, _, name = path.rpartition(".")
     inside = body.get(outer, ()) if outer else body
     found = [part for part in (inside if isinstance(inside, list) else [inside]) if name in part]

@@ -36,7 +36,7 @@ class CurrentDateTimeTool(LLMTool):
             },
         }
 
-    def run(self, format_string: str = "%Y-%m-%d %H:%M:%S") -> dict[str, object]:  # type: ignore[override]
+    def run(self, format_string: str = "%Y-%m-%d %H:%M:%S") -> dict[str, object]:
         """The time now: as text in that format, as seconds since the epoch, and the time zone's name."""
         now = datetime.now().astimezone()
         return {

@@ -9,21 +9,23 @@ from typing import Any
 
 from mojentic_nb.llm.errors import ConfigurationError
 
-from .llm_tool import LLMTool
+from .llm_tool import LLMTool, ToolTracer
 
 __all__ = ["ResolveDateTool"]
 
-MISSING_EXTRA = "Dates are read by dateparser: pip install 'mojentic_nb[dates]'"
+MISSING_EXTRA = "Dates are read by dateparser and dateutil: pip install 'mojentic_nb[dates]'"
 
 
 class ResolveDateTool(LLMTool):
     """Resolves a relative date such as *tomorrow* or *in 3 days*, as seen from today or from a given day.
 
-    Raises :class:`~mojentic_nb.llm.errors.ConfigurationError` where the extra isn't installed.
+    Today is the day in this machine's time zone. Raises :class:`~mojentic_nb.llm.errors.ConfigurationError` where the
+    extra isn't installed.
     """
 
-    def __init__(self) -> None:
-        if find_spec("dateparser") is None:
+    def __init__(self, tracer: ToolTracer | None = None) -> None:
+        super().__init__(tracer)
+        if find_spec("dateparser") is None or find_spec("dateutil") is None:
             raise ConfigurationError(MISSING_EXTRA)
 
     @property
@@ -33,7 +35,7 @@ class ResolveDateTool(LLMTool):
             "type": "function",
             "function": {
                 "name": "resolve_date",
-                "description": "Turn a relative date such as 'tomorrow' or 'in 3 days' into a date (YYYY-MM-DD).",
+                "description": "Turn a relative date such as 'tomorrow' or 'next friday' into a date (YYYY-MM-DD).",
                 "parameters": {
                     "type": "object",
                     "properties": {
@@ -49,25 +51,30 @@ class ResolveDateTool(LLMTool):
             },
         }
 
-    def run(  # type: ignore[override]
-        self, relative_date_found: str, reference_date_in_iso8601: str | None = None
-    ) -> dict[str, str]:
+    def run(self, relative_date_found: str, reference_date_in_iso8601: str | None = None) -> dict[str, str]:
         """The date that `relative_date_found` means; raises ValueError for what means none."""
-        import dateparser
+        from .phrases import read_date
 
-        reference = datetime.now().astimezone()
-        if reference_date_in_iso8601:
-            reference = datetime.fromisoformat(reference_date_in_iso8601)
-        found = dateparser.parse(
-            relative_date_found,
-            languages=["en"],
-            settings={"RELATIVE_BASE": reference.replace(tzinfo=None), "PREFER_DATES_FROM": "future"},
-        )
+        found = read_date(relative_date_found, reference_time(reference_date_in_iso8601))
         if found is None:
-            raise ValueError(f"{relative_date_found!r} is no date that could be read: say it another way.")
-        date = found.date().isoformat()
+            raise ValueError(
+                f"{relative_date_found!r} is no date that could be read: say it another way, such as 'in 3 days', "
+                "'friday next week' or '2026-12-24'."
+            )
         return {
             "relative_date": relative_date_found,
-            "resolved_date": date,
-            "summary": f"The date on '{relative_date_found}' is {date}",
+            "resolved_date": found.isoformat(),
+            "summary": f"The date on '{relative_date_found}' is {found.isoformat()}",
         }
+
+
+def reference_time(said: str | None) -> datetime:
+    """The local time from which dates are seen: now if none is said. Raises ValueError for what is no date."""
+    if not said:
+        return datetime.now()  # noqa: DTZ005 (the user's own day)
+    try:
+        return datetime.fromisoformat(said).replace(tzinfo=None)
+    except ValueError as error:
+        raise ValueError(
+            f"The reference date {said!r} is no date: give it as YYYY-MM-DD, or leave it out for today."
+        ) from error

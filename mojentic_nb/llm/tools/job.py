@@ -1,51 +1,50 @@
-"""One tool call, from its approval to its result.
-
-Whatever goes wrong is told to the model, which can mend it or do without.
-"""
+"""One tool call: what it takes to run it, and whether it may run."""
 
 from __future__ import annotations
 
+import asyncio
 import inspect
-import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable, Generator
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from typing import Any
 
 from mojentic_nb.llm.cancellation import Cancellation
-from mojentic_nb.llm.events import ToolProgress, ToolResult
+from mojentic_nb.llm.events import ToolResult
 from mojentic_nb.llm.gateways.base import Tool
 from mojentic_nb.llm.messages import LLMToolCall
-from mojentic_nb.llm.threads import in_own_loop
+from mojentic_nb.llm.threads import Raised, settled
 
-from .results import done, failed
+from .results import described, failed
 
-__all__ = ["Approve", "Happening", "Job", "ToolBatch", "adenial", "ahappenings", "denial", "happenings"]
+__all__ = ["Approve", "Job", "ToolBatch"]
 
-Approve = Callable[[LLMToolCall], bool | str | Awaitable[bool | str]]
-"""Decides whether a call may run: True lets it, False or a text (the reason, for the model) doesn't; may be async."""
-
-Happening = ToolProgress | ToolResult
+Approve = Callable[[LLMToolCall], bool | str | Awaitable[bool | str | None] | None]
+"""Decides whether a call may run: only True lets it, False, None or a text (the reason, for the model) doesn't; may be
+async."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToolBatch:
-    """The `calls` of one step, the `tools` there are, who is to `approve` of a call, and the run's `cancellation`."""
+    """The `calls` of one step, the `tools` there are, who is to `approve` of a call, and the run's `cancellation`.
+
+    `keep` is given each result the moment it is there, from whichever thread: before its turn, and also where the run
+    ends before it is told.
+    """
 
     calls: tuple[LLMToolCall, ...]
     tools: tuple[Tool, ...]
     approve: Approve | None
     cancellation: Cancellation
+    keep: Callable[[ToolResult], object] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Job:
-    """A call and its tool, None if there is none of that name among `names`."""
+    """A call of a batch and its tool, None if there is none of that name."""
 
     call: LLMToolCall
     tool: Tool | None
-    names: tuple[str, ...]
+    batch: ToolBatch
     default_timeout: float | None
 
     @property
@@ -55,109 +54,78 @@ class Job:
 
     @property
     def timeout(self) -> float | None:
-        """How long it may take, in seconds."""
-        limit: float | None = getattr(self.tool, "timeout", None)
-        return self.default_timeout if limit is None else limit
+        """How long it may take, in seconds. A tool's own `timeout` that is no such thing has another meaning."""
+        limit = getattr(self.tool, "timeout", None)
+        return limit if isinstance(limit, int | float) and limit > 0 else self.default_timeout
 
     @property
     def is_async(self) -> bool:
-        """Whether it needs an event loop."""
+        """Whether it needs an event loop from the start."""
+        says: bool | None = getattr(self.tool, "is_async", None)
         run = getattr(self.tool, "run", None)
-        return inspect.iscoroutinefunction(run) or inspect.isasyncgenfunction(run)
+        return inspect.iscoroutinefunction(run) or inspect.isasyncgenfunction(run) if says is None else says
 
-    def permission(self, approve: Approve | None) -> object:
-        """Whether it may run: True, or else the reason; or what is still to be awaited for that."""
-        if self.call.error or self.tool is None:
-            return True  # it fails, which needs nobody's approval
-        if approve is not None:
-            return approve(self.call)
-        return not getattr(self.tool, "approval", False) or "It needs approval, and nobody is there to give it"
-
-    def verdict(self, said: object) -> ToolResult | None:
-        """The result of a call of which that was `said`; None if it may run."""
-        if said and not isinstance(said, str):
-            return None
-        reason = f": {said}" if said else ""
-        return failed(self.call, PermissionError(f"The call was denied{reason}."), "denied")
-
-    def undecided(self, error: Exception) -> ToolResult:
-        """The result of a call of which could not be decided whether it may run."""
-        reason = f"The call was not run, asking for approval failed: {type(error).__name__}: {error}"
-        return replace(failed(self.call, PermissionError(reason), "denied"), display=error)
+    @property
+    def asks(self) -> bool:
+        """Whether the hook has to be asked: not of what fails anyway."""
+        return self.batch.approve is not None and self.tool is not None and not self.call.error
 
     def begin(self) -> object:
-        """Call the tool, which may return what is still to be waited for; raises what is wrong with the call."""
+        """Call the tool; returns its value, or a generator or an awaitable of it. Raises what is wrong with it."""
         if self.call.error:
             raise ValueError(self.call.error)
         if self.tool is None:
-            names = ", ".join(self.names) or "none"
+            names = ", ".join(map(name_of, self.batch.tools)) or "none"
             raise LookupError(f"There is no tool {self.call.name!r}; there are: {names}.")
         return self.tool.run(**deepcopy(self.call.arguments))
+
+    def steps(self) -> Generator[object, None, object]:
+        """Run what there is to run in this thread: yield the progress, return the value or an awaitable of it."""
+        value = self.begin()
+        return (yield from value) if inspect.isgenerator(value) else value
+
+    def ask(self) -> object:
+        """What is said of whether it may run; by the hook, this may be an awaitable, or a Raised for what it raised."""
+        if not self.asks:
+            unapproved = not self.call.error and getattr(self.tool, "approval", False)
+            return "it needs approval, and nobody is there to give it" if unapproved else True
+        try:
+            return self.batch.approve(self.call) if self.batch.approve else None
+        except Exception as error:  # noqa: BLE001 (of the caller's own code)
+            return Raised(error)
+
+    async def decision(self, said: object) -> ToolResult | None:
+        """The result of a call that may not run, None if it may, by what was `said` or is still to be awaited."""
+        return self.verdict(await settled(said) if inspect.isawaitable(said) else said)
+
+    def verdict(self, said: object) -> ToolResult | None:
+        """The same of what was said."""
+        if said is True:
+            return None
+        if isinstance(said, Raised):
+            return self._undecided(said.error)
+        if said and not isinstance(said, str):
+            said = f"the answer was {type(said).__name__}, and only True lets it run"
+        return self._denied(f"The call was denied: {said}." if said else "The call was denied.")
+
+    def _undecided(self, error: BaseException) -> ToolResult:
+        if not isinstance(error, Exception | asyncio.CancelledError):
+            raise error
+        reason = f"The call was not run, asking for approval failed: {described(error)}"
+        return self._denied(reason, error)
+
+    def _denied(self, reason: str, error: BaseException | None = None) -> ToolResult:
+        result = failed(self.call, PermissionError(reason), "denied")
+        result = replace(result, display=error or result.display)
+        self.batch.keep(result)
+        return result
 
     def overdue(self) -> ToolResult:
         """The result of a call whose time is up."""
         error = TimeoutError(f"{self.call.name} had no result after {self.timeout:g} s, and was given up.")
-        return replace(failed(self.call, error, "timed_out"), duration=self.timeout or 0.0)
+        return failed(self.call, error, "timed_out")
 
 
-def happenings(job: Job) -> Generator[Happening, None, None]:
-    """Run a tool in this thread; yield its progress and, last, its result."""
-    started = time.perf_counter()
-    try:
-        value = job.begin()
-        if inspect.isgenerator(value):
-            value = yield from progress(job.call, value)
-        elif inspect.isawaitable(value):  # of a function that does not look asynchronous
-            value = in_own_loop(value)
-        result = done(job.call, value)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 (a tool may raise anything; an interrupt is none of these)
-        result = failed(job.call, error)
-    yield replace(result, duration=time.perf_counter() - started)
-
-
-def progress(call: LLMToolCall, steps: Generator[object, Any, object]) -> Generator[ToolProgress, None, object]:
-    """The progress that a tool's generator reports; returns its result."""
-    try:
-        while True:
-            yield ToolProgress(call.id or "", next(steps))
-    except StopIteration as end:
-        return end.value
-    finally:
-        steps.close()
-
-
-async def ahappenings(job: Job) -> AsyncGenerator[Happening, None]:
-    """The same for an asynchronous tool, on this event loop. The last value of a generator is its result."""
-    started = time.perf_counter()
-    try:
-        value = job.begin()
-        if inspect.isasyncgen(value):
-            last = None
-            async with aclosing(value) as steps:
-                async for last in steps:
-                    yield ToolProgress(job.call.id or "", last)
-            value = last
-        elif inspect.isawaitable(value):
-            value = await value
-        result = done(job.call, value)
-    except (Exception, SystemExit) as error:  # noqa: BLE001
-        result = failed(job.call, error)
-    yield replace(result, duration=time.perf_counter() - started)
-
-
-def denial(job: Job, approve: Approve | None) -> ToolResult | None:
-    """The result of a call that can't or may not run; None if it may."""
-    try:
-        said = job.permission(approve)
-        return job.verdict(in_own_loop(said) if inspect.isawaitable(said) else said)
-    except Exception as error:  # noqa: BLE001 (of the caller's own code)
-        return job.undecided(error)
-
-
-async def adenial(job: Job, approve: Approve | None) -> ToolResult | None:
-    """The same, asynchronously."""
-    try:
-        said = job.permission(approve)
-        return job.verdict(await said if inspect.isawaitable(said) else said)
-    except Exception as error:  # noqa: BLE001
-        return job.undecided(error)
+def name_of(tool: Tool) -> str:
+    """The name by which the model calls it."""
+    return str(tool.descriptor["function"]["name"])

@@ -4,17 +4,37 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
-__all__ = ["LLMTool"]
+from mojentic_nb.llm.messages import LLMToolCall
+
+from .results import done
+
+__all__ = ["LLMTool", "ToolTracer"]
+
+
+class ToolTracer(Protocol):
+    """Keeps record of tool calls, as :class:`mojentic_nb.tracer.TracerSystem` does."""
+
+    def record_tool_call(
+        self, tool_name: str, arguments: Mapping[str, Any], result: object, *, correlation_id: str | None = None
+    ) -> None:
+        """Take note that a tool was called."""
+        ...
 
 
 class LLMTool(ABC):
     """A tool: a `descriptor` that tells the model about it, and :meth:`run`. Any object that has both will do as well.
 
     What :meth:`run` returns goes to the model: text as it is, all else as JSON. What it raises is told to the model. A
-    generator reports progress with what it yields, and its return value is the result.
+    generator reports progress with what it yields, and its return value is the result. `tracer` is told of what
+    :meth:`call_tool` calls; a run's calls are traced by the broker's.
     """
+
+    tracer: ToolTracer | None = None
+
+    def __init__(self, tracer: ToolTracer | None = None) -> None:
+        self.tracer = tracer
 
     @property
     @abstractmethod
@@ -22,8 +42,15 @@ class LLMTool(ABC):
         """The tool for the model: ``{"type": "function", "function": {"name": …, "parameters": …}}``."""
 
     @abstractmethod
-    def run(self, **arguments: Any) -> object:  # noqa: ANN401 (what the model sends)
-        """Run the tool with the model's arguments."""
+    def run(self, *args: Any, **arguments: Any) -> object:  # noqa: ANN401 (any signature is one of these)
+        """Run the tool with the model's arguments, which come by name."""
+
+    def call_tool(self, correlation_id: str | None = None, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401
+        """Run the tool without a model; its result is what the model would be told, in Mojentic's form."""
+        output = done(LLMToolCall(name=self.name, arguments=arguments), self.run(**arguments)).output
+        if self.tracer is not None:
+            self.tracer.record_tool_call(self.name, arguments, output, correlation_id=correlation_id)
+        return {"content": [{"type": "text", "text": output, "annotations": None}]}
 
     @property
     def name(self) -> str:

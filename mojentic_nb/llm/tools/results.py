@@ -33,12 +33,28 @@ def done(call: LLMToolCall, value: object) -> ToolResult:
 
 def failed(call: LLMToolCall, error: BaseException, outcome: ToolOutcome = "failed") -> ToolResult:
     """The result of a call that ended with `error`."""
-    said = f"{type(error).__name__}: {error}" if outcome == "failed" else str(error)
+    said = described(error) if outcome == "failed" else str(error)
     return ToolResult(call, mended(said), is_error=True, display=error, outcome=outcome)
+
+
+def described(error: BaseException) -> str:
+    """An error in words: its type, what it says, and what is in it if it is a group."""
+    try:
+        said = str(error)
+    except Exception:  # noqa: BLE001 (of the error's own code)
+        said = "(it has no readable message)"
+    if isinstance(error, BaseExceptionGroup):
+        said = f"{error.message}: {'; '.join(map(described, error.exceptions))}"
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
 def as_text(value: object) -> str:
     """A tool's value for the model."""
-    if isinstance(value, str):
-        return value
-    return json.dumps(to_jsonable_python(value, fallback=str, bytes_mode="base64"), ensure_ascii=False)
+    jsonable = value if isinstance(value, str) else to_jsonable_python(value, fallback=plain, bytes_mode="base64")
+    return jsonable if isinstance(jsonable, str) else json.dumps(jsonable, ensure_ascii=False)
+
+
+def plain(value: object) -> object:
+    """An object of a type that is unknown here as what JSON has: NumPy's and pandas' say it of themselves."""
+    listed = getattr(value, "tolist", None)
+    return listed() if callable(listed) else str(value)

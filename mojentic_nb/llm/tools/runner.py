@@ -1,34 +1,35 @@
 """Running the tools that a model called, several at once.
 
 A tool may say of itself, by attributes, that it is `sequential` (it runs alone: calls before it are done, those after
-it wait), that it wants `approval`, and how many seconds it may take (`timeout`).
+it wait), that it wants `approval`, how many seconds it may take (`timeout`), and, where its ``run`` does not look it,
+that it is asynchronous (`is_async`).
 
-Synchronous tools run in threads, so that several can run together; one that runs alone in a synchronous run, with no
-timeout, stays in the caller's thread, where an interrupt reaches it. Asynchronous tools run on the event loop of an
-asynchronous run, else on one of their own. A thread can't be stopped from outside: what is still running when its time
-is up, or when the run is cancelled, goes on unheard.
+Asynchronous tools run on the event loop of an asynchronous run, else on one of their own; synchronous ones in threads.
+The loop sees to limits, times and approvals in both cases. A tool that runs alone in a synchronous run, with no
+timeout, stays in the caller's thread, where an interrupt reaches it.
+
+A thread can't be stopped from outside: what is still running when its time is up, or when the run is cancelled, goes on
+unheard, a generator to its next report. Asynchronous tools are cancelled.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections import deque
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator
-from contextlib import aclosing
+import inspect
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
+from concurrent.futures import Future
+from contextlib import aclosing, closing
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
-from math import inf
-from queue import Empty, SimpleQueue
 
 from mojentic_nb.llm.events import ToolResult
-from mojentic_nb.llm.threads import in_background, in_daemon, in_thread
+from mojentic_nb.llm.threads import from_own_loop
 
-from .job import Approve, Happening, Job, ToolBatch, adenial, ahappenings, denial, happenings
+from .attempt import Attempt, Happening, Pending
+from .job import Approve, Job, ToolBatch, name_of
 
 __all__ = ["Approve", "AsyncParallelToolRunner", "SerialToolRunner", "ToolBatch", "ToolRunner"]
-
-PATIENCE = 1.0  # seconds that a cancelled asynchronous tool has to clean up
 
 
 class ToolRunner:
@@ -49,68 +50,86 @@ class ToolRunner:
         """Yield what the tools report, and a result for each call as it is there; fewer if the run is cancelled."""
         for jobs in self._groups(batch):
             if len(jobs) == 1 and not jobs[0].is_async and jobs[0].timeout is None:
-                yield from alone(jobs[0], batch.approve)
+                yield from alone(jobs[0])
             else:
-                yield from self._together(jobs, batch)
+                yield from self._together(jobs)
 
     async def arun(self, batch: ToolBatch) -> AsyncGenerator[Happening, None]:
         """The same, asynchronously."""
         for jobs in self._groups(batch):
-            async with aclosing(self._atogether(jobs, batch)) as happenings:
+            async with aclosing(self._atogether(jobs)) as happenings:
                 async for happening in happenings:
                     yield happening
 
     def _groups(self, batch: ToolBatch) -> Iterator[list[Job]]:
         """The calls that may run at once, one group after the other, until the run is cancelled."""
-        tools = {str(tool.descriptor["function"]["name"]): tool for tool in batch.tools}
-        jobs = [Job(call, tools.get(call.name), tuple(tools), self.timeout) for call in batch.calls]
-        for _, group in groupby(enumerate(jobs), lambda numbered: numbered[0] if numbered[1].sequential else -1):
+        tools = {name_of(tool): tool for tool in batch.tools}
+        jobs = [Job(call, tools.get(call.name), batch, self.timeout) for call in batch.calls]
+
+        def group_of(numbered: tuple[int, Job]) -> int:
+            number, job = numbered
+            return number if job.sequential or self.max_concurrency == 1 else -1
+
+        for _, group in groupby(enumerate(jobs), group_of):
             if not batch.cancellation.cancelled:
                 yield [job for _, job in group]
 
-    def _together(self, jobs: list[Job], batch: ToolBatch) -> Generator[Happening, None, None]:
-        """Run `jobs` in threads."""
-        waiting = deque(jobs)
-        deadlines: dict[Job, float] = {}
-        heard: SimpleQueue[tuple[Job, Happening] | None] = SimpleQueue()
-        with batch.cancellation.on_cancel(partial(heard.put, None)):
-            while waiting or deadlines:
-                if waiting and len(deadlines) < self.max_concurrency and not batch.cancellation.cancelled:
-                    job = waiting.popleft()
-                    if refusal := denial(job, batch.approve):
-                        yield refusal
-                        continue
-                    deadlines[job] = time.monotonic() + (inf if job.timeout is None else job.timeout)
-                    in_background(partial(pump, job, heard))
-                    continue
-                try:
-                    happened = heard.get(timeout=until(min(deadlines.values(), default=inf)))
-                except Empty:
-                    happened = overdue(deadlines)
-                if happened is None:
-                    return
-                job, happening = happened
-                if job in deadlines:  # else its time was up
-                    if isinstance(happening, ToolResult):
-                        del deadlines[job]
+    def _together(self, jobs: list[Job]) -> Generator[Happening, None, None]:
+        """Run `jobs`, on an event loop of their own and in threads; what the hook is asked, it is asked in this one."""
+
+        async def perform(hear: Callable[[Happening | Question | BaseException], None]) -> None:
+            async def ask(job: Job) -> object:
+                question = Question(job)
+                hear(question)
+                return await asyncio.wrap_future(question.answer)
+
+            await self._perform(jobs, ask, hear)
+
+        with closing(from_own_loop(perform, jobs[0].batch.cancellation)) as heard:
+            for happening in heard:
+                if isinstance(happening, Question):
+                    happening.put()
+                elif isinstance(happening, BaseException):
+                    raise happening
+                else:
                     yield happening
 
-    async def _atogether(self, jobs: list[Job], batch: ToolBatch) -> AsyncGenerator[Happening, None]:
-        """Run `jobs` on the event loop, those that would block it in threads."""
-        loop = asyncio.get_running_loop()
-        heard: asyncio.Queue[Happening | None] = asyncio.Queue()
-        slots = asyncio.Semaphore(self.max_concurrency)
-        tasks = [asyncio.create_task(perform(job, batch.approve, slots, heard.put_nowait)) for job in jobs]
-        left = len(jobs)
+    async def _atogether(self, jobs: list[Job]) -> AsyncGenerator[Happening, None]:
+        """Run `jobs` on this event loop, those that would block it in threads."""
+        heard: asyncio.Queue[Happening | BaseException | None] = asyncio.Queue()
+        cancellation = jobs[0].batch.cancellation
+        stop = partial(heard.put_nowait, None)
+
+        async def ask(job: Job) -> object:
+            return job.ask()
+
+        work = asyncio.create_task(self._perform(jobs, ask, heard.put_nowait))
+        work.add_done_callback(lambda _: stop())
         try:
-            with batch.cancellation.on_cancel(partial(loop.call_soon_threadsafe, heard.put_nowait, None)):
-                while left and (happening := await heard.get()) is not None:
-                    left -= isinstance(happening, ToolResult)
+            with cancellation.on_cancel(partial(asyncio.get_running_loop().call_soon_threadsafe, stop)):
+                while (happening := await heard.get()) is not None and not cancellation.cancelled:
+                    if isinstance(happening, BaseException):
+                        raise happening
                     yield happening
+        finally:
+            work.cancel()
+            await asyncio.wait([work])
+
+    async def _perform(
+        self,
+        jobs: list[Job],
+        ask: Callable[[Job], Awaitable[object]],
+        hear: Callable[[Happening | BaseException], None],
+    ) -> None:
+        """Run `jobs` on this event loop, and have their happenings heard, or what is to be raised."""
+        slots = asyncio.Semaphore(self.max_concurrency)
+        tasks = [asyncio.create_task(perform(job, ask, slots, hear)) for job in jobs]
+        try:
+            await asyncio.wait(tasks)
         finally:
             for task in tasks:
                 task.cancel()
-            await asyncio.wait(tasks, timeout=PATIENCE)
+            await asyncio.wait(tasks)
 
 
 class SerialToolRunner(ToolRunner):
@@ -127,53 +146,68 @@ class AsyncParallelToolRunner(ToolRunner):
         super().__init__(max_concurrency, timeout=timeout)
 
 
-def alone(job: Job, approve: Approve | None) -> Generator[Happening, None, None]:
-    """Run a call in this thread."""
-    if refusal := denial(job, approve):
-        yield refusal
-    else:
-        yield from happenings(job)
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Whether a job may run, to be asked in another thread than the one that wants the `answer`."""
 
+    job: Job
+    answer: Future[object] = field(default_factory=Future)
 
-def pump(job: Job, heard: SimpleQueue[tuple[Job, Happening] | None]) -> None:
-    """Run a call in this thread, for the one that listens."""
-
-    async def apump() -> None:
-        async for happening in ahappenings(job):
-            heard.put((job, happening))
-
-    if job.is_async:
-        asyncio.run(apump())
-        return
-    for happening in happenings(job):
-        heard.put((job, happening))
-
-
-def until(deadline: float) -> float | None:
-    """How many seconds there are until then; None if it never comes."""
-    return None if deadline == inf else max(0.0, deadline - time.monotonic())
-
-
-def overdue(deadlines: dict[Job, float]) -> tuple[Job, Happening]:
-    """The job whose time is up first, and its result."""
-    job = min(deadlines, key=lambda job: deadlines[job])
-    return job, job.overdue()
+    def put(self) -> None:
+        """Ask in this thread."""
+        self.answer.set_result(self.job.ask())
 
 
 async def perform(
-    job: Job, approve: Approve | None, slots: asyncio.Semaphore, hear: Callable[[Happening], None]
+    job: Job,
+    ask: Callable[[Job], Awaitable[object]],
+    slots: asyncio.Semaphore,
+    hear: Callable[[Happening | BaseException], None],
 ) -> None:
-    """Run a call once there is a free slot for it, for the one that hears."""
-    if refusal := await adenial(job, approve):
-        hear(refusal)
-        return
-    async with slots:
-        steps = ahappenings(job) if job.is_async else in_thread(happenings(job), in_daemon)
-        try:
-            async with asyncio.timeout(job.timeout) as limit, aclosing(steps) as happened:
-                async for happening in happened:
-                    hear(happening)
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            hear(job.overdue())
+    """Run a call, if it may, once there is a free slot for it."""
+    try:
+        refusal = await job.decision(await ask(job) if job.asks else job.ask())
+        if refusal:
+            hear(refusal)
+        elif not job.batch.cancellation.cancelled:
+            async with slots:
+                await Attempt(job).on_loop(hear)
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:  # noqa: BLE001 (the reader raises it; a task must not)
+        hear(error)
+
+
+def alone(job: Job) -> Generator[Happening, None, None]:
+    """Run a call in this thread, but for what has to be awaited of it."""
+    refusal = decision_here(job)
+    if refusal:
+        yield refusal
+    elif not job.batch.cancellation.cancelled:
+        yield from here(job)
+
+
+def decision_here(job: Job) -> ToolResult | None:
+    """The result of a call that may not run; None if it may, or if the run was cancelled meanwhile."""
+    said = job.ask()
+    if not inspect.isawaitable(said):
+        return job.verdict(said)
+
+    async def decide(tell: Callable[[tuple[ToolResult | None]], None]) -> None:
+        tell((await job.decision(said),))
+
+    with closing(from_own_loop(decide, job.batch.cancellation)) as decisions:
+        return next(decisions, (None,))[0]
+
+
+def here(job: Job) -> Generator[Happening, None, None]:
+    """Run a call that may run in this thread, until the run is cancelled."""
+    attempt, cancellation = Attempt(job), job.batch.cancellation
+    with closing(attempt.here()) as happenings:
+        for happening in happenings:
+            if isinstance(happening, Pending):
+                yield from from_own_loop(partial(attempt.rest, happening), cancellation)
+            else:
+                yield happening
+            if cancellation.cancelled:
+                return

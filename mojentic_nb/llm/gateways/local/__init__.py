@@ -20,10 +20,10 @@ from mojentic_nb.llm.errors import ConfigurationError, IncompleteStreamError, LL
 from mojentic_nb.llm.events import ModelEvent
 from mojentic_nb.llm.gateways.base import Request
 from mojentic_nb.llm.gateways.mojentic import MojenticCalls
-from mojentic_nb.llm.gateways.openai import OpenAIGateway
 
 from .model_file import SMOLLM2
 from .process import ModelOptions, ModelProcess
+from .server import ServerGateway
 
 __all__ = ["LocalGateway", "available"]
 
@@ -54,6 +54,9 @@ class LocalGateway(MojenticCalls):
 
     The model is the GGUF file `model_path`, else the one that ``MOJENTIC_NB_LOCAL_MODEL`` names, else the embedded
     SmolLM2-135M-Instruct, which is fetched once and ends its answers after 2,048 tokens unless asked otherwise.
+
+    A call that is required is constrained to the tool's JSON schema, so it comes from any model. Where it may decide, a
+    model whose chat template knows no tools, as the embedded one's, answers without a call and a UserWarning says so.
 
     `n_ctx` is the context in tokens, `n_threads` defaults to half the CPUs (at most 4), `port` to any free one. The
     model is loaded at the first request, and again after its process has ended; :meth:`close`, the gateway's end or the
@@ -86,7 +89,7 @@ class LocalGateway(MojenticCalls):
             max_tokens=-1 if path else EMBEDDED_MAX_TOKENS,
             sampling={} if path else EMBEDDED_SAMPLING,
         )
-        self._running: tuple[ModelProcess, OpenAIGateway] | None = None
+        self._running: tuple[ModelProcess, ServerGateway] | None = None
         self._starting = threading.Lock()
 
     @property
@@ -145,17 +148,14 @@ class LocalGateway(MojenticCalls):
     def __repr__(self) -> str:
         return f"LocalGateway({self.model!r})"
 
-    def _start(self) -> tuple[ModelProcess, OpenAIGateway]:
+    def _start(self) -> tuple[ModelProcess, ServerGateway]:
         """The model's process, started if it isn't running, and the gateway to it."""
         with self._starting:
             if self._running and self._running[0].alive:
                 return self._running
             self.close()
             process = ModelProcess(self._options)
-            # A proxy that the environment names is not for this machine's own loopback interface. The model may take
-            # as long as it likes: if its process ends, so does the connection.
-            gateway = OpenAIGateway(process.api_key, f"{process.url}/v1", timeout=None, trust_env=False)
-            self._running = process, gateway
+            self._running = process, ServerGateway(process)
             return self._running
 
 

@@ -1,0 +1,242 @@
+"""Tools for a small model: requests in words that it understands, and its calls.
+
+A call is asked for as JSON under the tool's schema, after a few examples, which even a small model follows. A result
+becomes a part of the user's message, and the answer to it is asked for after examples, too.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mojentic_nb.llm.events import ModelEvent, TextDelta
+from mojentic_nb.llm.gateways.base import Request, Tool
+from mojentic_nb.llm.gateways.chat_completions import ChatDecoder
+from mojentic_nb.llm.gateways.tool_choice import chosen, is_forced
+from mojentic_nb.llm.messages import LLMMessage, MessageRole
+
+__all__ = ["CallDecoder", "ChoiceDecoder", "answer_request", "call_request", "callable_tools", "plain_request"]
+
+CALL_TOKENS = 512  # a small model may never come to the end of a string
+INFORMATION = "\n\nUse this information: "
+ONE = "Text: {text}\n\nExtract the arguments of the function {signature} from the text, as JSON."
+SEVERAL = "Functions:\n{signatures}\n\nText: {text}\n\nWhich function does the text need? Call it, as JSON."
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A text, and the call that it leads to."""
+
+    text: str
+    name: str
+    description: str
+    arguments: dict[str, object]
+
+
+# With fewer of them it invents values in place of copying them from the text; a number and a date each do the most.
+EXAMPLES = (
+    Example(
+        "Remind me in an hour to call my sister.",
+        "remind",
+        "Remind the user.",
+        {"text": "call my sister", "time": "in an hour"},
+    ),
+    Example("We would like pizza for four people on Sunday.", "order", "Order a meal.", {"dish": "pizza", "guests": 4}),
+    Example("Could you play Yesterday, please?", "play", "Play music.", {"song": "Yesterday"}),
+    Example("What is 96 divided by 8?", "divide", "Divide a number by another.", {"a": 96, "b": 8}),
+)
+ANSWERS = (
+    ("How far is it to the moon?", 'distance(place="moon") = 384400 km', "It is 384400 km to the moon."),
+    (
+        "Who wrote Hamlet?",
+        'find_book(title="Hamlet") = {"title": "Hamlet", "author": "William Shakespeare", "year": 1603}',
+        "William Shakespeare wrote Hamlet.",
+    ),
+    ("Subtract 58 from 731.", "subtract(a=731, b=58) = 673", "731 minus 58 is 673."),
+    ("Is the shop open?", 'hours(shop="bakery") = Closed until Monday.', "No, the shop is closed until Monday."),
+)
+
+
+def callable_tools(request: Request) -> tuple[Tool, ...]:
+    """The tools of which one has to be called now; none if the model is to answer."""
+    choice = chosen(request)
+    if not is_forced(choice):
+        return ()
+    named = tuple(tool for tool in request.tools if tool.descriptor["function"]["name"] == choice)
+    return named or request.tools
+
+
+def plain_request(request: Request) -> Request:
+    """`request` without tools; what they said before stands in the user's message."""
+    return replace(request, messages=tuple(folded(request.messages)), tools=(), tool_choice=None)
+
+
+def answer_request(request: Request) -> Request:
+    """The same where a tool's result is to be answered from: examples show how."""
+    plain = plain_request(request)
+    system = [message for message in plain.messages if message.role is MessageRole.System]
+    rest = [message for message in plain.messages if message.role is not MessageRole.System]
+    examples = [
+        message
+        for question, result, answer in ANSWERS
+        for message in exchange(f"{question}{INFORMATION}{result}", answer)
+    ]
+    return replace(plain, messages=(*system, *examples, *rest))
+
+
+def call_request(request: Request, tools: Sequence[Tool]) -> Request:
+    """The request for a call of one of `tools`, from what the user said last."""
+    asked = plain_request(request)
+    texts = [message.content or "" for message in asked.messages if message.role is MessageRole.User]
+    functions = [tool.descriptor["function"] for tool in tools]
+    text = texts[-1] if texts else ""
+    messages = one_prompt(text, functions[0]) if len(tools) == 1 else several_prompt(text, functions)
+    schema = arguments_schema(functions[0]) if len(tools) == 1 else choice_schema(functions)
+    form = {"type": "json_schema", "json_schema": {"name": "call", "schema": schema}}
+    limit = request.config.token_limit or CALL_TOKENS
+    config = request.config.model_copy(update={"response_format": form, "max_tokens": limit, "num_predict": None})
+    return replace(asked, messages=tuple(messages), config=config, object_model=None)
+
+
+def folded(messages: Iterable[LLMMessage]) -> list[LLMMessage]:
+    """`messages` without calls: their results are told by the user, in the question that led to them."""
+    told: list[LLMMessage] = []
+    introduced = False
+    for message in messages:
+        if message.role is MessageRole.Tool:
+            if not told or told[-1].role is not MessageRole.User:
+                told.append(LLMMessage(content=""))
+            start = "\n" if introduced else INFORMATION
+            said = f"{told[-1].content or ''}{start}{information(message)}".lstrip()
+            told[-1] = told[-1].model_copy(update={"content": said})
+            introduced = True
+        elif not message.tool_calls or (message.content or "").strip():
+            told.append(message.model_copy(update={"tool_calls": None}))
+            introduced = False
+    return told
+
+
+def information(message: LLMMessage) -> str:
+    """A tool's result, and the call that it is the result of: what a bare number means is lost on a small model."""
+    call = message.tool_calls[0] if message.tool_calls else None
+    if call is None:
+        return message.content or ""
+    arguments = (f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in call.arguments.items())
+    return f"{signature(call.name, arguments)} = {message.content or ''}"
+
+
+def one_prompt(text: str, function: Mapping[str, Any]) -> list[LLMMessage]:
+    """The question for the arguments of one function."""
+    prompt: list[LLMMessage] = []
+    for example in EXAMPLES:
+        asked = ONE.format(text=example.text, signature=signature(example.name, example.arguments))
+        prompt += exchange(asked, json.dumps(example.arguments))
+    return [*prompt, LLMMessage(content=ONE.format(text=text, signature=signature_of(function)))]
+
+
+def several_prompt(text: str, functions: Sequence[Mapping[str, Any]]) -> list[LLMMessage]:
+    """The question which of several functions to call, and how."""
+    known = "\n".join(f"{signature(each.name, each.arguments)}: {each.description}" for each in EXAMPLES)
+    prompt: list[LLMMessage] = []
+    for example in EXAMPLES:
+        asked = SEVERAL.format(text=example.text, signatures=known)
+        prompt += exchange(asked, json.dumps({example.name: example.arguments}))
+    offered = "\n".join(f"{signature_of(function)}: {function.get('description', '')}" for function in functions)
+    return [*prompt, LLMMessage(content=SEVERAL.format(text=text, signatures=offered))]
+
+
+def signature(name: str, parameters: Iterable[str]) -> str:
+    """A function as programs write it."""
+    return f"{name}({', '.join(parameters)})"
+
+
+def signature_of(function: Mapping[str, Any]) -> str:
+    """The same of a tool's function."""
+    return signature(function["name"], arguments_schema(function)["properties"])
+
+
+def exchange(asked: str, answer: str) -> list[LLMMessage]:
+    """An example of a question and its answer."""
+    return [LLMMessage(content=asked), LLMMessage(role=MessageRole.Assistant, content=answer)]
+
+
+def arguments_schema(function: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of a function's arguments, without those that it can do without: a small model would make them up."""
+    schema = {"type": "object", **(function.get("parameters") or {})}
+    properties = schema.get("properties", {})
+    wanted = schema.get("required") or [
+        name for name, value in properties.items() if "required" not in schema and "default" not in value
+    ]
+    kept = {name: value for name, value in properties.items() if name in wanted}
+    return {**schema, "properties": kept, "required": list(kept), "additionalProperties": False}
+
+
+def choice_schema(functions: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The schema of ``{"name": {arguments}}``, for each of `functions`."""
+    definitions: dict[str, Any] = {}
+    choices = []
+    for function in functions:
+        name = function["name"]
+        # What a schema defines stands at the root of the document, and two tools may define the same name.
+        text = json.dumps(arguments_schema(function)).replace('"#/$defs/', f'"#/$defs/{name}.')
+        schema = json.loads(text)
+        definitions |= {f"{name}.{key}": value for key, value in schema.pop("$defs", {}).items()}
+        choices.append(
+            {"type": "object", "properties": {name: schema}, "required": [name], "additionalProperties": False}
+        )
+    return {"anyOf": choices, **({"$defs": definitions} if definitions else {})}
+
+
+class CallDecoder(ChatDecoder):
+    """Reads a call of the tool `name` from a streamed answer that is its arguments."""
+
+    def __init__(self, turn: int, name: str) -> None:
+        super().__init__(turn)
+        self._name: str | None = name
+
+    def read(self, body: dict[str, Any]) -> Sequence[ModelEvent]:
+        """The events of one chunk."""
+        events: list[ModelEvent] = []
+        for event in super().read(body):
+            if isinstance(event, TextDelta):
+                events += self._written(event.delta)
+            else:
+                events.append(event)
+        return events
+
+    def _written(self, text: str) -> Iterable[ModelEvent]:
+        """The events of a piece of the answer's text."""
+        name, self._name = self._name, None
+        return self._calls.feed(index=0, call_id=None, name=name, arguments=text)
+
+
+class ChoiceDecoder(CallDecoder):
+    """Reads a call from a streamed answer that is ``{"name": {arguments}}``."""
+
+    OPENING = re.compile(r'\s*\{\s*("(?:[^"\\]|\\.)*")\s*:\s*(?=\S)')
+
+    def __init__(self, turn: int) -> None:
+        super().__init__(turn, "")
+        self._waiting = ""
+
+    def _written(self, text: str) -> Iterable[ModelEvent]:
+        self._waiting += text
+        if self._name == "":
+            opening = self.OPENING.match(self._waiting)
+            if not opening:
+                return ()
+            self._name = json.loads(opening[1])
+            self._waiting = self._waiting[opening.end() :]
+        # The last brace is not the arguments', so braces wait until something follows that is none.
+        ready = len(self._waiting.rstrip("} \n\t\r"))
+        told, self._waiting = self._waiting[:ready], self._waiting[ready:]
+        return super()._written(told)
+
+    def finish(self) -> Iterable[ModelEvent]:
+        """The events at the end of the response."""
+        if self._name == "":  # it broke off before the name
+            return super().finish()
+        return [*super()._written(self._waiting.rstrip().removesuffix("}")), *super().finish()]

@@ -1,0 +1,235 @@
+"""A function's parameters as a model sees them, a JSON schema, and a model's arguments as the function wants them."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+import sys
+import types
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
+from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError, PydanticUserError
+from pydantic.fields import FieldInfo
+from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import ErrorDetails, PydanticSerializationError, to_jsonable_python
+
+from mojentic_nb.llm.gateways.assembly import mended
+
+from .schemas import inlined
+
+__all__ = ["Parameters", "innermost", "underlying"]
+
+NO_JSON = (PydanticInvalidForJsonSchema, PydanticSchemaGenerationError, TypeError)
+UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
+SHOWN = 60  # characters of a wrong value that are shown to the model, which has the whole
+TOLD = 5  # wrong arguments that are told at once
+
+
+class Parameters:
+    """The parameters of `function`, with `descriptions` for those whose hints have none.
+
+    Raises TypeError for a function whose parameters a model can't give: it has ``*args``, a hint that can't be
+    resolved, or one that no JSON fits.
+    """
+
+    def __init__(self, function: Callable[..., object], descriptions: Mapping[str, str]) -> None:
+        parameters = list(taken_by(function))
+        self._taken = [parameter for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD]
+        hints = resolved(function, self._taken)
+        # Neutral names, since some that a parameter can have a field can't; the model sees the alias.
+        config = ConfigDict(
+            extra="forbid" if self._taken == parameters else "allow",
+            coerce_numbers_to_str=True,  # a model may well write a number for a text of digits
+        )
+        try:
+            fields: dict[str, Any] = {
+                f"p{number}": field(parameter, hints[parameter.name], descriptions.get(parameter.name))
+                for number, parameter in enumerate(self._taken)
+            }
+            self._model: type[BaseModel] = create_model("Arguments", __config__=config, **fields)
+            self.schema: dict[str, Any] = self._schema()
+        except (PydanticUserError, TypeError) as error:
+            unfit = ", ".join(f"{name}: {hint!r}" for name, hint in hints.items() if not fits_json(hint))
+            why = "no JSON fits it" if isinstance(error, NO_JSON) else str(error).partition("\n")[0]
+            raise TypeError(f"A model can't give {named(function)} its {unfit}: {why}") from error
+
+    def _schema(self) -> dict[str, Any]:
+        """The JSON schema of the arguments."""
+        schema = inlined(self._model.model_json_schema(schema_generator=Untitled))
+        schema.pop("title", None)
+        for parameter in self._taken:
+            if (default := json_default(parameter)) is not MISSING:
+                schema["properties"][parameter.name]["default"] = default
+        return schema
+
+    def bind(self, arguments: Mapping[str, object]) -> tuple[list[object], dict[str, object]]:
+        """What to call the function with; raises ValueError, in one line for the model, for what does not fit."""
+        try:
+            # As JSON, which is what they were: a date is a text, also where a model is strict.
+            text = json.dumps(arguments, ensure_ascii=False, default=to_jsonable_python)
+            valid = self._model.model_validate_json(mended(text))
+        except ValidationError as error:
+            names = ", ".join(parameter.name for parameter in self._taken) or "none"
+            raise ValueError(complaint(error, names)) from error
+        positional: list[object] = []
+        by_name: dict[str, object] = dict(valid.__pydantic_extra__ or {})
+        for number, parameter in enumerate(self._taken):
+            value = vars(valid)[f"p{number}"]
+            if parameter.kind is parameter.POSITIONAL_ONLY:
+                positional.append(parameter.default if value is MISSING else value)
+            elif value is not MISSING:
+                by_name[parameter.name] = value
+        return positional, by_name
+
+
+class Untitled(GenerateJsonSchema):
+    """JSON schemas in which a field has no title: it would only repeat its name."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ANN401, ARG002 (pydantic's)
+        """Never."""
+        return False
+
+
+MISSING = object()
+
+
+def json_default(parameter: inspect.Parameter) -> object:
+    """A parameter's default as JSON has it; `MISSING` if there is none, or JSON has no way to say it."""
+    if parameter.default is parameter.empty:
+        return MISSING
+    try:
+        default = to_jsonable_python(parameter.default)
+        json.dumps(default, allow_nan=False)
+    except (PydanticSerializationError, TypeError, ValueError):
+        return MISSING
+    return default
+
+
+def field(parameter: inspect.Parameter, hint: Any, description: str | None) -> tuple[Any, FieldInfo]:  # noqa: ANN401
+    """The field for a parameter, and its type."""
+    metadata = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+    described = [item.description for item in metadata if isinstance(item, FieldInfo) and item.description]
+    described += [item for item in metadata if isinstance(item, str)]
+    if parameter.default is None:
+        hint = hint | None if hint is not Any else Any
+    settings: dict[str, Any] = {"alias": parameter.name, "description": next(iter(described), description)}
+    if parameter.default is parameter.empty:
+        return hint, Field(..., **settings)
+    return hint, Field(default_factory=lambda: MISSING, **settings)  # the function has its own default
+
+
+def fits_json(hint: Any) -> bool:  # noqa: ANN401
+    """Whether JSON has a way to say what `hint` wants."""
+    try:
+        TypeAdapter(hint).json_schema()
+    except (PydanticUserError, TypeError):
+        return False
+    return True
+
+
+def taken_by(function: Callable[..., object]) -> Iterator[inspect.Parameter]:
+    """The parameters that are left to the model; raises TypeError where that can't be told."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{named(function)} does not tell its parameters: wrap it in a function that does.") from error
+    fixed = function.keywords if isinstance(function, functools.partial) else {}
+    for parameter in signature.parameters.values():
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            raise TypeError(
+                f"A model gives arguments by name, so {named(function)} can't take *{parameter.name}: take a list."
+            )
+        if parameter.name not in fixed:
+            yield parameter
+
+
+def resolved(function: Callable[..., object], parameters: list[inspect.Parameter]) -> dict[str, Any]:
+    """The hint of each parameter, `Any` where there is none; raises TypeError for one that names what isn't there."""
+    hints: dict[str, Any] = {}
+    target = inspect.unwrap(underlying(function))
+    scope, local = getattr(target, "__globals__", {}), local_names(target)
+    for parameter in parameters:
+        hint = Any if parameter.annotation is parameter.empty else parameter.annotation
+        annotated = types.SimpleNamespace(__annotations__={parameter.name: hint})
+        try:
+            hints |= get_type_hints(annotated, scope, local, include_extras=True)
+        except Exception as error:
+            why = f"{type(error).__name__}: {error}"
+            raise TypeError(f"The hint of {parameter.name!r} in {named(function)} can't be resolved: {why}") from error
+    return hints
+
+
+def local_names(target: object) -> dict[str, object]:
+    """What a function can see that is not global: what it closes over, and the names of where it is being defined."""
+    code = getattr(target, "__code__", None)
+    if code is None:
+        return {}
+    frame: types.FrameType | None = sys._getframe()  # noqa: SLF001 (pydantic, too, looks there for local types)
+    while frame and not within(frame.f_code, code):
+        frame = frame.f_back
+    return {**closed_over(target), **(frame.f_locals if frame else {})}
+
+
+def within(outer: types.CodeType, code: types.CodeType) -> bool:
+    """Whether `code` is that of a function which is defined in `outer`, in a class of it, or deeper."""
+    inner = [constant for constant in outer.co_consts if isinstance(constant, types.CodeType)]
+    return any(constant is code or within(constant, code) for constant in inner)
+
+
+def closed_over(function: Any) -> dict[str, object]:  # noqa: ANN401 (any with a __code__)
+    """The variables of other functions that a function uses, as far as they have values."""
+    found: dict[str, object] = {}
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        with suppress(ValueError):  # it has none yet: the function's own name, where it calls itself
+            found[name] = cell.cell_contents
+    return found
+
+
+def innermost(function: Any) -> Any:  # noqa: ANN401 (any callable)
+    """What a partial, or an object that wraps a function, calls in the end."""
+    while True:
+        if isinstance(function, functools.partial):
+            function = function.func
+        elif hasattr(function, "__wrapped__") and not isinstance(function, types.FunctionType | types.MethodType):
+            function = function.__wrapped__
+        else:
+            return function
+
+
+def underlying(function: object) -> Any:  # noqa: ANN401
+    """The function that has the hints and the docstring."""
+    function = innermost(function)
+    return getattr(function, "__func__", function) if inspect.isroutine(function) else type(function).__call__
+
+
+def named(function: object) -> str:
+    """A function's name, for an error."""
+    return f"{getattr(underlying(function), '__qualname__', repr(function))}()"
+
+
+def complaint(error: ValidationError, names: str) -> str:
+    """What is wrong with the arguments, for the model that gave them; `names` are the arguments there are."""
+    errors = sorted(
+        error.errors(include_url=False), key=lambda found: not found["type"].startswith(("missing", *UNKNOWN))
+    )
+    wrong = list(map(fault, errors))
+    told = wrong[:TOLD] + [f"and {len(wrong) - TOLD} more"] * (len(wrong) > TOLD)
+    unknown = any(found["type"] in UNKNOWN and len(found["loc"]) == 1 for found in errors)
+    return f"{'; '.join(told)}.{f' The arguments are: {names}.' if unknown else ''}"
+
+
+def fault(error: ErrorDetails) -> str:
+    """What is wrong with one argument."""
+    where = ".".join(map(str, error["loc"]))
+    if error["type"].startswith("missing"):
+        return f"{where} is missing"
+    if error["type"] in UNKNOWN:
+        return f"there is no {where}"
+    said = " ".join(error["msg"].split())
+    told = f"{where}{said.removeprefix('Input')}" if said.startswith("Input ") else f"{where}: {said}"
+    value = json.dumps(error["input"], ensure_ascii=False, default=str)
+    return f"{told}, got {value if len(value) <= SHOWN else value[: SHOWN - 1] + '…'}"

@@ -1,0 +1,154 @@
+"""Events that a program records itself, by Mojentic's names, for what it asks with no broker."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from mojentic_nb.llm import FinishReason, LLMMessage, LLMToolCall, Usage
+from mojentic_nb.llm.gateways.base import Tool
+
+from .events import LLMCallTracerEvent, LLMResponseTracerEvent, ToolBatchTracerEvent, ToolCallTracerEvent, TracerEvent
+
+__all__ = ["RecordedByHand"]
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class RecordedByHand:
+    """The methods of a tracer that record one event each, as of now.
+
+    `correlation_id` says what belongs together, and may be left out; `source` is Mojentic's, and is not kept. Messages,
+    calls and tools may be given as dictionaries as well. Raises ValueError for those that are none.
+    """
+
+    def record_event(self, event: TracerEvent) -> None:
+        """Keep `event`."""
+        raise NotImplementedError
+
+    def record_llm_call(
+        self,
+        model: str,
+        messages: Sequence[LLMMessage | Mapping[str, Any]],
+        temperature: float | None = None,
+        tools: Sequence[Tool | Mapping[str, Any]] | None = None,
+        source: object = None,  # noqa: ARG002 (Mojentic's)
+        correlation_id: str | None = None,
+    ) -> None:
+        """Record that a request is sent."""
+        self.record_event(
+            LLMCallTracerEvent(
+                time.time(),
+                correlation_id or "",
+                model=model,
+                messages=tuple(read(LLMMessage, message) for message in messages),
+                tools=tuple(map(tool_name, tools or ())),
+                temperature=temperature,
+            )
+        )
+
+    def record_llm_response(
+        self,
+        model: str,
+        content: str,
+        tool_calls: Sequence[LLMToolCall | Mapping[str, Any]] | None = None,
+        call_duration_ms: float | None = None,
+        source: object = None,  # noqa: ARG002 (Mojentic's)
+        correlation_id: str | None = None,
+        *,
+        usage: Usage | Mapping[str, Any] | None = None,
+        finish_reason: FinishReason | None = None,
+    ) -> None:
+        """Record that a request was answered; a `usage` that is a dictionary has OpenAI's names or ours."""
+        self.record_event(
+            LLMResponseTracerEvent(
+                time.time(),
+                correlation_id or "",
+                model=model,
+                content=content,
+                tool_calls=tuple(read(LLMToolCall, call) for call in tool_calls or ()),
+                duration=(call_duration_ms or 0) / 1000,
+                usage=usage if isinstance(usage, Usage) else usage_of(usage or {}),
+                finish_reason=finish_reason,
+            )
+        )
+
+    def record_tool_call(  # noqa: PLR0917 (in Mojentic's order)
+        self,
+        tool_name: str,
+        arguments: Mapping[str, Any],
+        result: object,
+        caller: str | None = None,
+        call_duration_ms: float | None = None,
+        source: object = None,  # noqa: ARG002 (Mojentic's)
+        correlation_id: str | None = None,
+    ) -> None:
+        """Record that a tool was called; its `result` is kept as text."""
+        self.record_event(
+            ToolCallTracerEvent(
+                time.time(),
+                correlation_id or "",
+                tool_name=tool_name,
+                arguments=arguments,
+                result=str(result),
+                caller=caller,
+                duration=(call_duration_ms or 0) / 1000,
+            )
+        )
+
+    def record_tool_batch(  # noqa: PLR0917 (in Mojentic's order)
+        self,
+        batch_id: str,
+        tool_names: Sequence[str],
+        success_count: int,
+        failure_count: int,
+        call_duration_ms: float,
+        caller: str | None = None,
+        source: object = None,  # noqa: ARG002 (Mojentic's)
+        correlation_id: str | None = None,
+    ) -> None:
+        """Record that all calls of a step are answered."""
+        self.record_event(
+            ToolBatchTracerEvent(
+                time.time(),
+                correlation_id or "",
+                batch_id=batch_id,
+                tool_names=tuple(tool_names),
+                success_count=success_count,
+                failure_count=failure_count,
+                caller=caller,
+                duration=call_duration_ms / 1000,
+            )
+        )
+
+
+def read(kind: type[Model], value: Model | Mapping[str, Any]) -> Model:
+    """The message or call that `value` is, or tells of."""
+    try:
+        return kind.model_validate(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "it"
+        raise ValueError(f"This is no {kind.__name__}: {where}: {first['msg']}.") from error
+
+
+def tool_name(tool: Tool | Mapping[str, Any]) -> str:
+    """The name of a tool, given itself or by its descriptor."""
+    descriptor = tool if isinstance(tool, Mapping) else tool.descriptor
+    try:
+        return str(descriptor["function"]["name"])
+    except (KeyError, TypeError) as error:
+        raise ValueError('A tool is told by {"type": "function", "function": {"name": …}}.') from error
+
+
+def usage_of(usage: Mapping[str, Any]) -> Usage:
+    """The usage that a dictionary tells of."""
+    return Usage(
+        int(usage.get("input_tokens", usage.get("prompt_tokens")) or 0),
+        int(usage.get("output_tokens", usage.get("completion_tokens")) or 0),
+        int(usage.get("cached_tokens") or 0),
+        int(usage.get("reasoning_tokens") or 0),
+    )

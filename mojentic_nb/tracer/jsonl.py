@@ -1,0 +1,61 @@
+"""The tracer's events as JSON, an object a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
+
+from mojentic_nb.llm import Usage
+
+from .events import LLMResponseTracerEvent, TracerEvent
+
+__all__ = ["as_json", "lines"]
+
+
+def lines(events: Iterable[TracerEvent]) -> Iterable[str]:
+    """A line for each event, ASCII only, so that it survives any encoding."""
+    for event in events:
+        yield json.dumps(as_json(event), default=str) + "\n"
+
+
+def as_json(event: TracerEvent) -> dict[str, Any]:
+    """The event's fields after its type's name; those of a usage stand beside the others, for tables."""
+    told: dict[str, Any] = {"type": type(event).__name__}
+    for field in fields(event):
+        value = getattr(event, field.name)
+        if isinstance(value, Usage):
+            told |= {part.name: getattr(value, part.name) for part in fields(value)}
+        else:
+            told[field.name] = plain(value)
+    if isinstance(event, LLMResponseTracerEvent):
+        told["tokens_per_second"] = event.tokens_per_second
+    return told
+
+
+def plain(value: object) -> object:
+    """A value as JSON can say it; what it can't is said as text."""
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json", exclude_none=True)
+    if isinstance(value, tuple):
+        return [plain(part) for part in value]
+    if isinstance(value, Mapping):
+        value = dict(value)
+    return finite(to_jsonable_python(value, fallback=str, bytes_mode="base64"))
+
+
+def finite(value: object) -> object:
+    """The value with what JSON has no number for as text: infinities, and what is no number."""
+    match value:
+        case float() if value - value != 0:
+            return str(value)
+        case list():
+            return [finite(part) for part in value]
+        case dict():
+            return {key: finite(part) for key, part in value.items()}
+        case _:
+            return value

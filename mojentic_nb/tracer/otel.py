@@ -1,0 +1,197 @@
+"""The tracer's events as OpenTelemetry spans, by its conventions for generative AI.
+
+Those conventions are still in development (https://github.com/open-telemetry/semantic-conventions-genai); this is what
+they said in November 2026. A run is a span ``invoke_agent``, in which each request is a span ``chat {model}`` and each
+tool call one ``execute_tool {name}``. Needs the extra ``otel``.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Any
+
+from mojentic_nb.llm import LLMMessage, LLMToolCall, MessageRole, Usage
+
+from .events import (
+    LLMCallTracerEvent,
+    LLMResponseTracerEvent,
+    RetryTracerEvent,
+    RunTracerEvent,
+    ToolCallTracerEvent,
+    TracerEvent,
+)
+from .jsonl import plain
+
+try:
+    from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider, get_tracer, set_span_in_context
+except ImportError as error:
+    raise ImportError("Spans need OpenTelemetry: pip install 'mojentic_nb[otel]'") from error
+
+__all__ = ["OpenTelemetryExporter"]
+
+MOST_OPEN = 1000  # runs; one that never ends is not held for ever
+
+Attributes = dict[str, Any]
+
+
+@dataclass
+class OpenRun:
+    """A run under way: its span, None for what was recorded by hand, and the request that is."""
+
+    span: Span | None
+    call: LLMCallTracerEvent | None = None
+    retries: list[RetryTracerEvent] = field(default_factory=list)
+    messages: list[LLMMessage] = field(default_factory=list)
+
+
+class OpenTelemetryExporter:
+    """Makes spans of events: ``TracerSystem(EventStore(OpenTelemetryExporter("openai")))``.
+
+    `provider_name` is who answers, by the conventions' names: *openai*, *anthropic*, *mistral_ai* and so on, or your
+    own. Spans go to `tracer_provider`, by default the program's. What was said and what tools were told is not among
+    them unless `capture_content` is set. A run is a child of the span in which it began.
+    """
+
+    def __init__(
+        self, provider_name: str, tracer_provider: TracerProvider | None = None, *, capture_content: bool = False
+    ) -> None:
+        self.provider_name = provider_name
+        self.capture_content = capture_content
+        self._tracer = get_tracer("mojentic_nb", tracer_provider=tracer_provider)
+        self._open: OrderedDict[tuple[str, str], OpenRun] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __call__(self, event: TracerEvent) -> None:
+        """Take an event; a span is made when what it tells of is over."""
+        run = self._run(event)
+        match event:
+            case LLMCallTracerEvent():
+                run.call = event
+                if self.capture_content:
+                    run.messages += event.messages
+            case RetryTracerEvent():
+                run.retries.append(event)
+            case LLMResponseTracerEvent():
+                self._chat(run, event)
+            case ToolCallTracerEvent():
+                self._tool(run, event)
+            case RunTracerEvent():
+                self._finish(run, event)
+
+    def _run(self, event: TracerEvent) -> OpenRun:
+        """The run that the event belongs to; the span of a new one starts."""
+        key = (event.correlation_id, event.run_id)
+        with self._lock:
+            if key not in self._open:
+                began = event.started if isinstance(event, RunTracerEvent) else event.timestamp
+                span = self._tracer.start_span("invoke_agent", start_time=nanoseconds(began)) if event.run_id else None
+                self._open[key] = OpenRun(span)
+                if len(self._open) > MOST_OPEN:
+                    _, oldest = self._open.popitem(last=False)
+                    if oldest.span:
+                        oldest.span.end()
+            return self._open.pop(key) if isinstance(event, RunTracerEvent) else self._open[key]
+
+    def _chat(self, run: OpenRun, event: LLMResponseTracerEvent) -> None:
+        attributes = self._attributes("chat", event.model, event.usage, event.finish_reason)
+        if run.call:
+            attributes |= {
+                "gen_ai.request.temperature": run.call.temperature,
+                "gen_ai.request.max_tokens": run.call.max_tokens,
+            }
+        attributes |= {
+            "gen_ai.request.stream": True,
+            "gen_ai.response.time_to_first_chunk": event.time_to_first_token,
+            "error.type": event.error_type,
+        }
+        if self.capture_content:
+            attributes["gen_ai.input.messages"] = said(run.messages)
+            answer = LLMMessage(
+                role=MessageRole.Assistant,
+                content=event.content,
+                thinking=event.reasoning,
+                tool_calls=list(event.tool_calls),
+            )
+            attributes["gen_ai.output.messages"] = said([answer], event.finish_reason)
+        span = self._span(run, f"chat {event.model}", SpanKind.CLIENT, event.started, attributes)
+        for retry in run.retries:
+            told: Attributes = {"attempt": retry.attempt, "delay": retry.delay, "reason": retry.reason}
+            span.add_event("retry", told, timestamp=nanoseconds(retry.timestamp))
+        run.retries.clear()
+        end(span, event.timestamp, event.error)
+
+    def _tool(self, run: OpenRun, event: ToolCallTracerEvent) -> None:
+        attributes: Attributes = {
+            "gen_ai.operation.name": "execute_tool",
+            "gen_ai.tool.name": event.tool_name,
+            "gen_ai.tool.type": "function",
+            "gen_ai.tool.call.id": event.call_id,
+            "error.type": event.outcome if event.is_error else None,
+        }
+        if self.capture_content:
+            attributes["gen_ai.tool.call.arguments"] = json.dumps(plain(event.arguments))
+            attributes["gen_ai.tool.call.result"] = event.result
+        span = self._span(run, f"execute_tool {event.tool_name}", SpanKind.INTERNAL, event.started, attributes)
+        end(span, event.timestamp, f"The call {event.outcome}." if event.is_error else None)
+
+    def _finish(self, run: OpenRun, event: RunTracerEvent) -> None:
+        if run.span is None:
+            return
+        attributes = self._attributes("invoke_agent", event.model, event.usage, event.finish_reason)
+        attributes |= {"mojentic_nb.correlation_id": event.correlation_id, "error.type": event.error_type}
+        run.span.set_attributes(known(attributes))
+        end(run.span, event.timestamp, event.error)
+
+    def _span(self, run: OpenRun, name: str, kind: SpanKind, start: float, attributes: Attributes) -> Span:
+        context = set_span_in_context(run.span) if run.span else None
+        return self._tracer.start_span(name, context, kind, known(attributes), start_time=nanoseconds(start))
+
+    def _attributes(self, operation: str, model: str, usage: Usage, finish_reason: str | None) -> Attributes:
+        return {
+            "gen_ai.operation.name": operation,
+            "gen_ai.provider.name": self.provider_name,
+            "gen_ai.request.model": model,
+            "gen_ai.response.finish_reasons": [finish_reason] if finish_reason else None,
+            "gen_ai.usage.input_tokens": usage.input_tokens or None,
+            "gen_ai.usage.output_tokens": usage.output_tokens or None,
+            "gen_ai.usage.cache_read.input_tokens": usage.cached_tokens or None,
+            "gen_ai.usage.reasoning.output_tokens": usage.reasoning_tokens or None,
+        }
+
+
+def end(span: Span, timestamp: float, error: str | None) -> None:
+    """End the span at its time, with its error if it has one."""
+    if error is not None:
+        span.set_status(Status(StatusCode.ERROR, error))
+    span.end(nanoseconds(timestamp))
+
+
+def nanoseconds(time: float) -> int:
+    """A time as OpenTelemetry counts it."""
+    return int(time * 1e9)
+
+
+def known(attributes: Attributes) -> Attributes:
+    """The attributes that have a value."""
+    return {key: value for key, value in attributes.items() if value is not None}
+
+
+def said(messages: list[LLMMessage], finish_reason: str | None = None) -> str:
+    """The messages as the conventions' JSON has them."""
+    told = [{"role": message.role.value, "parts": parts(message)} for message in messages]
+    return json.dumps([message | ({"finish_reason": finish_reason} if finish_reason else {}) for message in told])
+
+
+def parts(message: LLMMessage) -> list[dict[str, Any]]:
+    """What a message consists of."""
+    calls: list[LLMToolCall] = message.tool_calls or []
+    if message.role is MessageRole.Tool:
+        return [{"type": "tool_call_response", "id": call.id, "result": message.content} for call in calls]
+    text = [("reasoning", message.thinking), ("text", message.content)]
+    return [
+        *({"type": kind, "content": content} for kind, content in text if content),
+        *({"type": "tool_call", "id": call.id, "name": call.name, "arguments": call.arguments} for call in calls),
+    ]

@@ -1,0 +1,75 @@
+"""Where the tracer's events are kept."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from typing_extensions import TypeVar  # with a default, which Python has from 3.13 on
+
+from .events import TracerEvent
+
+__all__ = ["EventStore"]
+
+Kind = TypeVar("Kind", bound=TracerEvent, default=TracerEvent)
+
+
+class EventStore:
+    """Keeps the last `max_events` events, older ones are forgotten; may be used by several threads at once.
+
+    `on_store_callback` is called with each event once it is kept, in the thread of its run; it should be quick.
+    Raises ValueError for a limit that keeps nothing.
+    """
+
+    def __init__(
+        self, on_store_callback: Callable[[TracerEvent], object] | None = None, *, max_events: int = 10_000
+    ) -> None:
+        if max_events < 1:
+            raise ValueError(f"max_events={max_events!r} keeps nothing: give 1 or more.")
+        self.on_store_callback = on_store_callback
+        self._events: deque[TracerEvent] = deque(maxlen=max_events)
+        self._lock = threading.Lock()
+
+    def store(self, event: TracerEvent) -> None:
+        """Keep `event`; raises what the callback raises."""
+        with self._lock:
+            self._events.append(event)
+        if self.on_store_callback is not None:
+            self.on_store_callback(event)
+
+    def get_events(
+        self,
+        event_type: type[Kind] | None = None,
+        start_time: float | None = None,
+        end_time: float | None = None,
+        filter_func: Callable[[Kind], object] | None = None,
+        *,
+        correlation_id: str | None = None,
+    ) -> list[Kind]:
+        """The events kept, in the order in which they came.
+
+        Of that type, from that time to that, of that correlation id, and that the filter lets pass.
+        """
+        with self._lock:
+            events = list(self._events)
+        kind: type[Any] = event_type or TracerEvent
+        return [
+            event
+            for event in events
+            if isinstance(event, kind)
+            and (start_time is None or event.timestamp >= start_time)
+            and (end_time is None or event.timestamp <= end_time)
+            and (correlation_id is None or event.correlation_id == correlation_id)
+            and (filter_func is None or filter_func(event))
+        ]
+
+    def get_last_n_events(self, n: int, event_type: type[Kind] | None = None) -> list[Kind]:
+        """The last `n` events, of that type; fewer where there are fewer."""
+        return self.get_events(event_type)[-n:] if n > 0 else []
+
+    def clear(self) -> None:
+        """Forget all events."""
+        with self._lock:
+            self._events.clear()

@@ -1,0 +1,174 @@
+"""A waterfall of requests and tool calls, as text and as static HTML.
+
+The HTML is a table with styles of its own and no script. JupyterLab shows it in notebooks that nobody trusts, too: its
+sanitizer takes SVG away, and of styles all colours but plain ones, so that bars are boxes in colours that can be seen
+on light and on dark, and text has the colour of its surroundings. GitHub takes all styles away; the table is left.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from .events import TracerEvent, seconds, short, tokens
+from .timeline import Row, Timeline, ticks
+
+__all__ = ["Waterfall"]
+
+MOST_ROWS = 200
+COLOURS = {"request": "#3b82c4", "tool": "#2f9e6e", "retry": "#d08a1d", "error": "#d64545"}
+NAMES = {"request": "request, pale until its first token", "tool": "tool call", "retry": "wait", "error": "failed"}
+HEADINGS = ["Took", "First token", "Tokens/s", "In (cached) → out", "Ended"]
+TABLE = "width:100%;min-width:640px;table-layout:auto;border:none;border-collapse:collapse;font-size:12px"
+CELL = "border:none;padding:0 12px 0 0;line-height:22px;vertical-align:top;text-align:left;white-space:nowrap"
+NUMBER = CELL.replace("text-align:left", "text-align:right")
+HEAD = CELL.replace("22px", "1.3").replace("top", "bottom") + ";font-weight:bold"
+TICK = "font-weight:normal;white-space:nowrap;opacity:0.7"
+WRAPPED = CELL.replace("nowrap", "normal").replace("22px", "1.4")
+FAILED = f";color:{COLOURS['error']}"
+INDENT = "&nbsp;" * 4  # of what is no request; padding would be lost where styles are
+BARS = 32  # characters of the text's bars
+
+
+class Place(NamedTuple):
+    """Where a row's bar is, in hundredths of the whole: its left edge, its width, and its part before the token."""
+
+    left: float
+    width: float
+    waiting: float
+
+
+class Waterfall:
+    """The waterfall of `events`: ``print`` it, or have a notebook show it. It shows the first 200 rows."""
+
+    def __init__(self, events: Sequence[TracerEvent]) -> None:
+        self._timeline = Timeline(events)
+        self._rows = self._timeline.rows[:MOST_ROWS]
+        left_out = len(self._timeline.rows) - len(self._rows)
+        self._rest = f"… and {left_out:,} more" if left_out else ""
+
+    def __repr__(self) -> str:
+        return "<Waterfall>"
+
+    def __str__(self) -> str:
+        table = [
+            ["Step", f"0{seconds(self._timeline.duration):>{BARS - 1}}", *HEADINGS],
+            *([name(row), self._bar(row), *values(row)[:-1], ended(row)] for row in self._rows),
+        ]
+        widths = [max(len(line[column]) for line in table) for column in range(len(table[0]))]
+        lines = [
+            "  ".join(
+                cell.rjust(width) if 2 <= column <= 4 else cell.ljust(width)
+                for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+            ).rstrip()
+            for line in table
+        ]
+        return "\n".join([self._timeline.summary(), *(lines if self._rows else []), *filter(None, [self._rest])])
+
+    def _repr_html_(self) -> str:
+        caption = f"<caption style='{WRAPPED};caption-side:top'>{self._caption()}</caption>"
+        if not self._rows:
+            return f"<table style='border:none'>{caption}</table>"
+        body = "".join(map(self._html_row, self._rows))
+        rest = f"<tr><td style='{CELL}'>{self._rest}</td></tr>" if self._rest else ""
+        return (
+            f"<div style='overflow-x:auto'><table style='{TABLE}'>{caption}<thead>{self._head()}</thead>"
+            f"<tbody>{body}{rest}</tbody></table></div>"
+        )
+
+    def _caption(self) -> str:
+        kinds = [kind for kind in NAMES if any(kind == colour(row) for row in self._rows)]
+        legend = " ".join(
+            f"<span style='white-space:nowrap;padding-right:14px'><span style='display:inline-block;width:10px;"
+            f"height:10px;border-radius:2px;background-color:{COLOURS[kind]}'></span> {NAMES[kind]}</span>"
+            for kind in kinds
+        )
+        return f"<strong>{html.escape(self._timeline.summary())}</strong><div>{legend}</div>"
+
+    def _head(self) -> str:
+        marks = " ".join(
+            f"<span style='position:absolute;bottom:0;left:{self._percent(time):.2f}%;{TICK}'>{text}</span>"
+            for time, text in ticks(self._timeline.duration)
+        )
+        scale = f"<div style='position:relative;height:22px;min-width:240px'>{marks}</div>"
+        cells = [
+            f"<th scope='col' style='{HEAD}'>Step</th>",
+            f"<th scope='col' style='{HEAD};width:55%' title='When'>{scale}</th>",
+            *(f"<th scope='col' style='{HEAD}'>{text}</th>" for text in HEADINGS),
+        ]
+        return f"<tr style='border:none'>{''.join(cells)}</tr>"
+
+    def _html_row(self, row: Row) -> str:
+        *numbers, ended = map(html.escape, values(row))
+        cells = [
+            f"<th scope='row' style='{CELL};font-weight:normal'>{html.escape(name(row)).replace('  ', INDENT)}</th>",
+            f"<td style='{CELL}'>{self._html_bar(row)}</td>",
+            *(f"<td style='{NUMBER}'>{text}</td>" for text in numbers),
+            f"<td style='{CELL}{FAILED if row.failure else ''}'>{ended}</td>",
+        ]
+        line = f"<tr style='border:none' title='{html.escape(short(row.name, 200))}'>{''.join(cells)}</tr>"
+        if not row.failure:
+            return line
+        why = f"<td colspan='6' style='{WRAPPED}'>{html.escape(short(row.failure, 300))}</td>"
+        return f"{line}<tr style='border:none'><td style='{CELL}'></td>{why}</tr>"
+
+    def _html_bar(self, row: Row) -> str:
+        place = self._place(row)
+        lines = "".join(
+            f"<div style='position:absolute;left:{self._percent(time):.2f}%;top:0;height:22px;width:0;"
+            "border-left:1px solid;opacity:0.12'></div>"
+            for time, _ in ticks(self._timeline.duration)
+        )
+        fill = f"background-color:{COLOURS[colour(row)]}"
+        waiting = f"<div style='width:{place.waiting:.2f}%;{fill};opacity:0.4'></div>" if place.waiting else ""
+        marker = ";border-left:2px solid" if row.first is not None else ""
+        bar = (
+            f"<div style='position:absolute;left:{place.left:.2f}%;width:{place.width:.2f}%;min-width:3px;top:6px;"
+            f"height:10px;display:flex'>{waiting}<div style='flex:1;{fill}{marker}'></div></div>"
+        )
+        return f"<div style='position:relative;height:22px;min-width:240px'>{lines}{bar}</div>"
+
+    def _percent(self, time: float) -> float:
+        return 100 * time / self._timeline.duration if self._timeline.duration else 0.0
+
+    def _place(self, row: Row) -> Place:
+        first = min(row.first or 0.0, row.end - row.start)
+        left, width = self._percent(row.start - self._timeline.start), self._percent(row.end - row.start)
+        return Place(left, width, 100 * first / (row.end - row.start) if first else 0.0)
+
+    def _bar(self, row: Row) -> str:
+        """The row's bar as text."""
+        place = self._place(row)
+        left = min(int(place.left * BARS / 100), BARS - 1)
+        width = max(1, min(round(place.width * BARS / 100), BARS - left))
+        waiting = min(math.ceil(width * place.waiting / 100), width - 1)
+        mark = {"request": "█", "tool": "▓", "retry": "┄", "error": "✕"}[row.kind]
+        return " " * left + "░" * waiting + mark * (width - waiting)
+
+
+def name(row: Row) -> str:
+    """What the row is called; what is no request is set in."""
+    return short(row.name.strip(), 32) if row.kind == "request" else f"  {short(row.name.strip(), 30)}"
+
+
+def colour(row: Row) -> str:
+    """The kind by which the row is coloured."""
+    return "error" if row.failure and row.kind != "retry" else row.kind
+
+
+def values(row: Row) -> list[str]:
+    """What stands in the columns after the bar."""
+    return [
+        seconds(row.end - row.start) if row.kind != "error" else "",
+        "" if row.first is None else seconds(row.first),
+        "" if row.speed is None else f"{row.speed:,.0f}",
+        tokens(row.usage).replace(" cached", "") if row.usage else "",
+        f"✕ {short(row.ended, 40)}" if row.failure else short(row.ended, 40),
+    ]
+
+
+def ended(row: Row) -> str:
+    """How the row ended, and why if it failed, on a line."""
+    return ": ".join(filter(None, [values(row)[-1], short(row.failure, 80)]))
