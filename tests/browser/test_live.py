@@ -79,7 +79,10 @@ def live(notebook: LiveLab, tmp_path: Path) -> LiveLab:
 
 @pytest.mark.parametrize(
     "show",
-    ["LiveView('paced:one').show(broker.stream(QUESTION))", "await LiveView('paced:one').ashow(broker.astream(QUESTION))"],
+    [
+        "LiveView('paced:one').show(broker.stream(QUESTION))",
+        "await LiveView('paced:one').ashow(broker.astream(QUESTION))",
+    ],
 )
 def test_the_text_grows_while_the_cell_runs_and_is_saved_in_its_place(live: LiveLab, show: str):
     index = live.cell_running(
@@ -311,7 +314,9 @@ def test_what_is_saved_needs_no_widget(live: LiveLab, home: Path):
     assert output.data["text/plain"].startswith("Kept *well*.")
 
 
-def test_a_page_that_is_loaded_anew_in_the_middle_ends_readable(browser: Browser, served: str, home: Path, tmp_path: Path):
+def test_a_page_that_is_loaded_anew_in_the_middle_ends_readable(
+    browser: Browser, served: str, home: Path, tmp_path: Path
+):
     with browser.new_context() as context:
         lab = LiveLab(context.new_page(), served)
         lab.gates = tmp_path
