@@ -30,9 +30,7 @@ VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "met
 DEEPEST = 1_000
 IMAGE = re.compile(r'<img((?:\s+[a-z]+="[^"]*")*)\s*>')
 TAGS = re.compile("(<[^>]*>)")  # what nh3 writes has no other angle brackets, nor quotes in the values of attributes
-DATA_VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
-DEEPEST = 1_000
-IMAGE = re.compile(r"data:image/(png|jpeg|gif|webp);base64,[A-Za-z0-9+/=\s]*")
+DATA_IMAGE = re.compile(r"data:image/(png|jpeg|gif|webp);base64,[A-Za-z0-9+/=\s]*")
 
 PROSE = nh3.Cleaner(
     tags=TEXT | BLOCKS,
