@@ -54,10 +54,8 @@ def children(blocks: Sequence[Block]) -> Mapping[int | None, list[int]]:
     return inside
 
 
-def duration(seconds: float | None) -> str:
-    """A time that something took: ``0.42 s``, ``7.3 s``, ``2 min 5 s``; "" if it is not known."""
-    if seconds is None:
-        return ""
+def duration(seconds: float) -> str:
+    """A time that something took: ``0.42 s``, ``7.3 s``, ``2 min 5 s``."""
     if seconds < 1:
         return f"{seconds:.2f} s"
     if seconds < 59.95:

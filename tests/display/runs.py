@@ -86,5 +86,9 @@ def results(call: LLMToolCall) -> st.SearchStrategy[ToolResult]:
 def runs(draw: st.DrawFn, depth: int = 0) -> list[Event]:
     """A whole run."""
     numbers: list[int] = []
-    events = [event for _ in range(draw(st.integers(0, 3 - 2 * depth))) for event in draw(steps(numbers, depth))]
+    events: list[Event] = []
+    for _ in range(draw(st.integers(0, 3 - 2 * depth))):
+        events += draw(steps(numbers, depth))
+        if not isinstance(events[-1], ToolResult):
+            break
     return [*events, Finish(draw(st.sampled_from(FINISHES)))]

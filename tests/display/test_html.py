@@ -170,14 +170,15 @@ def test_each_kind_of_result_is_shown():
 
 
 def test_a_data_image_of_a_tools_html_is_shown_and_no_other_data():
-    shown = Shown(
-        html="<b>x</b><img alt='ok' src='data:image/png;base64,AAAA'><img alt='bad' src='data:text/html,x'><img alt='odd' src='https://[x'>"
-    )
+    images = {"ok": "data:image/png;base64,AAAA", "bad": "data:text/html,x", "odd": "https://[x"}
+    tags = "".join(f"<img alt='{alt}' src='{source}'>" for alt, source in images.items())
+    shown = Shown(html=f"<b>x</b><a href='data:text/html,x'>no link</a><a href='HTTPS://x.y'>link</a>{tags}")
 
     made = outline(*CALLED, result(display=shown))
 
     assert [image["alt"] for image in made.all("img")] == ["ok"]
-    assert "[bad][odd]" in made.text
+    assert "xno linklink[bad][odd]" in made.text
+    assert [link.get("href") for link in made.all("a")] == [None, "HTTPS://x.y"]
 
 
 def test_an_inner_run_is_in_the_card():

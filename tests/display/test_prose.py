@@ -29,6 +29,7 @@ def shown(text: str) -> str:
         ("[a](https://x.y 't')", '<p><a href="https://x.y" title="t">a</a></p>'),
         ("see https://x.y/a_b_c.", '<p>see <a href="https://x.y/a_b_c">https://x.y/a_b_c</a>.</p>'),
         ("www.x.y and a@b.c", "<p>www.x.y and a@b.c</p>"),
+        ("[a $b$](https://x.y)", '<p><a href="https://x.y">a <span>$b$</span></a></p>'),
         ("[a](javascript:x)", "<p>[a](javascript:x)</p>"),
         ("[a](/api)", "<p>[a](/api)</p>"),
         ("<b>x</b>", "<p>&lt;b&gt;x&lt;/b&gt;</p>"),
@@ -39,9 +40,9 @@ def shown(text: str) -> str:
         ("![a](https://[)", "<p><a>[image at %5B: a]</a></p>"),
         ("![](mailto:x)", "<p>[image]</p>"),
         ("a\x1b[31mb\u202ec", "<p>a␛[31mb�c</p>"),
-        ("    code", "<div><pre><code>code\n</code></pre></div>"),
-        ("```text\na\n```", "<div><div>text</div><pre><code>a\n</code></pre></div>"),
-        ("```\na", "<div><pre><code>a</code></pre></div>"),
+        ("    code", "<div><pre>code\n</pre></div>"),
+        ("```text\na\n```", "<div><div>text</div><pre>a\n</pre></div>"),
+        ("```\na", "<div><pre>a</pre></div>"),
     ],
 )
 def test_markdown_is_rendered(text: str, expected: str):

@@ -145,6 +145,12 @@ def test_progress_is_told():
     assert block["progress"] == '{"done": 3}'
 
 
+def test_what_stays_the_same_is_not_told_again():
+    transcript = transcript_of([*begun(WEATHER), ToolProgress("1", "half")])
+
+    assert transcript.feed(ToolProgress("1", "half")) == []
+
+
 def test_a_tool_that_asks_a_model_has_that_run_in_its_card():
     """The inner run's own calls are known apart, also by the same id, and end with it."""
     inner = LLMToolCall(id="1", name="search", arguments={})
@@ -224,6 +230,13 @@ def test_what_a_gateway_says_out_of_order_is_shown_all_the_same():
         ("2", "clock", "done"),
         ("1", "weather", "waiting"),
     ]
+
+
+def test_what_is_no_event_changes_nothing():
+    transcript = transcript_of([TextDelta("a")])
+
+    assert transcript.feed(object()) == []
+    assert transcript.feed(ToolCallDelta("1", ""))[0][2]["arguments"] == ""
 
 
 def test_an_id_that_is_used_again_is_another_call():
