@@ -170,7 +170,7 @@ def test_each_kind_of_result_is_shown():
 
 
 def test_a_data_image_of_a_tools_html_is_shown_and_no_other_data():
-    images = {"ok": "data:image/png;base64,AAAA", "bad": "data:text/html,x", "odd": "https://[x"}
+    images = {"ok": "data:image/png;base64,AAAA", "bad": "data:text/html,x", "odd": "https://℀@x.y/z"}
     tags = "".join(f"<img alt='{alt}' src='{source}'>" for alt, source in images.items())
     shown = Shown(html=f"<b>x</b><a href='data:text/html,x'>no link</a><a href='HTTPS://x.y'>link</a>{tags}")
 

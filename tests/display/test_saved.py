@@ -6,7 +6,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from display.attacks import ATTACKS, LARGE, said_everywhere
+from display.attacks import ATTACKS, LARGE, LATEX, said_everywhere
 from display.test_html import CALLED, Outline, result
 from display.views import transcript_of
 from lab import serving_notebooks
@@ -30,17 +30,20 @@ ANSWER = [
 SMALL = [name for name in ATTACKS if name not in LARGE]
 
 
-def cell_of(events: list) -> nbformat.NotebookNode:
-    """A cell with an answer as its saved output."""
-    transcript = transcript_of(events)
-    data = {"text/html": as_html(transcript), "text/plain": as_text(transcript)}
-    return new_code_cell("%%llm", execution_count=1, outputs=[new_output("display_data", data)])
+def cell_of(*answers: list) -> nbformat.NotebookNode:
+    """A cell with answers as its saved outputs."""
+    transcripts = map(transcript_of, answers)
+    shown = [{"text/html": as_html(transcript), "text/plain": as_text(transcript)} for transcript in transcripts]
+    return new_code_cell("%%llm", execution_count=1, outputs=[new_output("display_data", data) for data in shown])
 
 
 @pytest.fixture(scope="module")
 def notebook() -> nbformat.NotebookNode:
-    """A notebook with a peaceful answer and one for each attack."""
-    return new_notebook(cells=[cell_of(ANSWER), *(cell_of(said_everywhere(ATTACKS[name])) for name in SMALL)])
+    """A notebook with a peaceful answer and one for each attack, those on the typesetter where it is sure to look."""
+    first = cell_of(ANSWER, *(said_everywhere(text) for text in LATEX.values()), ANSWER)
+    return new_notebook(
+        cells=[first, *(cell_of(said_everywhere(ATTACKS[name])) for name in SMALL if name not in LATEX)]
+    )
 
 
 def words(text: str) -> list[str]:
@@ -68,7 +71,7 @@ def test_a_web_page_made_of_the_notebook_is_harmless_and_whole(
     assert page.evaluate("window.hits") == 0
     assert not [url for url in asked if ".invalid" in url]
     outputs = page.locator(".jp-OutputArea-output")
-    assert outputs.count() == len(SMALL) + 1
+    assert outputs.count() == len(SMALL) + 2
     assert page.get_by_text("The end is here.").count() == len(SMALL)
     assert words(outputs.first.evaluate("node => node.textContent")) == words(
         Outline(as_html(transcript_of(ANSWER))).text
@@ -88,11 +91,14 @@ def test_an_untrusted_notebook_keeps_every_word_and_folds(page: Page, notebook: 
 
         # Formulas are typeset in the meantime.
         [before, after] = [part.split() for part in Outline(as_html(transcript_of(ANSWER))).text.split("$x_1$")]
-        page.wait_for_function("() => document.querySelector('.jp-OutputArea-output mjx-container')", timeout=30_000)
+        last = page.locator(".jp-OutputArea-output").nth(len(LATEX) + 1)
+        last.locator("mjx-container").wait_for(state="attached", timeout=60_000)
         text = words(output.evaluate("node => node.textContent"))
         assert text[: len(before)] == before
         assert text[1 - len(after) :] == after[1:]  # its comma is one word with what the formula says
         assert output.locator("details").count() == 2
         assert output.locator("mjx-container").count() == 1
+        harmful = "[href*=javascript], mjx-container :is(.jp-Dialog, [id=jupyterapp], [style*=fixed], [style*=url])"
+        assert page.locator(harmful).count() == 0
         assert page.evaluate("window.hits") == 0
         assert not [one for one in asked if ".invalid" in one]

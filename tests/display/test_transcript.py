@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 from display.runs import runs
 from display.views import Clock, applied, transcript_of
+from grammar import assert_run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -348,6 +349,12 @@ def test_operations_are_merged_where_nothing_is_lost():
     ]
     assert json.dumps(ops) == before
     assert merged([]) == []
+
+
+@given(runs())
+@settings(max_examples=50)
+def test_the_runs_that_are_tried_are_such_as_there_are(run: list[Event]):
+    assert_run(run)
 
 
 @given(runs(), st.integers(0, 60), st.sampled_from(["fail", "stop", ""]))
