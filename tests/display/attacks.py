@@ -175,6 +175,7 @@ MARKDOWN = {
 
 LATEX = {
     "latex-href": r"$\href{javascript:pwned()}{click}$",
+    "latex-link": rf"$\href{{{LEAK}/q}}{{click}}$",
     "latex-display": r"$$\href{javascript:pwned()}{\style{position:fixed;inset:0}{x}}$$",
     "latex-parens": r"\(\class{jp-Dialog}{x}\) \[\cssId{jupyterapp}{x}\]",
     "latex-braces": r"$a{$ \href{javascript:pwned()}{x} $}b$",

@@ -25,7 +25,7 @@ ANSWER = [
     ),
     *CALLED,
     result('{"high": 21}', display={"high": 21}),
-    TextDelta("[a link](https://x.y) and ![a picture](https://leak.invalid/z.png), $x_1$, costs $5 to $6."),
+    TextDelta("[a link](https://x.y) and ![a picture](https://leak.invalid/z.png), $\\alpha_1$, costs $5 to $6."),
 ]
 SMALL = [name for name in ATTACKS if name not in LARGE]
 
@@ -90,7 +90,7 @@ def test_an_untrusted_notebook_keeps_every_word_and_folds(page: Page, notebook: 
         output.wait_for(timeout=60_000)
 
         # Formulas are typeset in the meantime.
-        [before, after] = [part.split() for part in Outline(as_html(transcript_of(ANSWER))).text.split("$x_1$")]
+        [before, after] = [part.split() for part in Outline(as_html(transcript_of(ANSWER))).text.split("$\\alpha_1$")]
         last = page.locator(".jp-OutputArea-output").nth(len(LATEX) + 1)
         last.locator("mjx-container").wait_for(state="attached", timeout=60_000)
         text = words(output.evaluate("node => node.textContent"))
@@ -98,7 +98,8 @@ def test_an_untrusted_notebook_keeps_every_word_and_folds(page: Page, notebook: 
         assert text[1 - len(after) :] == after[1:]  # its comma is one word with what the formula says
         assert output.locator("details").count() == 2
         assert output.locator("mjx-container").count() == 1
-        harmful = "[href*=javascript], mjx-container :is(.jp-Dialog, [id=jupyterapp], [style*=fixed], [style*=url])"
+        assert last.locator("mjx-container").inner_html() == output.locator("mjx-container").inner_html()
+        harmful = "mjx-container :is([href], .jp-Dialog, [id=jupyterapp], [style*=fixed], [style*=url])"
         assert page.locator(harmful).count() == 0
         assert page.evaluate("window.hits") == 0
         assert not [one for one in asked if ".invalid" in one]
