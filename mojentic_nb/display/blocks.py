@@ -158,9 +158,6 @@ class Blocks:
         self._texts: list[StringIO] = []
         self._ops: list[Op] = []
 
-    def __len__(self) -> int:
-        return len(self._blocks)
-
     def __getitem__(self, index: int) -> dict[str, Any]:
         """The fields of a block; of its growing text only the first piece."""
         return self._blocks[index]

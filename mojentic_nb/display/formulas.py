@@ -71,7 +71,7 @@ def block_formula(state: StateBlock, start: int, end: int, silent: bool) -> bool
     for line in range(start, min(end, start + MOST_LINES)):
         text = line_of(state, line)
         text = text[2:] if line == start and not environment else text
-        if text.rstrip().endswith(closer):
+        if text.rstrip().endswith(closer) and (line > start or text.rstrip() != closer):
             break
     else:
         return False

@@ -49,7 +49,7 @@ class Page:
                 return reasoning(block)
             case "notice":
                 return notice(block)
-            case "tool":
+            case _:
                 return self.card(index, block)
 
     def card(self, index: int, block: ToolBlock) -> str:
@@ -88,7 +88,7 @@ def section(label: str, content: str) -> str:
 
 def highlighted_json(text: str) -> str:
     """JSON, maybe not whole."""
-    return f'<pre class="mnb-code"><code>{highlighted(pretty(text), "json")}</code></pre>'
+    return f'<pre class="mnb-code">{highlighted(pretty(text), "json")}</pre>'
 
 
 def progress(block: ToolBlock) -> str:
@@ -102,14 +102,14 @@ def result(block: ToolBlock) -> str:
     """What came of a call, and what the model was told where that is something else."""
     pieces = []
     if error := block["error"]:
-        pieces.append(section("Error", f'<pre class="mnb-error"><code>{code(failed_with(error))}</code></pre>'))
+        pieces.append(section("Error", f'<pre class="mnb-error">{code(failed_with(error))}</pre>'))
         if error["traceback"]:
-            trace = f'<pre class="mnb-code"><code>{code(error["traceback"])}</code></pre>'
+            trace = f'<pre class="mnb-code">{code(error["traceback"])}</pre>'
             pieces.append(fold("Traceback", trace))
     if block["display"]:
         pieces.append(section("Result", "".join(map(part_html, block["display"]))))
     if block["output"] is not None:
-        told = f'<pre class="mnb-wrapped"><code>{code(block["output"])}</code></pre>'
+        told = f'<pre class="mnb-wrapped">{code(block["output"])}</pre>'
         pieces.append(fold("What the model was told", told))
     return "".join(pieces)
 
@@ -123,24 +123,24 @@ def part_html(part: Part) -> str:
     """A piece of a result."""
     match part["type"]:
         case "json":
-            return f'<pre class="mnb-code"><code>{highlighted(part["text"], "json")}</code></pre>'
+            return f'<pre class="mnb-code">{highlighted(part["text"], "json")}</pre>'
         case "text":
-            return f'<pre class="mnb-wrapped"><code>{code(part["text"])}</code></pre>'
+            return f'<pre class="mnb-wrapped">{code(part["text"])}</pre>'
         case "markdown":
             return f'<div class="mnb-result">{prose(part["text"])}</div>'
         case "image":
             return f'<img src="{attribute(part["src"])}" alt="{attribute(part["alt"])}" class="mnb-image">'
-        case "table" | "html":
+        case _:
             return f'<div class="mnb-result">{part["html"]}</div>'
 
 
 def reasoning(block: ReasoningBlock) -> str:
     """A stretch of reasoning, folded once it is over."""
-    over = block["seconds"] is not None
-    label = f"Reasoning · {duration(block['seconds'])}" if over else "Reasoning …"
+    seconds = block["seconds"]
+    label = "Reasoning …" if seconds is None else f"Reasoning · {duration(seconds)}"
     summary = f'<summary class="mnb-reasoning-summary">{label}</summary>'
     body = f'<div class="mnb-reasoning-body">{prose(block["text"])}</div>'
-    return f'<details class="mnb-reasoning"{"" if over else " open"}>{summary}{body}</details>'
+    return f'<details class="mnb-reasoning"{" open" if seconds is None else ""}>{summary}{body}</details>'
 
 
 def notice(block: NoticeBlock) -> str:

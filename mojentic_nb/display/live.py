@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -44,8 +46,9 @@ class LiveView(anywidget.AnyWidget):
     `transcript` is what was shown.
     """
 
-    _esm = STATIC / "live.js"
+    _esm = STATIC / "loader.js"
     _css = STATIC / "live.css"
+    _program = traitlets.Bytes(read_only=True).tag(sync=True)
     # The value is never set: what is sent is what there is when it is sent.
     _snapshot = traitlets.Dict().tag(sync=True, to_json=lambda _, view: view._wire.snapshot())  # noqa: SLF001
     _clickable = traitlets.Bool(default_value=False).tag(sync=True)
@@ -62,6 +65,10 @@ class LiveView(anywidget.AnyWidget):
         super().__init__()
         self._built = True
         self.on_msg(self._on_message)
+
+    @traitlets.default("_program")
+    def _packed(self) -> bytes:
+        return packed(STATIC / "live.js")
 
     def open(self) -> None:
         """Make the view known to the front end. Its first display does so: where there is none, nothing is sent."""
@@ -191,6 +198,12 @@ class LiveView(anywidget.AnyWidget):
         while LiveView._replaced:
             LiveView._replaced.pop().close()
         LiveView._replaced.append(self)
+
+
+@cache
+def packed(program: Path) -> bytes:
+    """A program of the browser's, gzipped: each view's first message has it."""
+    return gzip.compress(program.read_bytes(), mtime=0)
 
 
 def check(run: object, kind: type, method: str, other: str) -> None:

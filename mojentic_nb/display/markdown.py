@@ -44,7 +44,7 @@ def block_markdown(block: Block) -> str:
             return quoted(f"*Reasoning{took}*\n\n{closed(block['text'])}")
         case "notice":
             return f"**{block['level'].capitalize()}:** {escaped(block['text'])}"
-        case "tool":
+        case _:
             return call_markdown(block)
 
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from functools import cache
 
+from linkify_it import LinkifyIt
 from markdown_it import MarkdownIt
 from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
@@ -44,8 +45,7 @@ def parser() -> MarkdownIt:
     """The parser with all that it is to know."""
     made = MarkdownIt("commonmark", {"html": False, "linkify": True})
     made.enable(["table", "strikethrough", "linkify"]).disable(["reference", "html_block", "html_inline"])
-    if made.linkify:
-        made.linkify.set({"fuzzy_link": False, "fuzzy_email": False})
+    made.linkify = LinkifyIt(options={"fuzzy_link": False, "fuzzy_email": False})
     made.validateLink = lambda url: bool(LINK.match(url))  # type: ignore[method-assign]
     with_formulas(made)
     made.core.ruler.push("dress", dress)
@@ -116,7 +116,7 @@ def written_block(token: Token) -> str:
     language = info.split(maxsplit=1)[0] if info else ""
     label = f'<div class="mnb-language">{escaped(info)}</div>' if info else ""
     text = highlighted(token.content, language)
-    return f'<div class="mnb-code-box">{label}<pre class="mnb-pre"><code>{text}</code></pre></div>\n'
+    return f'<div class="mnb-code-box">{label}<pre class="mnb-pre">{text}</pre></div>\n'
 
 
 def written_image(token: Token) -> str:

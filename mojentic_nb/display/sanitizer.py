@@ -18,6 +18,7 @@ from .styles import inlined
 __all__ = ["SCHEMES", "deep", "image_link", "sanitized", "sanitized_prose", "visible"]
 
 SCHEMES = {"http", "https", "mailto"}
+LINKS = tuple(f"{scheme}:" for scheme in SCHEMES)
 TEXT = {"strong", "em", "b", "i", "u", "s", "del", "ins", "sub", "sup", "small", "mark", "kbd", "samp", "var", "abbr"}
 TEXT |= {"a", "br", "cite", "code", "q", "span"}
 BLOCKS = {"p", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "pre", "blockquote", "ul", "ol", "li", "dl", "dt", "dd", "div"}
@@ -30,9 +31,7 @@ VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "met
 DEEPEST = 1_000
 IMAGE = re.compile(r'<img((?:\s+[a-z]+="[^"]*")*)\s*>')
 TAGS = re.compile("(<[^>]*>)")  # what nh3 writes has no other angle brackets, nor quotes in the values of attributes
-DATA_VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
-DEEPEST = 1_000
-IMAGE = re.compile(r"data:image/(png|jpeg|gif|webp);base64,[A-Za-z0-9+/=\s]*")
+DATA_IMAGE = re.compile(r"data:image/(png|jpeg|gif|webp);base64,[A-Za-z0-9+/=\s]*")
 
 PROSE = nh3.Cleaner(
     tags=TEXT | BLOCKS,
@@ -46,6 +45,13 @@ PROSE = nh3.Cleaner(
     url_relative="deny",
     link_rel="nofollow noopener noreferrer",
 )
+
+
+def without_data_links(tag: str, name: str, value: str) -> str | None:
+    """An attribute's value, unless it is a link to a document that it holds itself."""
+    return None if (tag, name) == ("a", "href") and not value.lower().startswith(LINKS) else value
+
+
 FOREIGN = nh3.Cleaner(
     tags=TEXT | BLOCKS | FOLDS | {"img"},
     attributes={
@@ -64,6 +70,7 @@ FOREIGN = nh3.Cleaner(
         "th": {"class": "mnb-head"},
         "td": {"class": "mnb-cell"},
     },
+    attribute_filter=without_data_links,
     filter_style_properties=PROPERTIES,
     url_schemes=SCHEMES | {"data"},
     url_relative="deny",

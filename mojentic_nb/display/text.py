@@ -43,7 +43,7 @@ def told(block: Block) -> str:
             return f"Reasoning · {duration(block['seconds'])}" if block["seconds"] is not None else "Reasoning"
         case "notice":
             return SIGNS[block["level"]] + block["text"]
-        case "tool":
+        case _:
             result = short(result_text(block))
             return title(block) + (f"\n{INDENT}{result}" if result else "")
 

@@ -54,10 +54,8 @@ def children(blocks: Sequence[Block]) -> Mapping[int | None, list[int]]:
     return inside
 
 
-def duration(seconds: float | None) -> str:
-    """A time that something took: ``0.42 s``, ``7.3 s``, ``2 min 5 s``; "" if it is not known."""
-    if seconds is None:
-        return ""
+def duration(seconds: float) -> str:
+    """A time that something took: ``0.42 s``, ``7.3 s``, ``2 min 5 s``."""
     if seconds < 1:
         return f"{seconds:.2f} s"
     if seconds < 59.95:
@@ -73,12 +71,19 @@ def status_words(status: Status) -> list[str]:
         for word in (
             status["model"],
             tokens(status),
-            f"{status['tokens_per_second']:.0f} tokens/s" if status["tokens_per_second"] else "",
+            rate(status["tokens_per_second"]),
             f"first token {duration(status['first_token_seconds'])}" if status["first_token_seconds"] else "",
-            duration(status["seconds"]),
+            duration(status["seconds"]) if status["seconds"] else "",
         )
         if word
     ]
+
+
+def rate(tokens_per_second: float | None) -> str:
+    """How fast the answer came; "" if that can't be told."""
+    if not tokens_per_second:
+        return ""
+    return f"{tokens_per_second:.1f} tokens/s" if tokens_per_second < 10 else f"{tokens_per_second:,.0f} tokens/s"
 
 
 def tokens(status: Status) -> str:

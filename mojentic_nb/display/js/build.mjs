@@ -1,4 +1,4 @@
-/** Bundle src/live.js into ../static/live.js, which is committed, and write down the licences of what is in it. */
+/** Bundle the view into ../static, which is committed, and write down the licences of what is in it. */
 
 import { build } from "esbuild";
 import { readFile, writeFile } from "node:fs/promises";
@@ -8,8 +8,8 @@ const here = (/** @type {string} */ path) => fileURLToPath(new URL(path, import.
 
 const { metafile } = await build({
   absWorkingDir: here("."),
-  entryPoints: ["src/live.js"],
-  outfile: "../static/live.js",
+  entryPoints: ["src/live.js", "src/loader.js", "src/live.css"],
+  outdir: "../static",
   bundle: true,
   minify: true,
   format: "esm",
@@ -18,8 +18,6 @@ const { metafile } = await build({
   charset: "utf8",
   metafile: true,
 });
-
-await build({ absWorkingDir: here("."), entryPoints: ["src/live.css"], outfile: "../static/live.css", minify: true });
 
 const names = new Set(
   Object.keys(metafile.inputs).flatMap((path) => /^node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1] ?? []),

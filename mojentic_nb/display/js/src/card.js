@@ -98,7 +98,7 @@ export class Card {
     if (this.ended) return;
     this.ended = true;
     say(this.time, block.seconds === null ? "" : duration(block.seconds));
-    if (block.error) this.result.append(section(block.error.type ? "Error" : "", drawFailure(block.error)));
+    if (block.error) this.result.append(section("Error", drawFailure(block.error)));
     if (block.display) this.result.append(section("Result", drawParts(block.display)));
     if (block.output !== null) {
       const told = element("details", "mnb-told", element("summary", "", "What the model was told"));
@@ -120,7 +120,7 @@ function section(title, content) {
 
 /** @param {Failure} failure */
 function drawFailure({ type, message, traceback }) {
-  const said = element("div", "mnb-error", ...(type ? [element("strong", "", printable(type)), ": "] : []), printable(message));
+  const said = element("pre", "mnb-error", printable([type, message].filter(Boolean).join(": ")));
   said.dir = "auto";
   if (traceback === null) return said;
   const trace = element("details", "mnb-told", element("summary", "", "Traceback"), element("pre", "mnb-plain", printable(traceback)));

@@ -23,7 +23,7 @@ for (const [name, language] of Object.entries(LANGUAGES)) hljs.registerLanguage(
 hljs.registerAliases(["console", "shell"], { languageName: "bash" });
 hljs.configure({ classPrefix: "mnb-hl-" });
 
-const LONGEST = 50_000; // characters; colouring more would hold up the page
+const LONGEST = 20_000; // characters; colouring more would hold up the page
 
 /**
  * The HTML of `code`, coloured where the language is known.
@@ -31,6 +31,6 @@ const LONGEST = 50_000; // characters; colouring more would hold up the page
  * @param {string} language
  */
 export function highlight(code, language) {
-  if (code.length > LONGEST || !hljs.getLanguage(language)) return escape(code);
-  return hljs.highlight(code, { language, ignoreIllegals: true }).value;
+  if (code.length > LONGEST || !hljs.getLanguage(language.toLowerCase())) return escape(code);
+  return hljs.highlight(code, { language: language.toLowerCase(), ignoreIllegals: true }).value;
 }

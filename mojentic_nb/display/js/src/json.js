@@ -1,4 +1,4 @@
-import { escape, printable } from "./escape.js";
+import { printable } from "./escape.js";
 import { highlight } from "./highlight.js";
 
 /**
@@ -57,6 +57,5 @@ export function indented(text) {
  * @param {string} text
  */
 export function drawnJson(text) {
-  const shown = printable(indented(text));
-  return shown.length > 20_000 ? escape(shown) : highlight(shown, "json");
+  return highlight(printable(indented(text)), "json");
 }

@@ -5,14 +5,13 @@ import { escape } from "./escape.js";
 import { highlight } from "./highlight.js";
 
 /** @typedef {import("marked").Token} Token */
-/** @typedef {import("marked").TokensList} TokensList */
-/** @typedef {import("marked").Links} Links */
 
 // What a model writes is hostile until proven otherwise: no HTML of its own, nothing loads by itself, and what is made
 // of it passes through a list of what is allowed.
 const TAGS =
-  "p br hr h1 h2 h3 h4 h5 h6 strong em del code pre blockquote ul ol li table thead tbody tr th td a input span button";
-const ATTRIBUTES = ["href", "title", "class", "align", "start", "type", "checked", "disabled", "data-mnb-key", "data-src"];
+  "p br hr h1 h2 h3 h4 h5 h6 strong em del code pre blockquote ul ol li table thead tbody tr th td a span div button";
+const ATTRIBUTES = ["href", "title", "class", "align", "start", "type", "data-mnb-key"];
+const DIRECTED = "p, h1, h2, h3, h4, h5, h6, li, blockquote, th, td";
 const ADDRESS = /^(?:https?:|mailto:|#)/i;
 const PURIFY = {
   ALLOWED_TAGS: TAGS.split(" "),
@@ -53,72 +52,100 @@ export const sanitize = (html) => purify().sanitize(html, PURIFY);
  * @param {string} text
  */
 function placeholder(address, text) {
-  if (!/^https?:/i.test(address)) return escape(text || address);
-  const host = URL.canParse(address) ? new URL(address).host : "?";
-  const label = `${text ? `${text} · ` : ""}load image from ${host}`;
-  return `<button type="button" class="mnb-image" data-mnb-key="${escape(address)}" title="${escape(address)}">${escape(label)}</button>`;
+  const host = /^https?:/i.test(address) && URL.canParse(address) ? new URL(address).hostname : "";
+  if (!host) return escape(`[${text || "image"}]`);
+  const label = `[image at ${host}${text ? `: ${text}` : ""}]`;
+  return `<button type="button" class="mnb-image" data-mnb-key="${escape(address)}" title="Load ${escape(address)}">${escape(label)}</button>`;
 }
+
+// Commands by which a formula would link, style or identify elements of the page, load extensions, or change what the
+// commands in other formulas mean: as in display/formulas.py.
+const HARMFUL =
+  /\\(href|url|style|class|cssId|data|require|bbox|mmlToken|includegraphics|unicode|csname|html[A-Za-z]*|[egx]?def|let|futurelet|(new|renew|provide)(command|environment)|Declare[A-Za-z]*|Newextarrow|global|catcode)(?![A-Za-z])/;
 
 /**
  * A formula: its source, for the front end to typeset.
  * @param {string} source
- * @param {boolean} display
  */
-const formula = (source, display) =>
-  `<span class="mnb-math${display ? " mnb-display" : ""}" data-mnb-key="${escape(source)}">${escape(source)}</span>`;
+function formula(source) {
+  if (HARMFUL.test(source)) return `<code>${escape(source)}</code>`;
+  return `<span class="mnb-math" data-mnb-key="${escape(source)}">${escape(source)}</span>`;
+}
+
+// As Pandoc has it: no space inside of the dollars, and no digit after them, so that prices stay what they are.
+const FORMULA =
+  /\$\$(?!\s*\$\$)[^]{1,10000}?\$\$|\$(?![\s$])(?:[^$\\`]|\\[^])*?(?<!\s)\$(?!\d)|\\\((?!\s*\\\))[^]{1,10000}?\\\)|\\\[(?!\s*\\\])[^]{1,10000}?\\\]/y;
+const FORMULA_BLOCK =
+  /^ {0,3}(?:\$\$(?:[^\n]*\n){0,199}?[^\n]*?\$\$|\\\[(?:[^\n]*\n){0,199}?[^\n]*?\\\]|\\begin\{([A-Za-z]+\*?)\}(?:[^\n]*\n){0,199}?[^\n]*?\\end\{\1\})[ \t]*(?:\n+|$)/;
 
 /** @type {import("marked").TokenizerAndRendererExtension} */
-const inlineMath = {
-  name: "math",
+const inlineFormula = {
+  name: "formula",
   level: "inline",
   start: (source) => source.search(/\$|\\[(\[]/),
   tokenizer(source) {
-    // As Pandoc has it: no space inside of the dollars, and no digit after them, so that prices stay what they are.
-    const found =
-      /^\$\$(?!\s*\$\$)((?:\\[^]|[^\\$])+?)\$\$/.exec(source) ??
-      /^\$(?![\s$])((?:\\[^\n]|[^\\$\n])+?)(?<!\s)\$(?!\d)/.exec(source) ??
-      /^\\\(((?:\\[^)]|[^\\])+?)\\\)/.exec(source) ??
-      /^\\\[((?:\\[^\]]|[^\\])+?)\\\]/.exec(source);
-    if (found) return { type: "math", raw: found[0] };
+    FORMULA.lastIndex = 0;
+    const found = FORMULA.exec(source);
+    if (found) return { type: "formula", raw: found[0] };
   },
-  renderer: ({ raw }) => formula(raw, raw.startsWith("$$") || raw.startsWith("\\[")),
+  renderer: ({ raw }) => formula(raw),
+};
+
+/** @type {import("marked").TokenizerAndRendererExtension} */
+const blockFormula = {
+  name: "formulaBlock",
+  level: "block",
+  start: (source) => /(?:^|\n) {0,3}(?:\$\$|\\\[|\\begin\{)/.exec(source)?.index,
+  tokenizer(source) {
+    const found = FORMULA_BLOCK.exec(source);
+    if (found) return { type: "formulaBlock", raw: found[0] };
+  },
+  renderer: ({ raw }) => `<p>${formula(raw.trim())}</p>\n`,
 };
 
 const options = new Marked({
   gfm: true,
-  extensions: [inlineMath],
+  extensions: [inlineFormula, blockFormula],
   tokenizer: {
-    // A model's HTML is text like any other.
+    // A model's HTML is text like any other, and so are definitions of links, which would not be seen.
     html: () => undefined,
     tag: () => undefined,
+    def: () => undefined,
   },
   renderer: {
-    code: ({ text, lang }) => {
-      const language = /^\S*/.exec(lang ?? "")?.[0] ?? "";
-      return `<pre><code class="language-${escape(language)}">${highlight(text, language)}\n</code></pre>\n`;
-    },
+    code: ({ text, lang }) => codeBlock(lang ?? "", highlight(text, /^\S*/.exec(lang ?? "")?.[0] ?? "")),
     image: ({ href, text }) => placeholder(href, text),
-    html: ({ text }) => escape(text),
+    checkbox: ({ checked }) => (checked ? "☑ " : "☐ "),
+    listitem({ task, tokens }) {
+      return `<li${task ? ' class="mnb-task"' : ""}>${this.parser.parse(tokens)}</li>\n`;
+    },
   },
 }).defaults;
 
 /**
- * The blocks of `text`, among which links may go by what `links` and the text itself define.
- * @param {string} text
- * @param {Links} links
- * @returns {TokensList}
+ * @param {string} info what the fence says of the code
+ * @param {string} code as HTML
  */
-export function parse(text, links = {}) {
-  const lexer = new Lexer(options);
-  Object.assign(lexer.tokens.links, links);
-  return lexer.lex(text);
+export function codeBlock(info, code) {
+  const label = info ? `<div class="mnb-language">${escape(info)}</div>` : "";
+  return `<div class="mnb-code-box">${label}<pre><code>${code}\n</code></pre></div>\n`;
 }
+
+/**
+ * The blocks of `text`.
+ * @param {string} text
+ */
+export const parse = (text) => new Lexer(options).lex(text);
 
 /**
  * The nodes of some blocks.
  * @param {Token[]} tokens
  */
-export const draw = (tokens) => sanitize(Parser.parse(tokens, options));
+export function draw(tokens) {
+  const drawn = sanitize(Parser.parse(tokens, options));
+  for (const node of drawn.querySelectorAll(DIRECTED)) node.setAttribute("dir", "auto");
+  return drawn;
+}
 
 /**
  * The nodes of a whole text.

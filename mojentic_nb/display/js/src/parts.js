@@ -25,13 +25,13 @@ function drawPart(part) {
       return element("pre", "mnb-code", code);
     }
     case "markdown": {
-      const prose = new Prose("");
+      const prose = new Prose();
       prose.update(part.text ?? "", true);
       return prose.element;
     }
     case "table":
     case "html": {
-      const box = element("div", "mnb-html jp-RenderedHTMLCommon");
+      const box = element("div", "mnb-html");
       box.innerHTML = part.html ?? ""; // made safe in Python
       return box;
     }

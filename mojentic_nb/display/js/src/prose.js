@@ -6,10 +6,8 @@ import { MarkdownStream } from "./stream.js";
 
 /** A piece of Markdown that may grow. */
 export class Prose {
-  /** @param {string} name the class of its element */
-  constructor(name) {
-    this.element = element("div", `mnb-md jp-RenderedHTMLCommon ${name}`.trim());
-    this.element.dir = "auto";
+  constructor() {
+    this.element = element("div", "mnb-md");
     this.element.addEventListener("click", loadImage);
     this.stream = new MarkdownStream(this.element);
   }

@@ -9,7 +9,7 @@ export class Reasoning {
   constructor() {
     this.title = element("span", "mnb-thought");
     const header = element("summary", "", this.title);
-    this.prose = new Prose("");
+    this.prose = new Prose();
     this.element = element("details", "mnb-reasoning", header, element("div", "mnb-body", this.prose.element));
     this.element.open = true;
     this.chosen = false;

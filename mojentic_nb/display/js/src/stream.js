@@ -1,22 +1,17 @@
 import { element } from "./elements.js";
 import { printable } from "./escape.js";
-import { draw, parse } from "./markdown.js";
+import { codeBlock, draw, parse, sanitize } from "./markdown.js";
 import { morph } from "./morph.js";
 
 /** @typedef {import("marked").Token} Token */
 
-/**
- * A block that is closed, kept because a link in it may still get its definition.
- * @typedef {{ source: string, nodes: ChildNode[] }} Closed
- */
-
-const FENCE = /^ {0,3}(`{3,}|~{3,})([^\n]*)\n/;
+const FENCE = /^(`{3,}|~{3,})([^\n]*)\n/;
 
 /**
  * Markdown that is drawn while it grows, at the cost of its last block rather than of the whole.
  *
- * A block is closed when another one follows it in complete lines: nothing that comes later changes it, but for a link's
- * definition, which reaches back. Closed blocks are drawn once and their nodes stay. The rest is drawn again each time,
+ * A block is closed when another one follows it in complete lines: nothing that comes later changes it: HTML
+ * and the definitions of links, which would, are text here. Closed blocks are drawn once and their nodes stay. The rest is drawn again each time,
  * into the nodes that are there.
  */
 export class MarkdownStream {
@@ -24,10 +19,6 @@ export class MarkdownStream {
   #closed = 0;
   /** Up to where the text was searched for closed blocks. */
   #scanned = 0;
-  /** @type {import("marked").Links} The links that closed blocks define. */
-  #links = {};
-  /** @type {Closed[]} */
-  #linking = [];
   /** @type {{ start: number, code: Text } | undefined} The code block that grows, and where its code starts. */
   #fence;
   #open = element("div", "mnb-open");
@@ -45,8 +36,6 @@ export class MarkdownStream {
     this.#final = false;
     this.#closed = 0;
     this.#scanned = 0;
-    this.#links = {};
-    this.#linking = [];
     this.#open = element("div", "mnb-open");
     this.root.replaceChildren(this.#open);
   }
@@ -84,40 +73,15 @@ export class MarkdownStream {
     const end = this.#text.lastIndexOf("\n") + 1;
     if (end <= this.#scanned) return;
     this.#scanned = end;
-    const tokens = parse(this.#text.slice(this.#closed, end), this.#links);
+    const tokens = parse(this.#text.slice(this.#closed, end));
     const last = tokens.findLastIndex((token) => token.type !== "space");
     if (last < 1) return;
-    this.#commit(tokens.slice(0, last));
-  }
-
-  /** @param {Token[]} tokens */
-  #commit(tokens) {
-    const source = tokens.map((token) => token.raw).join("");
-    if (!this.#text.startsWith(source, this.#closed)) return; // not to be told apart yet: it stays open
+    const closed = tokens.slice(0, last);
+    const source = closed.map((token) => token.raw).join("");
+    if (!this.#text.startsWith(source, this.#closed)) return; // what is closed can't be told apart: it stays open
     this.#closed += source.length;
-    const known = Object.keys(this.#links);
-    const blocks = parse(source, this.#links);
-    this.#links = { ...this.#links, ...blocks.links };
-    for (const block of blocks) {
-      const drawn = draw([block]);
-      if (block.raw.includes("[")) this.#linking.push({ source: block.raw, nodes: [...drawn.childNodes] });
-      this.#open.before(drawn);
-    }
+    this.#open.before(draw(closed));
     this.#open.replaceChildren();
-    if (Object.keys(this.#links).length > known.length) this.#relink();
-  }
-
-  /** Draw anew those closed blocks that a link's definition changes. */
-  #relink() {
-    for (const block of this.#linking) {
-      const drawn = draw(parse(block.source, this.#links));
-      const nodes = [...drawn.childNodes];
-      const same = nodes.length === block.nodes.length && nodes.every((node, i) => node.isEqualNode(block.nodes[i] ?? null));
-      if (same || !block.nodes[0]) continue;
-      block.nodes[0].before(drawn);
-      block.nodes.forEach((node) => node.remove());
-      block.nodes = nodes;
-    }
   }
 
   /**
@@ -126,13 +90,14 @@ export class MarkdownStream {
    */
   #draw(final) {
     const rest = this.#text.slice(this.#closed);
-    const tokens = parse(rest, this.#links);
+    const tokens = parse(rest);
     if (final) {
-      this.#commit(tokens);
+      this.#open.before(draw(tokens));
+      this.#open.replaceChildren();
       return;
     }
     const fence = openFence(rest);
-    morph(this.#open, fence ? plain(fence.code) : draw(tokens));
+    morph(this.#open, fence ? plain(fence) : draw(tokens));
     const code = this.#open.querySelector("code")?.firstChild;
     if (fence && code instanceof Text) this.#fence = { start: this.#closed + rest.length - fence.code.length, code };
   }
@@ -145,20 +110,20 @@ export class MarkdownStream {
 function openFence(text) {
   const start = /^\n*/.exec(text)?.[0].length ?? 0;
   const opening = FENCE.exec(text.slice(start));
-  const fence = opening?.[1] ?? "";
-  if (!opening || (fence.startsWith("`") && opening[2]?.includes("`"))) return undefined;
-  if (/^ /.test(opening[0])) return undefined; // its lines lose their indentation, too
-  const code = text.slice(start + opening[0].length);
+  if (!opening) return undefined;
+  const [line, fence = "", info = ""] = opening;
+  if (fence.startsWith("`") && info.includes("`")) return undefined;
+  const code = text.slice(start + line.length);
   const closing = new RegExp(`^ {0,3}${fence[0]}{${fence.length},}[ \\t]*$`, "m");
-  return closing.test(code) ? undefined : { code };
+  return closing.test(code) ? undefined : { code, info: info.trim() };
 }
 
 /**
  * Code without colours, which come when it is complete.
- * @param {string} code
+ * @param {{ code: string, info: string }} block
  */
-function plain(code) {
-  const drawn = document.createDocumentFragment();
-  drawn.append(element("pre", "", element("code", "", code)));
+function plain({ code, info }) {
+  const drawn = sanitize(codeBlock(info, ""));
+  drawn.querySelector("code")?.replaceChildren(code);
   return drawn;
 }

@@ -33,7 +33,7 @@ export class View {
     this.root = root;
     this.blocks = element("div", "mnb-blocks");
     this.line = new StatusLine(actions.stop);
-    root.classList.add("mnb");
+    root.classList.add("mnb", "jp-RenderedHTMLCommon"); // its look is the saved answer's
     root.append(this.blocks, this.line.element);
     this.follower = new Follower(root, () => !ended(session.state.status));
     /** @type {BlockView[]} */
@@ -112,7 +112,7 @@ export class View {
   make(block) {
     switch (block.kind) {
       case "text": {
-        const prose = new Prose("mnb-text");
+        const prose = new Prose();
         return { element: prose.element, update: ({ text }, final) => prose.update(text, final) };
       }
       case "reasoning":
