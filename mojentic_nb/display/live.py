@@ -42,7 +42,7 @@ class LiveView(anywidget.AnyWidget):
     In an application of ipywidgets the view is a widget like any other: put it into a ``VBox``, and have it
     :meth:`watch` one run after the other (:meth:`awatch`).
 
-    `model` is the name to show. ``broker.astream(..., approve=view.approve)`` has the reader decide on each call.
+    `model` is the name to show, `view` how (*widget*, *static*, *text*), where that is not to fit the front end. ``broker.astream(..., approve=view.approve)`` has the reader decide on each call.
     `transcript` is what was shown.
     """
 
@@ -54,9 +54,10 @@ class LiveView(anywidget.AnyWidget):
     _clickable = traitlets.Bool(default_value=False).tag(sync=True)
     _replaced: ClassVar[list[LiveView]] = []
 
-    def __init__(self, model: str = "") -> None:
+    def __init__(self, model: str = "", view: str = "auto") -> None:
         self._built = False
         self._model = model
+        self._view = view
         self._run: Run | AsyncRun | None = None
         self._asked: dict[str, asyncio.Future[bool]] = {}
         self._terminal: Terminal | None = None
@@ -127,7 +128,7 @@ class LiveView(anywidget.AnyWidget):
     @contextmanager
     def _displayed(self) -> Iterator[None]:
         """Display the view, and what is to be saved in its place in the end."""
-        where = surface()
+        where = surface(self._view)
         if where == "text":
             self._terminal = Terminal()
         handle = display(self, display_id=True) if where == "widget" else None
@@ -214,7 +215,7 @@ def check(run: object, kind: type, method: str, other: str) -> None:
         raise TypeError(f"LiveView.{method}() takes {kind.__name__}, not {what}: {advice}.")
 
 
-def settle(decision: asyncio.Future[bool], approved: bool) -> None:  # noqa: FBT001
+def settle(decision: asyncio.Future[bool], approved: bool) -> None:
     """Give the decision, unless it is there or nobody waits for it any more."""
     if not decision.done():
         decision.set_result(approved)

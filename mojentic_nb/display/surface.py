@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Literal, cast
+from typing import Literal, cast, get_args
 
 from IPython import get_ipython
 
 from mojentic_nb.llm.errors import ConfigurationError
 
-__all__ = ["VARIABLE", "Surface", "can_ask", "clicks_arrive", "surface"]
+__all__ = ["VARIABLE", "Surface", "can_ask", "clicks_arrive", "kernel", "surface"]
 
 Surface = Literal["widget", "static", "text"]
 """A live view that ends as a saved answer; the saved answer alone; plain text on standard output."""
@@ -19,12 +19,14 @@ VARIABLE = "MOJENTIC_NB_DISPLAY"
 SURFACES = ("auto", "widget", "static", "text")
 
 
-def surface() -> Surface:
-    """How to show an answer here: what the environment's MOJENTIC_NB_DISPLAY says, unless that is *auto*.
+def surface(view: str = "auto") -> Surface:
+    """How to show an answer here: as `view` says, else as the environment's MOJENTIC_NB_DISPLAY does.
 
     nbclient, nbconvert, papermill and nbval run a kernel without standard input: nobody is there to watch, and a widget
     would leave its state in the notebook. Raises :class:`~mojentic_nb.llm.errors.ConfigurationError`.
     """
+    if view in get_args(Surface):
+        return cast(Surface, view)
     chosen = os.environ.get(VARIABLE, "").strip().lower() or "auto"
     if chosen not in SURFACES:
         raise ConfigurationError(f"{VARIABLE}={chosen!r} is no way to show an answer: use {', '.join(SURFACES)}.")

@@ -15,7 +15,7 @@ CELL = "text-align: left; padding: 2px 12px 2px 0; vertical-align: top; white-sp
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of texts under a header; shown as a table in a notebook, in columns elsewhere. `empty` stands for no rows."""
+    """Rows of texts under a header; a table in a notebook, columns elsewhere. `empty` stands for no rows."""
 
     header: Sequence[str]
     rows: Sequence[Sequence[object]]

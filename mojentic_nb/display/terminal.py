@@ -10,6 +10,7 @@ from mojentic_nb.llm.events import ToolOutcome
 
 from .blocks import Block
 from .stream import Writer
+from .surface import can_ask, kernel
 from .text import told
 from .transcript import Transcript
 from .words import status_words
@@ -21,7 +22,7 @@ class Terminal:
     """Writes to standard output."""
 
     def __init__(self) -> None:
-        self._out = Writer(sys.stdout, live=True)
+        self._out = Writer(sys.stdout, live=can_ask() or kernel() is None)
         self._told: set[int] = set()
 
     def feed(self, event: Event, transcript: Transcript) -> None:

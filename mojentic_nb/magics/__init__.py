@@ -19,7 +19,7 @@ def register(shell: InteractiveShell) -> None:
     """
     magics = LLMMagics(shell)
     if owner := owner_of(shell, magics.magic_name):
-        shell.configurables.remove(magics)
+        shell.configurables.remove(magics)  # type: ignore[arg-type]
         raise UsageError(
             f"%%{magics.magic_name} belongs to {owner} already. Choose another name for this one, "
             'get_ipython().config.LLMMagics.magic_name = "ask", and load it again.'

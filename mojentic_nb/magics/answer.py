@@ -8,7 +8,7 @@ import threading
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
 from pydantic import BaseModel
@@ -24,9 +24,7 @@ from .notebook import Notebook
 from .question import Question
 from .response import Response
 
-__all__ = ["Answer", "Policy"]
-
-Policy = Literal["deny", "allow"]
+__all__ = ["Answer"]
 
 
 class Answer:
@@ -37,7 +35,7 @@ class Answer:
     """
 
     def __init__(
-        self, question: Question, notebook: Notebook, view: LiveView, shell: InteractiveShell, policy: Policy
+        self, question: Question, notebook: Notebook, view: LiveView, shell: InteractiveShell, policy: str
     ) -> None:
         self._question = question
         self._notebook = notebook

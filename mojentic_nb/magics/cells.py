@@ -7,6 +7,8 @@ IPython's autoawait, and in a terminal, where an interrupt reaches a plain call 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from IPython.core.interactiveshell import ExecutionInfo, InteractiveShell
 
 __all__ = ["Cells"]
@@ -24,7 +26,11 @@ class Cells:
         self._call = f"get_ipython().run_cell_magic({name!r}, "
         self._awaited = f"await {target}("
         self._depth = 0
-        self._callbacks = {"pre_execute": self._enter, "pre_run_cell": self._note, "post_execute": self._leave}
+        self._callbacks: dict[str, Callable[..., None]] = {
+            "pre_execute": self._enter,
+            "pre_run_cell": self._note,
+            "post_execute": self._leave,
+        }
 
     def __call__(self, lines: list[str]) -> list[str]:
         """The lines of a cell as IPython is to run them."""

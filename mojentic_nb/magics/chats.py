@@ -23,7 +23,7 @@ class Exchange:
     messages: tuple[LLMMessage, ...]
     model: str
     system: str | None = None
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
     finish_reason: FinishReason | None = None
     stale: bool = False
 

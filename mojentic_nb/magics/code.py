@@ -6,7 +6,7 @@ import re
 
 __all__ = ["code_of"]
 
-FENCED = re.compile(r"^(?P<fence>`{3,}|~{3,})[ \t]*(?P<info>[^\n`]*)\n(?P<code>.*?)^(?P=fence)[ \t]*$", re.M | re.S)
+FENCED = re.compile(r"(?ms)^(?P<fence>`{3,}|~{3,})[ \t]*(?P<info>[^\n`]*)\n(?P<code>.*?)^(?P=fence)[ \t]*$")
 PYTHON = {"", "py", "python", "python3", "ipython", "ipython3", "jupyter"}
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from IPython.core.error import UsageError
 
+from mojentic_nb.display.surface import kernel
 from mojentic_nb.display.table import Table
 from mojentic_nb.llm import LLMError, Usage
 from mojentic_nb.llm.gateways.providers import PROVIDERS, gateway_for
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS", "run_command"]
 
 LONGEST_TRACEBACK = 6000  # characters; what matters stands at its end
+
 
 def run_command(magics: LLMMagics, line: str) -> object:
     """Run the command that `line` names. Raises UsageError for one that isn't there."""
@@ -56,10 +58,12 @@ def summary(command: Callable[..., object]) -> str:
     return (command.__doc__ or "").strip().partition("\n")[0]
 
 
-def show_help(magics: LLMMagics) -> Table:
+def show_help(_: LLMMagics) -> Table:
     """%llm help lists the commands."""
-    rows = [(f"%llm {name}", summary(command)) for name, command in COMMANDS.items()]
-    return Table(("command", "what it does"), rows)
+    return Table(
+        ("Questions go into cells that begin with %%llm; %%llm? lists their options.",),
+        [(summary(command),) for command in COMMANDS.values()],
+    )
 
 
 def models(magics: LLMMagics, provider: str = "") -> Table:
@@ -85,7 +89,7 @@ def models_of(provider: str) -> Iterator[tuple[str, str]]:
 
 def tools(magics: LLMMagics) -> Table:
     """%llm tools lists the tools and functions that -t can name."""
-    own = [(name, described(value), "yours") for name, value in tools_in(magics.shell.user_ns).items()]
+    own = [(name, described(value), "yours") for name, value in tools_in(magics.namespace).items()]
     built_in = [(name, described(tool), "built in") for name, tool in BUILT_IN.items()]
     return Table(("tool", "what it does", ""), [*own, *built_in])
 
@@ -139,15 +143,19 @@ def usage(magics: LLMMagics) -> Table:
     """%llm usage tells the tokens that each cell and each model took."""
     rows: list[tuple[object, ...]] = []
     for cell, spent in magics.notebook.ledger.by(lambda entry: entry.cell).items():
-        rows.append((f"cell {cell}", *counts(spent)))
+        rows.append((cell, *counts(spent)))
     for model, spent in magics.notebook.ledger.by(lambda entry: entry.model).items():
         rows.append((model, *counts(spent)))
     return Table(("", "in", "out", "cached"), rows, "No tokens were used yet.")
 
 
-def trace(magics: LLMMagics) -> Waterfall:
+def trace(magics: LLMMagics) -> Waterfall | None:
     """%llm trace shows when the requests and tool calls of the last answer began and ended."""
-    return magics.notebook.tracer.waterfall()
+    waterfall = magics.notebook.tracer.waterfall()
+    if kernel() is not None:
+        return waterfall
+    print(waterfall)
+    return None
 
 
 def explain(magics: LLMMagics, *line: str) -> None:
@@ -155,7 +163,7 @@ def explain(magics: LLMMagics, *line: str) -> None:
     error = getattr(sys, "last_value", None)
     if error is None:
         raise UsageError("There was no error to explain.")
-    magics.llm(" ".join(["--fresh", *map(shlex.quote, line)]), about(error, magics.shell.user_ns.get("In", [])))
+    magics.llm(" ".join(["--fresh", *map(shlex.quote, line)]), about(error, magics.namespace.get("In", [])))
 
 
 def about(error: BaseException, cells: list[str]) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
-
 from pydantic import BaseModel
 
 from mojentic_nb.llm.gateways.providers import PROVIDERS
@@ -41,7 +40,8 @@ def matcher_for(magics: LLMMagics) -> Matcher:
         found = [SimpleCompletion(text, type="option") for text in offered if text.startswith(fragment)]
         return {"completions": found, "matched_fragment": fragment, "suppress": bool(found)}
 
-    return llm_matcher
+    matcher: Matcher = llm_matcher
+    return matcher
 
 
 def options_after(magics: LLMMagics, words: list[str]) -> Iterable[str]:
@@ -50,17 +50,17 @@ def options_after(magics: LLMMagics, words: list[str]) -> Iterable[str]:
         case ["-m" | "--model"]:
             return models(magics)
         case ["-t" | "--tool"]:
-            return [*tools_in(magics.shell.user_ns), *BUILT_IN]
+            return [*tools_in(magics.namespace), *BUILT_IN]
         case ["-c" | "--chat"]:
             return list(magics.notebook.chats)
         case ["--tool-choice"]:
-            return ["auto", "none", "required", *tools_in(magics.shell.user_ns)]
+            return ["auto", "none", "required", *tools_in(magics.namespace)]
         case ["--reasoning-effort"]:
             return EFFORTS
         case ["--view"]:
             return VIEWS
         case ["--as"]:
-            return [name for name, value in magics.shell.user_ns.items() if is_model(value)]
+            return [name for name, value in magics.namespace.items() if is_model(value)]
     return FLAGS
 
 

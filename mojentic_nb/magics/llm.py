@@ -50,10 +50,13 @@ class LLMMagics(Magics):
     max_tokens_per_notebook = Int(0, min=0, help="Tokens that this session may use in all; 0 sets no limit.").tag(
         config=True
     )
-    magic_name = Unicode("llm", help="The name of the magic, for where another extension has taken %%llm.").tag(config=True)
+    magic_name = Unicode("llm", help="The name of the magic, for where another extension has taken %%llm.").tag(
+        config=True
+    )
 
     def __init__(self, shell: InteractiveShell) -> None:
         super().__init__(shell)
+        self._shell = shell
         self.notebook = Notebook()
         for functions in self.magics.values():
             functions[self.magic_name] = functions.pop("llm")
@@ -98,6 +101,12 @@ class LLMMagics(Magics):
         """End the models that this session started."""
         self.notebook.close()
 
+    @property
+    def namespace(self) -> dict[str, Any]:
+        """The user's variables."""
+        names: dict[str, Any] = self._shell.user_ns
+        return names
+
     def full_model(self, name: str | None) -> str:
         """What the model's `name` stands for; None is the default one, "" if none is set."""
         chosen = name or self.model or configured_name()
@@ -112,17 +121,18 @@ class LLMMagics(Magics):
         if said.dry_run:
             print(preview(question))
             return None
-        view = LiveView(question.name, surface="text" if said.raw else said.view or self.view)
-        return Answer(question, self.notebook, view, self.shell, self.approval)
+        view = LiveView(question.name, view="text" if said.raw else said.view or self.view)
+        return Answer(question, self.notebook, view, self._shell, self.approval)
 
     def _question(self, said: Options, cell: str) -> Question:
         """What the cell asks, and whom."""
         self.notebook.ledger.limit = self.max_tokens_per_notebook
         key = cell_key(self.cells.cell_id, cell)
         chat = None if said.fresh else self.notebook.chats[said.chat or MAIN]
-        name, broker = self.notebook.broker(self.full_model(said.model), key, self.max_context)
+        number = f"In [{len(self.namespace.get('In', [''])) - 1}]"
+        name, broker = self.notebook.broker(self.full_model(said.model), number, self.max_context)
         said = replace(said, system=said.system or self.system or None)
-        return asked_by(said, cell.strip("\n"), self.shell.user_ns, name, broker, chat, key)
+        return asked_by(said, cell.strip("\n"), self.namespace, name, broker, chat, key)
 
     @contextmanager
     def _in_one_line(self) -> Iterator[None]:
@@ -131,5 +141,5 @@ class LLMMagics(Magics):
             yield
         except (LLMError, KeyboardInterrupt) as error:
             self.notebook.forget_found()
-            render_in_one_line(self.shell, error)
+            render_in_one_line(self._shell, error)
             raise

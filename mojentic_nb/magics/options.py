@@ -24,14 +24,34 @@ VIEWS = ("auto", "widget", "static", "text")
 ARGUMENTS = (
     argument("-m", "--model", metavar="PROVIDER:MODEL", type=unquoted, help="The model to ask, or its alias."),
     argument("-s", "--system", metavar="TEXT", type=unquoted, help="What the model is told first, in this chat."),
-    argument("-t", "--tool", metavar="NAME", type=unquoted, action="append", help="Tools the model may call: functions, tools or lists of them, or built-in ones, by name; several with commas."),
-    argument("--tool-choice", metavar="CHOICE", type=unquoted, help="auto, none, required, or the tool it has to call."),
+    argument(
+        "-t",
+        "--tool",
+        metavar="NAME",
+        type=unquoted,
+        action="append",
+        help="Tools the model may call, by name, several with commas: functions, tools, lists of them, built-in ones.",
+    ),
+    argument(
+        "--tool-choice", metavar="CHOICE", type=unquoted, help="auto, none, required, or the tool it has to call."
+    ),
     argument("--approve", action="store_true", help="Ask before each call of a tool."),
-    argument("-c", "--chat", metavar="NAME", type=unquoted, help="The conversation to go on with, by default the notebook's."),
+    argument(
+        "-c", "--chat", metavar="NAME", type=unquoted, help="The conversation to go on with, by default the notebook's."
+    ),
     argument("--fresh", action="store_true", help="Ask outside any conversation."),
     argument("-o", "--out", metavar="NAME", type=unquoted, help="The variable that gets the answer; _ has it as well."),
-    argument("--as", dest="as_", metavar="MODEL", type=unquoted, help="The pydantic model, or list[MODEL], to answer with."),
-    argument("-i", "--image", metavar="EXPR", type=unquoted, action="append", help="A picture for the model: a path, an address, or an expression."),
+    argument(
+        "--as", dest="as_", metavar="MODEL", type=unquoted, help="The pydantic model, or list[MODEL], to answer with."
+    ),
+    argument(
+        "-i",
+        "--image",
+        metavar="EXPR",
+        type=unquoted,
+        action="append",
+        help="A picture for the model: a path, an address, or an expression.",
+    ),
     argument("--temperature", type=float, metavar="T", help="Randomness; 0 always takes the likeliest token."),
     argument("--max-tokens", type=int, metavar="N", help="End the answer after so many tokens."),
     argument("--reasoning-effort", choices=EFFORTS, help="How much to reason before the answer."),
@@ -88,7 +108,8 @@ class Options:
 
 def options(magic: Callable[..., Any]) -> Callable[..., Any]:
     """Give a magic these options, and help that lists them."""
-    return magic_arguments()(reduce(lambda decorated, add: add(decorated), reversed(ARGUMENTS), magic))
+    decorated: Callable[..., Any] = reduce(lambda decorated, add: add(decorated), reversed(ARGUMENTS), magic)
+    return magic_arguments()(decorated)  # type: ignore[no-any-return]
 
 
 def parse(magic: Callable[..., Any], line: str) -> Options:

@@ -8,7 +8,7 @@ they are a mistake that is told. ``\{{`` is two plain braces. Values are put in 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import CodeType
 from typing import Any
@@ -40,7 +40,7 @@ class Expression:
     code: CodeType
 
 
-def compose(text: str, namespace: Mapping[str, Any], images: Iterator[str] | tuple[str, ...] = ()) -> LLMMessage:
+def compose(text: str, namespace: Mapping[str, Any], images: Sequence[str] = ()) -> LLMMessage:
     """The user's message that `text` makes, with values of `namespace` in it, and with `images` (paths or addresses).
 
     Values that are pictures are attached, and named in the text. Raises :class:`PromptError`.

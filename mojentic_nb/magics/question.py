@@ -76,8 +76,14 @@ class Question:
         return stream.run, stream
 
 
-def asked_by(
-    options: Options, text: str, namespace: Mapping[str, Any], name: str, broker: LLMBroker, chat: Chat | None, cell: str
+def asked_by(  # noqa: PLR0917 (each is one thing that a cell brings)
+    options: Options,
+    text: str,
+    namespace: Mapping[str, Any],
+    name: str,
+    broker: LLMBroker,
+    chat: Chat | None,
+    cell: str,
 ) -> Question:
     """The question that a cell asks with its `options` and its `text`; raises UsageError for what can't be asked."""
     if options.tool_choice and not options.tool:
@@ -100,7 +106,7 @@ def asked_by(
         message=message,
         history=tuple((chat or Chat()).history(cell, options.system)),
         chat=chat,
-        tools=tuple(named_tools(options.tools, namespace)),
+        tools=named_tools(options.tools, namespace),
         config=config,
         object_model=object_model,
         options=options,

@@ -10,7 +10,8 @@ from IPython.core.error import UsageError
 
 from mojentic_nb.llm.errors import ConfigurationError
 from mojentic_nb.llm.gateways.base import Tool
-from mojentic_nb.llm.tools import CurrentDateTimeTool, ResolveDateTool, as_tools
+from mojentic_nb.llm.tools import CurrentDateTimeTool, ResolveDateTool
+from mojentic_nb.llm.tools.function_tool import as_tools
 
 __all__ = ["BUILT_IN", "named_tools", "tools_in"]
 
@@ -20,7 +21,7 @@ BUILT_IN: dict[str, Callable[[], Tool]] = {
 }
 
 
-def named_tools(names: Iterable[str], namespace: Mapping[str, Any]) -> list[Tool]:
+def named_tools(names: Iterable[str], namespace: Mapping[str, Any]) -> tuple[Tool, ...]:
     """The tools of these names; a name may stand for a list of them. Raises UsageError."""
     found: list[Any] = []
     for name in names:
