@@ -24,8 +24,8 @@ from mojentic_nb.display.live import LiveView
 from mojentic_nb.llm import LLMBroker, LLMMessage, StepFinish, TextDelta
 from mojentic_nb.llm.gateways import ScriptedGateway
 
-WORDS = ["The", " sea", ",", " once", " so", " calm", ",", " rose", " thund", "ering", " naïve", "té", " against", ".\\n\\n",
-         " sailors", " remembered", " storms", " of", " long"]
+WORDS = ["The", " sea", ",", " once", " so", " calm", ",", " rose", " thund", "ering", " naïve", "té", " against",
+         ".\\n\\n", " sailors", " remembered", " storms", " of", " long"]
 
 def tokens(count, pause):
     begun = time.perf_counter()
@@ -58,6 +58,7 @@ class Cost:
 
     @property
     def megabytes(self) -> float:
+        """Bytes in millions."""
         return self.bytes / 1e6
 
 
@@ -80,9 +81,8 @@ def main() -> int:
         "whole text each time, 4,000 tokens": whole,
     }.items():
         print(f"{name:36}{cost.messages:7,} messages{cost.megabytes:9.2f} MB{cost.seconds:8.1f} s")
-    print(
-        f"The whole text costs {whole.bytes / ours.bytes:.0f} times the bytes, {whole.messages / ours.messages:.1f} times the messages."
-    )
+    times, more = whole.bytes / ours.bytes, whole.messages / ours.messages
+    print(f"The whole text each time costs {times:.0f} times the bytes and {more:.1f} times the messages.")
     rate = burst.messages / burst.seconds
     limits = {
         f"4,000 tokens: {ours.megabytes:.2f} MB, at most 0.45": ours.megabytes <= 0.45,

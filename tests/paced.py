@@ -58,7 +58,7 @@ class PacedTool:
         self._outcome = outcome
         self._gate = gate
 
-    def run(self, **arguments: Any) -> Iterator[object]:
+    def run(self, **_: Any) -> Iterator[object]:
         """Run it."""
         yield "half way"
         while self._gate and not self._gate.exists():

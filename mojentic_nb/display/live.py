@@ -114,7 +114,7 @@ class LiveView(anywidget.AnyWidget):
                     self._feed(event)
 
     def approve(self, call: LLMToolCall) -> bool | str | Awaitable[bool | str]:
-        """Let the reader decide whether `call` may run: by a click on its card, else where there is ``input()`` by that.
+        """Let the reader decide whether `call` may run: by a click on its card, else by ``input()``.
 
         Where there is neither, the call is denied.
         """
@@ -131,13 +131,15 @@ class LiveView(anywidget.AnyWidget):
         where = surface(self._view)
         if where == "text":
             self._terminal = Terminal()
-        handle = display(self, display_id=True) if where == "widget" else None
+        handle = None
+        if where == "widget":
+            handle = display(self, display_id=True)  # type: ignore[no-untyped-call]
         try:
             yield
         finally:
             saved = {"text/html": as_html(self.transcript), "text/plain": as_text(self.transcript)}
             if where == "static":
-                display(saved, raw=True)
+                display(saved, raw=True)  # type: ignore[no-untyped-call]
             elif handle:
                 handle.update(saved, raw=True)
                 self._retire()
@@ -175,7 +177,8 @@ class LiveView(anywidget.AnyWidget):
         """What the reader decides about that call, by a click on its card."""
         if call_id in self._asked:
             return "Another call of the same id waits for approval"
-        decision = self._asked[call_id] = asyncio.get_running_loop().create_future()
+        decision: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._asked[call_id] = decision
         self._wire.approval(call_id, pending=True)
         try:
             return await decision
@@ -195,7 +198,7 @@ class LiveView(anywidget.AnyWidget):
                 decision.get_loop().call_soon_threadsafe(settle, decision, approved)
 
     def _retire(self) -> None:
-        """Close the view soon: until the next one ends, a page that was loaded anew while it streamed can ask for it."""
+        """Close the view when the next one ends: until then a page that was loaded anew can ask for it."""
         while LiveView._replaced:
             LiveView._replaced.pop().close()
         LiveView._replaced.append(self)

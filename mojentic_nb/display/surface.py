@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.metadata import version
 from typing import Literal, cast, get_args
 
 from IPython import get_ipython
@@ -46,13 +47,9 @@ def can_ask() -> bool:
 
 def clicks_arrive() -> bool:
     """Whether a click in a view reaches an asynchronous cell while it runs: not before ipykernel 7."""
-    if kernel() is None:
-        return False
-    from ipykernel import version_info
-
-    return version_info >= (7,)
+    return kernel() is not None and int(version("ipykernel").partition(".")[0]) >= 7
 
 
 def kernel() -> object | None:
     """The kernel that runs this code, None outside of one."""
-    return getattr(get_ipython(), "kernel", None)  # type: ignore[no-untyped-call]
+    return getattr(get_ipython(), "kernel", None)

@@ -1,8 +1,7 @@
 """The way of a transcript's operations to its views, each once.
 
-Operations are gathered for :data:`PERIOD` and sent as one message, which carries the next number; a thread sends what is
-left over while the model pauses. A snapshot has everything up to its number, for a view that came late or missed a
-message.
+Operations are gathered for :data:`PERIOD` and sent as one message, which carries the next number; a thread does so,
+also while the model pauses. A snapshot has everything up to its number, for a view that came late or missed a message.
 """
 
 from __future__ import annotations
@@ -28,6 +27,7 @@ class Wire:
 
     def __init__(self, transcript: Transcript, send: Callable[[dict[str, Any]], object], seq: int = 0) -> None:
         self.seq = seq
+        self._run = seq
         self._transcript = transcript
         self._send = send
         self._lock = threading.RLock()
@@ -56,10 +56,10 @@ class Wire:
             self._take(self._transcript.approval(call_id, pending=pending))
 
     def snapshot(self) -> dict[str, Any]:
-        """All there is, and the number of the last message that is in it."""
+        """All there is, the number of the last message that is in it, and one that is another for another run."""
         with self._lock:
             self.flush()
-            return {"seq": self.seq, "state": self._transcript.state()}
+            return {"run": self._run, "seq": self.seq, "state": self._transcript.state()}
 
     def flush(self) -> None:
         """Send what has gathered."""

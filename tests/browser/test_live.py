@@ -131,8 +131,9 @@ def test_a_card_shows_its_arguments_as_they_come_turns_done_and_folds(live: Live
 
 def test_the_readers_choice_wins_and_a_failed_call_stays_open(live: LiveLab):
     index = live.cell_running(
-        "tools = [PacedTool('good', 'all right', gates / 'go'), PacedTool('bad', ValueError('no such thing'), gates / 'go'),\n"
-        "         PacedTool('closed', ValueError('x'), gates / 'go')]\n"
+        "go = gates / 'go'\n"
+        "tools = [PacedTool('good', 'all right', go), PacedTool('bad', ValueError('no such thing'), go),\n"
+        "         PacedTool('closed', ValueError('x'), go)]\n"
         "broker = asking([*call('good'), *call('bad'), *call('closed'), CALLS], [gates / 'end', *text('So.'), END])\n"
         "await LiveView().ashow(broker.astream(QUESTION, tools))"
     )
@@ -324,7 +325,8 @@ def test_a_page_that_is_loaded_anew_in_the_middle_ends_readable(
         lab.run(0)
         lab.wait_until_done(0)
         index = lab.cell_running(
-            "await LiveView().ashow(asking([*text('Before'), gates / 'more', *text(' and after.'), END]).astream(QUESTION))"
+            "broker = asking([*text('Before'), gates / 'more', *text(' and after.'), END])\n"
+            "await LiveView().ashow(broker.astream(QUESTION))"
         )
         expect(lab.view(index)).to_contain_text("Before")
         lab.page.evaluate("async () => { await window.jupyterapp.shell.currentWidget.context.save() }")

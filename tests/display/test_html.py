@@ -249,6 +249,7 @@ def test_styles_are_put_for_names_in_tags_only():
     assert inlined('<p dir="auto" class="mnb-status">class="mnb-status"</p>') == (
         f'<p dir="auto" style="{STYLES["status"]}">class="mnb-status"</p>'
     )
+    assert inlined('<p>a class="mnb-status"</p>') == '<p>a class="mnb-status"</p>'
     assert inlined('<p class="mnb-none">') == '<p style="">'
 
 

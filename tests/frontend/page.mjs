@@ -6,7 +6,8 @@ const require = createRequire(new URL("../../mojentic_nb/display/js/package.json
 const { JSDOM } = require("jsdom");
 
 const { window } = new JSDOM("<!doctype html><body></body>", { pretendToBeVisual: true });
-const names = ["window", "document", "Node", "Text", "Element", "HTMLElement", "HTMLButtonElement", "HTMLDetailsElement"];
+const names = ["window", "document", "Node", "Text", "Element", "HTMLElement", "HTMLButtonElement", "HTMLDetailsElement",
+  "AbortController", "AbortSignal"];
 for (const name of names) globalThis[name] = name === "window" ? window : window[name];
 for (const name of ["requestAnimationFrame", "cancelAnimationFrame", "getComputedStyle"]) {
   globalThis[name] = window[name].bind(window);

@@ -45,7 +45,7 @@ export class Follower {
     const scroller = scrollerOf(this.root);
     const box = this.root.getBoundingClientRect();
     const seen = scroller.getBoundingClientRect();
-    const bottom = Math.min(scroller === document.documentElement ? innerHeight : seen.bottom, innerHeight);
+    const bottom = Math.min(scroller === document.documentElement ? window.innerHeight : seen.bottom, window.innerHeight);
     if (this.following && box.bottom > bottom) scroller.scrollTop += box.bottom - bottom + 8;
     const below = this.root.getBoundingClientRect();
     this.hint.hidden = below.bottom < bottom + NEAR || below.top > bottom - NEAR;

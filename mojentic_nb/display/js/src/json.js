@@ -1,55 +1,43 @@
 import { printable } from "./escape.js";
 import { highlight } from "./highlight.js";
 
+const DEEPEST = 20; // levels that are indented
+const LONGEST = 20_000; // characters that are set out: it is done anew each time that more come
+
 /**
  * JSON text, maybe only the beginning of one, set out over lines. Text that is no JSON comes back as it is.
  * @param {string} text
  */
 export function indented(text) {
+  if (!/^\s*[{[]/.test(text)) return text;
   let result = "";
   let depth = 0;
   let inString = false;
   let escaped = false;
-  const line = () => `\n${"  ".repeat(Math.max(0, depth))}`;
+  let last = "";
+  const line = () => `\n${"  ".repeat(Math.min(Math.max(0, depth), DEEPEST))}`;
   for (const character of text) {
     if (inString) {
       result += character;
       if (escaped) escaped = false;
       else if (character === "\\") escaped = true;
       else if (character === '"') inString = false;
+      last = character;
       continue;
     }
-    switch (character) {
-      case '"':
-        inString = true;
-        result += character;
-        break;
-      case "{":
-      case "[":
-        depth += 1;
-        result += character + line();
-        break;
-      case "}":
-      case "]":
-        depth -= 1;
-        result = /[{[]\s*$/.test(result) ? result.trimEnd() + character : result + line() + character;
-        break;
-      case ",":
-        result += character + line();
-        break;
-      case ":":
-        result += ": ";
-        break;
-      case " ":
-      case "\n":
-      case "\t":
-      case "\r":
-        break;
-      default:
-        result += character;
+    if (/\s/.test(character)) continue;
+    if ("}]".includes(character)) {
+      depth -= 1;
+      result += ("{[".includes(last) ? "" : line()) + character;
+    } else {
+      if (last && "{[,".includes(last)) result += line();
+      if ("{[".includes(character)) depth += 1;
+      result += character === ":" ? ": " : character;
+      inString = character === '"';
     }
+    last = character;
   }
-  return result.trimEnd();
+  return result;
 }
 
 /**
@@ -57,5 +45,5 @@ export function indented(text) {
  * @param {string} text
  */
 export function drawnJson(text) {
-  return highlight(printable(indented(text)), "json");
+  return highlight(printable(text.length > LONGEST ? text : indented(text)), "json");
 }

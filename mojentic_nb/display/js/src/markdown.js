@@ -131,11 +131,61 @@ export function codeBlock(info, code) {
   return `<div class="mnb-code-box">${label}<pre><code>${code}\n</code></pre></div>\n`;
 }
 
+const DEEPEST = 20; // lists and quotations in one another
+const LONGEST = 5_000; // characters of a paragraph: the time to look for emphasis and links grows with the square
+
+/** A lexer that takes as plain text what was made to be slow. */
+class CarefulLexer extends Lexer {
+  #depth = 0;
+
+  /**
+   * @param {string} text
+   * @param {any} [tokens]
+   * @param {boolean} [clipped]
+   * @returns {any}
+   */
+  blockTokens(text, tokens = [], clipped = false) {
+    if (this.#depth >= DEEPEST) {
+      tokens.push(plainParagraph(text));
+      return tokens;
+    }
+    this.#depth += 1;
+    try {
+      return super.blockTokens(text, tokens, clipped);
+    } finally {
+      this.#depth -= 1;
+    }
+  }
+
+  /**
+   * @param {string} text
+   * @param {Token[]} [tokens]
+   */
+  inlineTokens(text, tokens = []) {
+    if (text.length <= LONGEST) return super.inlineTokens(text, tokens);
+    tokens.push(plainText(text));
+    return tokens;
+  }
+}
+
+/**
+ * @param {string} text
+ * @returns {Token}
+ */
+const plainText = (text) => ({ type: "text", raw: text, text, escaped: false });
+
+/**
+ * @param {string} text
+ * @returns {Token}
+ */
+const plainParagraph = (text) => ({ type: "paragraph", raw: text, text, tokens: [plainText(text)] });
+
 /**
  * The blocks of `text`.
  * @param {string} text
+ * @returns {Token[]}
  */
-export const parse = (text) => new Lexer(options).lex(text);
+export const parse = (text) => new CarefulLexer(options).lex(text);
 
 /**
  * The nodes of some blocks.

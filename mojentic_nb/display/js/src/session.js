@@ -3,8 +3,8 @@ import { apply, stateOf } from "./state.js";
 /**
  * @typedef {import("./state.js").State} State
  * @typedef {import("./state.js").Op} Op
- * @typedef {{ seq: number, state: Partial<State> }} Snapshot
- * @typedef {{ changed: (index: number) => void, reset: () => void }} Viewer
+ * @typedef {{ run: number, seq: number, state: Partial<State> }} Snapshot
+ * @typedef {{ changed: (index: number) => void, reset: (another: boolean) => void }} Viewer
  * @typedef {{ get: (name: string) => any, send: (content: any) => void,
  *   on: (name: string, callback: (...parts: any[]) => void) => void, widget_manager?: any }} Model
  */
@@ -20,6 +20,7 @@ export class Session {
   constructor() {
     this.state = stateOf({});
     this.seq = -1;
+    this.run = -1;
     /** When the state was last heard of, by this page's clock in milliseconds. */
     this.heard = performance.now();
     /** @type {Set<Viewer>} */
@@ -38,12 +39,14 @@ export class Session {
   }
 
   /** @param {Snapshot} snapshot */
-  restore({ seq, state }) {
+  restore({ run, seq, state }) {
     if (seq < this.seq) return;
+    const another = run !== this.run;
+    this.run = run;
     this.seq = seq;
     this.state = stateOf(state);
     this.heard = performance.now();
-    for (const viewer of this.viewers) viewer.reset();
+    for (const viewer of this.viewers) viewer.reset(another);
   }
 
   /**

@@ -35,11 +35,14 @@ const WAITING = Object.freeze({
 });
 
 /**
- * A state, whole even where `given` is not.
+ * A state to apply operations to, whole even where `given` is not, which stays as it is.
  * @param {Partial<State>} given
  * @returns {State}
  */
-export const stateOf = (given) => ({ blocks: [...(given.blocks ?? [])], status: { ...WAITING, ...given.status } });
+export const stateOf = ({ blocks = [], status }) => ({
+  blocks: blocks.map((block) => ({ ...block })),
+  status: { ...WAITING, ...status },
+});
 
 /**
  * Apply `op` to `state`, and tell which block it changed; -1 for the status.

@@ -42,9 +42,15 @@ export class View {
     this.dirty = new Set();
     this.frame = 0;
     this.free = 0;
-    this.timer = setInterval(() => this.tick(), TICK);
+    this.timer = 0;
     session.viewers.add(this);
-    this.reset();
+    this.reset(true);
+  }
+
+  /** Let the timers run. */
+  start() {
+    clearInterval(this.timer);
+    this.timer = setInterval(() => this.tick(), TICK);
   }
 
   /** The block with that index changed; -1 is the status. @param {number} index */
@@ -54,14 +60,17 @@ export class View {
     this.schedule();
   }
 
-  /** Everything may have changed. */
-  reset() {
-    const { blocks } = this.session.state;
-    if (this.views.length > blocks.length) {
+  /**
+   * Everything may have changed.
+   * @param {boolean} another whether this is another run
+   */
+  reset(another) {
+    if (another) {
       this.views = [];
       this.blocks.replaceChildren();
+      this.start();
     }
-    blocks.forEach((_, index) => this.dirty.add(index));
+    this.session.state.blocks.forEach((_, index) => this.dirty.add(index));
     this.changed(-1);
   }
 
