@@ -42,8 +42,8 @@ class LiveView(anywidget.AnyWidget):
     In an application of ipywidgets the view is a widget like any other: put it into a ``VBox``, and have it
     :meth:`watch` one run after the other (:meth:`awatch`).
 
-    `model` is the name to show, `view` how (*widget*, *static*, *text*), where that is not to fit the front end. ``broker.astream(..., approve=view.approve)`` has the reader decide on each call.
-    `transcript` is what was shown.
+    `model` is the name to show, `view` how to (*widget*, *static*, *text*), where that is not to fit the front end.
+    ``broker.astream(..., approve=view.approve)`` has the reader decide on each call. `transcript` is what was shown.
     """
 
     _esm = STATIC / "loader.js"
