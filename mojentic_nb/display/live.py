@@ -144,13 +144,13 @@ class LiveView(anywidget.AnyWidget):
             yield
         finally:
             saved = {"text/html": as_html(self.transcript), "text/plain": as_text(self.transcript)}
-            if where == "static":
-                display(saved, raw=True)  # type: ignore[no-untyped-call]
+            if self._terminal:
+                self._terminal.end(self.transcript)
             elif handle:
                 handle.update(saved, raw=True)
                 self._retire()
-            elif self._terminal:
-                self._terminal.end(self.transcript)
+            else:
+                display(saved, raw=True)  # type: ignore[no-untyped-call]
 
     @contextmanager
     def _following(self, run: Run | AsyncRun) -> Iterator[None]:
@@ -181,8 +181,9 @@ class LiveView(anywidget.AnyWidget):
 
     async def _clicked(self, call_id: str) -> bool | str:
         """What the reader decides about that call, by a click on its card."""
-        if call_id in self._asked:
-            return "Another call of the same id waits for approval"
+        if call_id in self._asked:  # one card for two calls: a click would decide about one that nobody saw
+            settle(self._asked[call_id], approved=False)
+            return "Another call has the same id"
         decision: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._asked[call_id] = decision
         self._wire.approval(call_id, pending=True)
