@@ -6,17 +6,19 @@ LAB_ARGS ?=
 
 PY  := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
+JS  := mojentic_nb/display/js
 SAY := @printf '\n==> %s\n'
 # Jupyter refuses to run as root, as in a container, unless told that it is meant.
 ROOT_ARGS := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test check fresh pictures notebooks clean
+.PHONY: help lab test check frontend check-frontend fresh pictures notebooks clean
 
 help:
 	@echo "make lab        start JupyterLab on the quickstart notebook, answered by a model on this machine"
 	@echo "make test       run every test: Python, notebooks, and JupyterLab in a browser"
 	@echo "make check      lint, formatting and types"
+	@echo "make frontend   check, test and bundle the live view's JavaScript; needs Node 20, which nothing else does"
 	@echo "make fresh      test 'make lab' itself, in a fresh clone and an empty home"
 	@echo "make pictures   take the screenshots of the README anew"
 	@echo "make notebooks  run the notebooks anew and save their outputs"
@@ -40,6 +42,15 @@ check: $(VENV)/.test
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
+
+# The bundle is committed, so that nobody needs Node to install or to test the package.
+frontend:
+	$(SAY) "Types, tests and bundle of the live view"
+	@cd $(JS) && npm ci --no-audit --no-fund --loglevel=error && npm run --silent check && npm run --silent test && npm run --silent build
+
+check-frontend: frontend
+	$(SAY) "The committed bundle is what its sources make"
+	@git diff --exit-code --stat -- mojentic_nb/display/static
 
 fresh: $(VENV)/.test
 	$(SAY) "'make lab' in a fresh clone and an empty home"

@@ -1,6 +1,11 @@
-"""How an answer is shown."""
+"""How an answer is shown: live while it streams, and saved."""
 
+from .html import as_html
+from .live import LiveView
+from .markdown import as_markdown
 from .plain import printable
-from .stream import show
+from .surface import can_ask
+from .text import as_text
+from .transcript import Transcript
 
-__all__ = ["printable", "show"]
+__all__ = ["LiveView", "Transcript", "as_html", "as_markdown", "as_text", "can_ask", "printable"]

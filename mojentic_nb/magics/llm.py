@@ -1,26 +1,31 @@
-"""``%%llm``: ask a model from a cell."""
+"""``%%llm``: ask a model from a cell; ``%llm``: see and steer what cells ask."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
-from IPython.core.magic import Magics, cell_magic, magics_class, no_var_expand
-from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
-from traitlets import Unicode
+from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
+from traitlets import Dict, Enum, Int, Unicode
 
-from mojentic_nb.display import printable, show
-from mojentic_nb.llm import LLMBroker, LLMError, LLMMessage
-from mojentic_nb.llm.gateways import LocalGateway
-from mojentic_nb.llm.gateways.providers import broker_for, configured_name, found_name
+from mojentic_nb.llm import LLMError
+from mojentic_nb.llm.gateways.providers import configured_name
+
+from .aliases import Model
+from .answer import Answer
+from .cells import Cells
+from .chats import Chat, cell_key
+from .commands import run_command
+from .dry_run import preview
+from .errors import render_in_one_line
+from .notebook import MAIN, Notebook
+from .options import Options, options, parse
+from .question import Question, asked_by
 
 __all__ = ["LLMMagics"]
-
-
-def unquoted(text: str) -> str:
-    """`text` without the quotes around it, which IPython leaves in an argument of a magic."""
-    return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
 
 
 @magics_class
@@ -29,80 +34,111 @@ class LLMMagics(Magics):
 
     model = Unicode(
         "",
-        help="The model that %%llm asks: PROVIDER:MODEL. Empty takes the environment's MOJENTIC_NB_MODEL, "
+        help="The model that %%llm asks: PROVIDER:MODEL or an alias. Empty takes the environment's MOJENTIC_NB_MODEL, "
         "else a running Ollama's first model, else the embedded one.",
     ).tag(config=True)
+    aliases = Dict(
+        key_trait=Unicode(), value_trait=Unicode(), help="Names for models: {'fast': 'openai:gpt-5-mini'}."
+    ).tag(config=True)
+    system = Unicode("", help="What models are told first, where no -s says otherwise.").tag(config=True)
+    view = Enum(("auto", "widget", "static", "text"), "auto", help="How answers are shown.").tag(config=True)
+    approval = Enum(
+        ("deny", "allow"), "deny", help="What becomes of a call that wants approval where nobody can be asked."
+    ).tag(config=True)
+    max_context = Int(32768, min=1, help="Tokens of a conversation that are sent at most.").tag(config=True)
+    max_tokens_per_notebook = Int(0, min=0, help="Tokens that this session may use in all; 0 sets no limit.").tag(
+        config=True
+    )
+    magic_name = Unicode("llm", help="The name of the magic, for where another extension has taken %%llm.").tag(
+        config=True
+    )
 
     def __init__(self, shell: InteractiveShell) -> None:
         super().__init__(shell)
-        self._local: dict[Path, LocalGateway] = {}
-        self._found = ""
+        self._shell = shell
+        self.notebook = Notebook()
+        for functions in self.magics.values():
+            functions[self.magic_name] = functions.pop("llm")
+        target = f"get_ipython().magics_manager.registry[{type(self).__name__!r}].answer"
+        self.cells = Cells(shell, self.magic_name, target)
 
     @no_var_expand
-    @magic_arguments()
-    @argument(
-        "-m",
-        "--model",
-        metavar="PROVIDER:MODEL",
-        type=unquoted,
-        help="The model to ask, as in local, ollama:qwen3:4b or openai:gpt-5-mini.",
-    )
-    @cell_magic
-    def llm(self, line: str, cell: str) -> None:
+    @options
+    @line_cell_magic
+    def llm(self, line: str, cell: str | None = None) -> Any:  # noqa: ANN401 (what a command shows)
         """Ask a language model; the answer streams into the cell.
 
-        All below the %%llm line is the question, word for word. The model is PROVIDER:MODEL, one of
+        All below the %%llm line is the question, word for word, but for {{ expressions }}, which are replaced by their
+        values. The model is PROVIDER:MODEL, one of
 
             local                    the embedded one, on this machine
             local:/path/model.gguf   any other GGUF file, on this machine
             ollama:qwen3:4b          one of a running Ollama
             openai:gpt-5-mini        one of OpenAI (OPENAI_API_KEY), or of the server at OPENAI_BASE_URL
             anthropic:claude-haiku-4-5    one of Anthropic (ANTHROPIC_API_KEY)
+            replay:answers.json      what a RecordingGateway has recorded
 
-        Without -m it is the one set by %config LLMMagics.model = "…" or by the environment's MOJENTIC_NB_MODEL, else
-        the first of a running Ollama, else the embedded one.
+        or an alias of one. Without -m it is the one set by %config LLMMagics.model = "…" or by the environment's
+        MOJENTIC_NB_MODEL, else the first of a running Ollama, else the embedded one.
+
+        %llm in a line of its own has commands: %llm help lists them.
         """
-        try:
-            arguments = parse_argstring(self.llm, line)
-        except ValueError as error:  # a quote that nothing closes
-            raise UsageError(f"The %%llm line can't be read: {error}.") from error
-        except UsageError as error:
-            raise UsageError(f"{error}. The question goes below the %%llm line; %%llm? lists its options.") from error
-        if not cell.strip():
-            raise UsageError("The cell is empty: write the question below the %%llm line.")
-        try:
-            name, broker = self._broker(arguments.model or self.model or configured_name())
-            show(broker.stream([LLMMessage(content=cell.strip("\n"))]), name)
-        except (LLMError, KeyboardInterrupt) as error:
-            self._found = ""
-            render_in_one_line(error)
-            raise
+        if cell is None:
+            return run_command(self, line)
+        with self._in_one_line():
+            if answer := self._answer(line, cell):
+                answer.show()
+        return None
+
+    async def answer(self, line: str, cell: str) -> None:
+        """The same as a cell magic, awaited; see :mod:`mojentic_nb.magics.cells`."""
+        with self._in_one_line():
+            if answer := self._answer(line, cell):
+                await answer.ashow()
 
     def close(self) -> None:
         """End the models that this session started."""
-        for gateway in self._local.values():
-            gateway.close()
-        self._local.clear()
+        self.notebook.close()
 
-    def _broker(self, name: str) -> tuple[str, LLMBroker]:
-        """The full name of the model called `name`, and a broker for it; "" is the one found at hand.
+    @property
+    def namespace(self) -> dict[str, Any]:
+        """The user's variables."""
+        names: dict[str, Any] = self._shell.user_ns
+        return names
 
-        A model on this machine stays loaded from cell to cell. A gateway to a server is made anew for each, so that a
-        key or an address that was changed in the environment counts at once.
-        """
-        if not name:
-            name = self._found = self._found or found_name()
-        broker = broker_for(name)
-        if isinstance(broker.adapter, LocalGateway):
-            broker.adapter = self._local.setdefault(broker.adapter.model_path, broker.adapter)
-        return f"{name.partition(':')[0].strip()}:{broker.model}", broker
+    def model_called(self, name: str | None) -> Model:
+        """What the model's `name` stands for; None is the default one, which has no name if none is set."""
+        chosen = name or self.model or configured_name()
+        return Model.read(chosen, self.aliases[chosen]) if chosen in self.aliases else Model(chosen)
 
+    def _answer(self, line: str, cell: str) -> Answer | None:
+        """The answer that is to be shown; None where nothing is to be sent. Raises UsageError and LLMError."""
+        said = parse(self.llm, line)
+        if not cell.strip():
+            raise UsageError("The cell is empty: write the question below the %%llm line.")
+        question = self._question(said, cell)
+        if said.dry_run:
+            print(preview(question))
+            return None
+        view = "text" if said.raw else said.view or self.view
+        return Answer(question, self.notebook, view, self._shell, self.approval)
 
-def render_in_one_line(error: BaseException) -> None:
-    """Have IPython show `error` by its message alone: it says what to do, and a traceback into this package does not.
+    def _question(self, said: Options, cell: str) -> Question:
+        """What the cell asks, and whom."""
+        self.notebook.ledger.limit = self.max_tokens_per_notebook
+        key = cell_key(self.cells.cell_id, cell)
+        chat = None if said.fresh else self.notebook.chats[said.chat or MAIN]
+        number = f"In [{len(self.namespace.get('In', [''])) - 1}]"
+        name, broker = self.notebook.broker(self.model_called(said.model), number, self.max_context)
+        history = (chat or Chat()).history(key, said.system, self.system)
+        return asked_by(said, cell.strip("\n"), self.namespace, name, broker, history, chat, key)
 
-    IPython asks an exception for `_render_traceback_` before it formats one.
-    """
-    kind = type(error).__name__
-    lines = [printable(f"{kind}: {error}" if str(error) else kind)]
-    error._render_traceback_ = lambda: lines  # type: ignore[attr-defined]
+    @contextmanager
+    def _in_one_line(self) -> Iterator[None]:
+        """Have IPython show the errors that a user can mend by their message alone."""
+        try:
+            yield
+        except (LLMError, KeyboardInterrupt) as error:
+            self.notebook.forget_found()
+            render_in_one_line(self._shell, error)
+            raise

@@ -1,13 +1,21 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from lab import Lab, serving_notebooks
 
 
 @pytest.fixture(scope="session")
-def served(tmp_path_factory: pytest.TempPathFactory):
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder below which JupyterLab keeps everything."""
+    return tmp_path_factory.mktemp("lab")
+
+
+@pytest.fixture(scope="session")
+def served(home: Path):
     """A JupyterLab that serves copies of the notebooks: its address."""
-    with serving_notebooks(tmp_path_factory.mktemp("lab")) as url:
+    with serving_notebooks(home) as url:
         yield url
 
 

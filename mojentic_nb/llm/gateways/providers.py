@@ -14,39 +14,53 @@ from .ollama import OllamaGateway
 from .openai import OpenAIGateway
 from .replay import ReplayGateway
 
-__all__ = ["broker_for", "configured_name", "found_name"]
+__all__ = ["PROVIDERS", "broker_for", "configured_name", "found_name", "gateway_for"]
+
+PROVIDERS = ("local", "ollama", "openai", "anthropic")
 
 MODEL_VARIABLE = "MOJENTIC_NB_MODEL"
 EXAMPLES = "local, ollama:qwen3:4b, openai:gpt-5-mini or anthropic:claude-haiku-4-5"
 OLLAMA_PROBE = 2.0  # seconds; on this machine a server that isn't there is known at once
 
 
-def broker_for(name: str) -> LLMBroker:
+def broker_for(name: str, *, base_url: str | None = None, api_key: str | None = None) -> LLMBroker:
     """The broker that asks the model called `name`; ``local`` alone is the embedded model, ``local:PATH`` a GGUF file.
 
-    ``replay:PATH`` is the model whose answers were recorded in that file.
+    ``replay:PATH`` is the model whose answers were recorded in that file. `base_url` and `api_key` come before what the
+    environment says of the provider.
 
     Raises :class:`~mojentic_nb.llm.errors.ConfigurationError` for a name it can't read, or a missing key or extra.
     """
     provider, _, model = name.strip().partition(":")
-    match provider, model:
-        case "local", path:
-            gateway = local.LocalGateway(path or None)
-            return LLMBroker(gateway.model, gateway)
-        case (("anthropic" | "ollama" | "openai"), ""):
-            raise ConfigurationError(f"{name!r} names no model: write {provider}:MODEL, as in {EXAMPLES}.")
-        case "anthropic", _:
-            return LLMBroker(model, AnthropicGateway())
-        case "ollama", _:
-            return LLMBroker(model, OllamaGateway())
-        case "openai", _:
-            return LLMBroker(model, OpenAIGateway())
-        case "replay", "":
-            raise ConfigurationError(f"{name!r} names no recording: write replay:PATH, a file of a RecordingGateway.")
-        case "replay", path:
-            replay = ReplayGateway(path)
+    match provider:
+        case "local":
+            local_gateway = local.LocalGateway(model or None)
+            return LLMBroker(local_gateway.model, local_gateway)
+        case "replay":
+            if not model:
+                raise ConfigurationError(f"{name!r} names no recording: write replay:PATH, of a RecordingGateway.")
+            replay = ReplayGateway(model)
             return LLMBroker(replay.model, replay)
+        case "anthropic" | "ollama" | "openai":
+            if not model:
+                raise ConfigurationError(f"{name!r} names no model: write {provider}:MODEL, as in {EXAMPLES}.")
+            return LLMBroker(model, gateway_for(provider, base_url=base_url, api_key=api_key))
     raise ConfigurationError(f"There is no provider {provider!r}: write PROVIDER:MODEL, as in {EXAMPLES}.")
+
+
+def gateway_for(
+    provider: str, *, base_url: str | None = None, api_key: str | None = None
+) -> AnthropicGateway | local.LocalGateway | OllamaGateway | OpenAIGateway:
+    """The way to one of the :data:`PROVIDERS`."""
+    match provider:
+        case "anthropic":
+            return AnthropicGateway(api_key, base_url)
+        case "openai":
+            return OpenAIGateway(api_key, base_url)
+        case "ollama":
+            return OllamaGateway(base_url)
+        case _:
+            return local.LocalGateway()
 
 
 def configured_name() -> str:

@@ -1,0 +1,165 @@
+"""A transcript as HTML that is safe and needs nothing: no script, no style sheet, no network.
+
+It is what a notebook keeps of an answer, and looks as the live view did at its end. Calls and reasoning fold by
+``<details>``. Where the extra ``html`` is not installed, Markdown is shown as the text that it is.
+"""
+
+from __future__ import annotations
+
+from .blocks import Block, NoticeBlock, Part, ReasoningBlock, State, Status, ToolBlock, ToolState
+from .highlight import highlighted
+from .markup import attribute, code, escaped
+from .styles import inlined
+from .transcript import Transcript
+from .values import pretty, short
+from .words import ICONS, STATES, children, duration, failed_with, short_arguments, status_words
+
+__all__ = ["as_html"]
+
+TONES: dict[ToolState, str] = {"done": "good", "failed": "bad", "timed_out": "bad", "denied": "wary"}
+TONES |= {"cancelled": "wary", "approval": "wary"}
+SIGNS = {"info": "", "warning": "⚠ ", "error": "✗ "}
+CLOSED = {"done", "cancelled"}  # what went wrong or goes on is open
+
+
+def as_html(transcript: Transcript) -> str:
+    """The whole transcript, whatever state it is in."""
+    state = transcript.state()
+    page = Page(state)
+    return inlined(f'<div class="mnb-root">{page.inside(None)}{status_html(state["status"])}</div>')
+
+
+class Page:
+    """Writes blocks, those in a tool's card inside it."""
+
+    def __init__(self, state: State) -> None:
+        self._blocks = state["blocks"]
+        self._children = children(state["blocks"])
+
+    def inside(self, parent: int | None) -> str:
+        """The blocks in that tool block, or in none."""
+        return "".join(self.block(index, self._blocks[index]) for index in self._children.get(parent, ()))
+
+    def block(self, index: int, block: Block) -> str:
+        """One block."""
+        match block["kind"]:
+            case "text":
+                return prose(block["text"])
+            case "reasoning":
+                return reasoning(block)
+            case "notice":
+                return notice(block)
+            case _:
+                return self.card(index, block)
+
+    def card(self, index: int, block: ToolBlock) -> str:
+        """A tool call."""
+        arguments = highlighted_json(block["arguments"]) if block["arguments"] not in ("", "{}") else ""
+        pieces = (
+            section("Arguments", arguments) if arguments else "",
+            progress(block),
+            self.inside(index),
+            result(block),
+        )
+        body = f'<div class="mnb-body">{"".join(pieces)}</div>' if any(pieces) else ""
+        opened = "" if block["state"] in CLOSED else " open"
+        summary = f'<summary class="mnb-summary">{header(block)}</summary>'
+        return f'<details class="mnb-card"{opened}>{summary}{body}</details>'
+
+
+def header(block: ToolBlock) -> str:
+    """A card's first line: icon, name, short arguments, how it went, how long it took."""
+    tone = TONES.get(block["state"], "busy")
+    state = STATES[block["state"]]
+    pieces = (
+        f'<span class="mnb-icon mnb-{tone}">{ICONS[block["state"]]}</span>',
+        f'<span class="mnb-name">{escaped(short(block["name"], 80))}</span>',
+        f'<code class="mnb-arguments">{code(short_arguments(block))}</code>',
+        f'<span class="mnb-state mnb-{tone}">{state}</span>' if state else "",
+        f'<span class="mnb-aside">{duration(block["seconds"])}</span>' if block["seconds"] else "",
+    )
+    return f'<span class="mnb-header">{" ".join(filter(None, pieces))}</span>'
+
+
+def section(label: str, content: str) -> str:
+    """A part of a card's body."""
+    return f'<div class="mnb-label">{label}</div>{content}'
+
+
+def highlighted_json(text: str) -> str:
+    """JSON, maybe not whole."""
+    return f'<pre class="mnb-code">{highlighted(pretty(text), "json")}</pre>'
+
+
+def progress(block: ToolBlock) -> str:
+    """The last that a running tool reported."""
+    if block["progress"] is None or block["state"] not in ("running", "approval"):
+        return ""
+    return f'<div class="mnb-aside">{escaped(block["progress"])}</div>'
+
+
+def result(block: ToolBlock) -> str:
+    """What came of a call, and what the model was told where that is something else."""
+    pieces = []
+    if error := block["error"]:
+        pieces.append(section("Error", f'<pre class="mnb-error">{code(failed_with(error))}</pre>'))
+        if error["traceback"]:
+            trace = f'<pre class="mnb-code">{code(error["traceback"])}</pre>'
+            pieces.append(fold("Traceback", trace))
+    if block["display"]:
+        pieces.append(section("Result", "".join(map(part_html, block["display"]))))
+    if block["output"] is not None:
+        told = f'<pre class="mnb-wrapped">{code(block["output"])}</pre>'
+        pieces.append(fold("What the model was told", told))
+    return "".join(pieces)
+
+
+def fold(label: str, content: str) -> str:
+    """What few readers want to see."""
+    return f'<details class="mnb-fold"><summary class="mnb-fold-summary">{label}</summary>{content}</details>'
+
+
+def part_html(part: Part) -> str:
+    """A piece of a result."""
+    match part["type"]:
+        case "json":
+            return f'<pre class="mnb-code">{highlighted(part["text"], "json")}</pre>'
+        case "text":
+            return f'<pre class="mnb-wrapped">{code(part["text"])}</pre>'
+        case "markdown":
+            return f'<div class="mnb-result">{prose(part["text"])}</div>'
+        case "image":
+            return f'<img src="{attribute(part["src"])}" alt="{attribute(part["alt"])}" class="mnb-image">'
+        case _:
+            return f'<div class="mnb-result">{part["html"]}</div>'
+
+
+def reasoning(block: ReasoningBlock) -> str:
+    """A stretch of reasoning, folded once it is over."""
+    seconds = block["seconds"]
+    label = "Reasoning …" if seconds is None else f"Reasoning · {duration(seconds)}"
+    summary = f'<summary class="mnb-reasoning-summary">{label}</summary>'
+    body = f'<div class="mnb-reasoning-body">{prose(block["text"])}</div>'
+    return f'<details class="mnb-reasoning"{" open" if seconds is None else ""}>{summary}{body}</details>'
+
+
+def notice(block: NoticeBlock) -> str:
+    """A sentence that is not the model's."""
+    return f'<div class="mnb-notice-{block["level"]}">{SIGNS[block["level"]]}{escaped(block["text"])}</div>'
+
+
+def status_html(status: Status) -> str:
+    """The line below, with how the run ended where that is something to know."""
+    words = " · ".join(map(escaped, status_words(status)))
+    tone = "bad" if status["state"] == "failed" else "wary"
+    finish = f' · <strong class="mnb-{tone}">{escaped(status["finish"])}</strong>' if status["finish"] else ""
+    return f'<div class="mnb-status"><span class="mnb-aside">{words}</span>{finish}</div>'
+
+
+def prose(text: str) -> str:
+    """Markdown."""
+    try:
+        from .prose import rendered
+    except ImportError:
+        return f'<div class="mnb-plain" dir="auto">{escaped(text)}</div>'
+    return f'<div class="mnb-prose">{rendered(text)}</div>'

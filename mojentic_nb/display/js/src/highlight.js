@@ -1,0 +1,36 @@
+import hljs from "highlight.js/lib/core";
+import bash from "highlight.js/lib/languages/bash";
+import c from "highlight.js/lib/languages/c";
+import cpp from "highlight.js/lib/languages/cpp";
+import css from "highlight.js/lib/languages/css";
+import diff from "highlight.js/lib/languages/diff";
+import java from "highlight.js/lib/languages/java";
+import javascript from "highlight.js/lib/languages/javascript";
+import json from "highlight.js/lib/languages/json";
+import latex from "highlight.js/lib/languages/latex";
+import markdown from "highlight.js/lib/languages/markdown";
+import python from "highlight.js/lib/languages/python";
+import r from "highlight.js/lib/languages/r";
+import sql from "highlight.js/lib/languages/sql";
+import typescript from "highlight.js/lib/languages/typescript";
+import xml from "highlight.js/lib/languages/xml";
+import yaml from "highlight.js/lib/languages/yaml";
+
+import { escape } from "./escape.js";
+
+const LANGUAGES = { bash, c, cpp, css, diff, java, javascript, json, latex, markdown, python, r, sql, typescript, xml, yaml };
+for (const [name, language] of Object.entries(LANGUAGES)) hljs.registerLanguage(name, language);
+hljs.registerAliases(["console", "shell"], { languageName: "bash" });
+hljs.configure({ classPrefix: "mnb-hl-" });
+
+const LONGEST = 20_000; // characters; colouring more would hold up the page
+
+/**
+ * The HTML of `code`, coloured where the language is known.
+ * @param {string} code
+ * @param {string} language
+ */
+export function highlight(code, language) {
+  if (code.length > LONGEST || !hljs.getLanguage(language.toLowerCase())) return escape(code);
+  return hljs.highlight(code, { language: language.toLowerCase(), ignoreIllegals: true }).value;
+}

@@ -1,0 +1,204 @@
+import DOMPurify from "dompurify";
+import { Lexer, Marked, Parser } from "marked";
+
+import { escape } from "./escape.js";
+import { highlight } from "./highlight.js";
+
+/** @typedef {import("marked").Token} Token */
+
+// What a model writes is hostile until proven otherwise: no HTML of its own, nothing loads by itself, and what is made
+// of it passes through a list of what is allowed.
+const TAGS =
+  "p br hr h1 h2 h3 h4 h5 h6 strong em del code pre blockquote ul ol li table thead tbody tr th td a span div button";
+const ATTRIBUTES = ["href", "title", "class", "align", "start", "type", "data-mnb-key"];
+const DIRECTED = "p, h1, h2, h3, h4, h5, h6, li, blockquote, th, td";
+const ADDRESS = /^(?:https?:|mailto:|#)/i;
+const PURIFY = {
+  ALLOWED_TAGS: TAGS.split(" "),
+  ALLOWED_ATTR: ATTRIBUTES,
+  ALLOWED_URI_REGEXP: ADDRESS,
+  ALLOW_DATA_ATTR: false,
+  ALLOW_ARIA_ATTR: false,
+  RETURN_DOM_FRAGMENT: /** @type {const} */ (true),
+};
+
+/** @type {ReturnType<typeof DOMPurify> | undefined} */
+let purifier;
+
+/** The purifier, made when there is a page to make it for. */
+function purify() {
+  if (!purifier) {
+    purifier = DOMPurify(window);
+    purifier.addHook("afterSanitizeAttributes", (node) => {
+      if (node.nodeName === "A") {
+        node.setAttribute("target", "_blank");
+        node.setAttribute("rel", "noopener noreferrer nofollow");
+      }
+    });
+  }
+  return purifier;
+}
+
+/**
+ * `html` as nodes, without anything that is not allowed.
+ * @param {string} html
+ * @returns {DocumentFragment}
+ */
+export const sanitize = (html) => purify().sanitize(html, PURIFY);
+
+/**
+ * A placeholder for an image, which would tell its server of the reader: it names the host, and a click loads it.
+ * @param {string} address
+ * @param {string} text
+ */
+function placeholder(address, text) {
+  const host = /^https?:/i.test(address) && URL.canParse(address) ? new URL(address).hostname : "";
+  if (!host) return escape(`[${text || "image"}]`);
+  const label = `[image at ${host}${text ? `: ${text}` : ""}]`;
+  return `<button type="button" class="mnb-image" data-mnb-key="${escape(address)}" title="Load ${escape(address)}">${escape(label)}</button>`;
+}
+
+// Commands by which a formula would link, style or identify elements of the page, load extensions, or change what the
+// commands in other formulas mean: as in display/formulas.py.
+const HARMFUL =
+  /\\(href|url|style|class|cssId|data|require|bbox|mmlToken|includegraphics|unicode|csname|html[A-Za-z]*|[egx]?def|let|futurelet|(new|renew|provide)(command|environment)|Declare[A-Za-z]*|Newextarrow|global|catcode)(?![A-Za-z])/;
+
+/**
+ * A formula: its source, for the front end to typeset.
+ * @param {string} source
+ */
+function formula(source) {
+  if (HARMFUL.test(source)) return `<code>${escape(source)}</code>`;
+  return `<span class="mnb-math" data-mnb-key="${escape(source)}">${escape(source)}</span>`;
+}
+
+// As Pandoc has it: no space inside of the dollars, and no digit after them, so that prices stay what they are.
+const FORMULA =
+  /\$\$(?!\s*\$\$)[^]{1,10000}?\$\$|\$(?![\s$])(?:[^$\\`]|\\[^])*?(?<!\s)\$(?!\d)|\\\((?!\s*\\\))[^]{1,10000}?\\\)|\\\[(?!\s*\\\])[^]{1,10000}?\\\]/y;
+const FORMULA_BLOCK =
+  /^ {0,3}(?:\$\$(?:[^\n]*\n){0,199}?[^\n]*?\$\$|\\\[(?:[^\n]*\n){0,199}?[^\n]*?\\\]|\\begin\{([A-Za-z]+\*?)\}(?:[^\n]*\n){0,199}?[^\n]*?\\end\{\1\})[ \t]*(?:\n+|$)/;
+
+/** @type {import("marked").TokenizerAndRendererExtension} */
+const inlineFormula = {
+  name: "formula",
+  level: "inline",
+  start: (source) => source.search(/\$|\\[(\[]/),
+  tokenizer(source) {
+    FORMULA.lastIndex = 0;
+    const found = FORMULA.exec(source);
+    if (found) return { type: "formula", raw: found[0] };
+  },
+  renderer: ({ raw }) => formula(raw),
+};
+
+/** @type {import("marked").TokenizerAndRendererExtension} */
+const blockFormula = {
+  name: "formulaBlock",
+  level: "block",
+  start: (source) => /(?:^|\n) {0,3}(?:\$\$|\\\[|\\begin\{)/.exec(source)?.index,
+  tokenizer(source) {
+    const found = FORMULA_BLOCK.exec(source);
+    if (found) return { type: "formulaBlock", raw: found[0] };
+  },
+  renderer: ({ raw }) => `<p>${formula(raw.trim())}</p>\n`,
+};
+
+const options = new Marked({
+  gfm: true,
+  extensions: [inlineFormula, blockFormula],
+  tokenizer: {
+    // A model's HTML is text like any other, and so are definitions of links, which would not be seen.
+    html: () => undefined,
+    tag: () => undefined,
+    def: () => undefined,
+  },
+  renderer: {
+    code: ({ text, lang }) => codeBlock(lang ?? "", highlight(text, /^\S*/.exec(lang ?? "")?.[0] ?? "")),
+    image: ({ href, text }) => placeholder(href, text),
+    checkbox: ({ checked }) => (checked ? "☑ " : "☐ "),
+    listitem({ task, tokens }) {
+      return `<li${task ? ' class="mnb-task"' : ""}>${this.parser.parse(tokens)}</li>\n`;
+    },
+  },
+}).defaults;
+
+/**
+ * @param {string} info what the fence says of the code
+ * @param {string} code as HTML
+ */
+export function codeBlock(info, code) {
+  const label = info ? `<div class="mnb-language">${escape(info)}</div>` : "";
+  return `<div class="mnb-code-box">${label}<pre><code>${code}\n</code></pre></div>\n`;
+}
+
+const DEEPEST = 20; // lists and quotations in one another
+const LONGEST = 5_000; // characters of a paragraph: the time to look for emphasis and links grows with the square
+
+/** A lexer that takes as plain text what was made to be slow. */
+class CarefulLexer extends Lexer {
+  #depth = 0;
+
+  /**
+   * @param {string} text
+   * @param {any} [tokens]
+   * @param {boolean} [clipped]
+   * @returns {any}
+   */
+  blockTokens(text, tokens = [], clipped = false) {
+    if (this.#depth >= DEEPEST) {
+      tokens.push(plainParagraph(text));
+      return tokens;
+    }
+    this.#depth += 1;
+    try {
+      return super.blockTokens(text, tokens, clipped);
+    } finally {
+      this.#depth -= 1;
+    }
+  }
+
+  /**
+   * @param {string} text
+   * @param {Token[]} [tokens]
+   */
+  inlineTokens(text, tokens = []) {
+    if (text.length <= LONGEST) return super.inlineTokens(text, tokens);
+    tokens.push(plainText(text));
+    return tokens;
+  }
+}
+
+/**
+ * @param {string} text
+ * @returns {Token}
+ */
+const plainText = (text) => ({ type: "text", raw: text, text, escaped: false });
+
+/**
+ * @param {string} text
+ * @returns {Token}
+ */
+const plainParagraph = (text) => ({ type: "paragraph", raw: text, text, tokens: [plainText(text)] });
+
+/**
+ * The blocks of `text`.
+ * @param {string} text
+ * @returns {Token[]}
+ */
+export const parse = (text) => new CarefulLexer(options).lex(text);
+
+/**
+ * The nodes of some blocks.
+ * @param {Token[]} tokens
+ */
+export function draw(tokens) {
+  const drawn = sanitize(Parser.parse(tokens, options));
+  for (const node of drawn.querySelectorAll(DIRECTED)) node.setAttribute("dir", "auto");
+  return drawn;
+}
+
+/**
+ * The nodes of a whole text.
+ * @param {string} text
+ */
+export const render = (text) => draw(parse(text));

@@ -1,0 +1,93 @@
+/**
+ * @typedef {import("./state.js").Status} Status
+ * @typedef {import("./state.js").ToolState} ToolState
+ */
+
+// As in display/words.py, so that an answer reads the same when it is saved.
+
+/**
+ * A time that something took: `0.42 s`, `7.3 s`, `2 min 5 s`.
+ * @param {number} seconds
+ */
+export function duration(seconds) {
+  if (seconds < 1) return `${seconds.toFixed(2)} s`;
+  if (seconds < 59.95) return `${seconds.toFixed(1)} s`;
+  const whole = Math.round(seconds);
+  return `${Math.floor(whole / 60)} min${whole % 60 ? ` ${whole % 60} s` : ""}`;
+}
+
+/**
+ * The time that something takes, for a timer: its width changes little.
+ * @param {number} seconds
+ */
+export const running = (seconds) => (seconds < 59.95 ? `${seconds.toFixed(1)} s` : duration(seconds));
+
+/** @param {number} number */
+export const count = (number) => number.toLocaleString("en-US");
+
+/** @type {Readonly<Record<ToolState, string>>} */
+export const ICONS = Object.freeze({
+  streaming: "○",
+  waiting: "○",
+  approval: "?",
+  running: "●",
+  done: "✓",
+  failed: "✗",
+  denied: "⊘",
+  timed_out: "✗",
+  cancelled: "⊘",
+});
+
+/**
+ * What a call is up to, for the header of its card.
+ * @type {Readonly<Record<ToolState, string>>}
+ */
+export const STATES = Object.freeze({
+  streaming: "being called",
+  waiting: "waiting",
+  approval: "waiting for approval",
+  running: "running",
+  done: "",
+  failed: "failed",
+  denied: "denied",
+  timed_out: "timed out",
+  cancelled: "cancelled",
+});
+
+/** What a run is up to, for a screen reader. */
+export const RUN_STATES = Object.freeze({
+  waiting: "Waiting for the model",
+  streaming: "Answering",
+  tools: "Running tools",
+  done: "Done",
+  stopped: "Stopped",
+  failed: "Failed",
+});
+
+/**
+ * The parts of the status line, but for how the run ended.
+ * @param {Status} status
+ * @param {number} seconds how long the run has taken
+ * @param {boolean} over
+ */
+export function statusWords(status, seconds, over) {
+  const { model, first_token_seconds, tokens_per_second } = status;
+  return [
+    model,
+    tokens(status),
+    tokens_per_second ? `${tokens_per_second.toFixed(0)} tokens/s` : "",
+    first_token_seconds ? `first token ${duration(first_token_seconds)}` : "",
+    over ? duration(seconds) : running(seconds),
+  ].filter(Boolean);
+}
+
+/**
+ * What a run cost: `1,204 tokens in (1,024 cached), 340 out`; `340 tokens` where only those are known.
+ * @param {Status} status
+ */
+function tokens({ input_tokens, output_tokens, cached_tokens, reasoning_tokens }) {
+  const cached = cached_tokens ? ` (${count(cached_tokens)} cached)` : "";
+  const reasoned = reasoning_tokens ? ` (${count(reasoning_tokens)} reasoning)` : "";
+  if (input_tokens) return `${count(input_tokens)} tokens in${cached}, ${count(output_tokens)} out${reasoned}`;
+  return output_tokens ? `${count(output_tokens)} token${output_tokens === 1 ? "" : "s"}${reasoned}` : "";
+}

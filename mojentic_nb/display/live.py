@@ -1,0 +1,246 @@
+"""An answer that is drawn while it streams, and then saved in its place."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar
+
+import anywidget
+import traitlets
+from IPython.display import display
+
+from mojentic_nb.llm import AsyncRun, Event, LLMToolCall, Run
+
+from .html import as_html
+from .plain import printable
+from .surface import can_ask, clicks_arrive, surface
+from .terminal import Terminal
+from .text import as_text
+from .transcript import Transcript
+from .wire import Wire
+
+__all__ = ["LiveView"]
+
+STATIC = Path(__file__).parent / "static"
+WAKE = 0.1  # seconds; an event loop with nothing to do does not see that the cell was interrupted
+NOBODY = "It needs approval, and nobody is there to give it"
+
+
+class LiveView(anywidget.AnyWidget):
+    """Draws an answer while it streams: text, reasoning, tool calls, what it costs.
+
+    ``LiveView().show(run)``, or ``await LiveView().ashow(run)`` for one of ``astream``, displays it below the cell. In
+    the end the saved answer takes its place, which needs neither a kernel nor a script. Where nobody watches, as in
+    nbconvert, there is the saved answer alone; in a terminal the text streams. The environment's MOJENTIC_NB_DISPLAY
+    (*auto*, *widget*, *static*, *text*) overrides that.
+
+    In an application of ipywidgets the view is a widget like any other: put it into a ``VBox``, and have it
+    :meth:`watch` one run after the other (:meth:`awatch`).
+
+    `model` is the name to show, `view` how (*widget*, *static*, *text*), where that is not to fit the front end. The
+    answer's text is Markdown, or code of the `language` that is given. ``broker.astream(..., approve=view.approve)``
+    has the reader decide on each call. `transcript` is what was shown.
+    """
+
+    _esm = STATIC / "loader.js"
+    _css = STATIC / "live.css"
+    _program = traitlets.Bytes(read_only=True).tag(sync=True)
+    # The value is never set: what is sent is what there is when it is sent.
+    _snapshot = traitlets.Dict().tag(sync=True, to_json=lambda _, view: view._wire.snapshot())  # noqa: SLF001
+    _clickable = traitlets.Bool(default_value=False).tag(sync=True)
+    _replaced: ClassVar[list[LiveView]] = []
+
+    def __init__(self, model: str = "", view: str = "auto", language: str = "") -> None:
+        self._built = False
+        self._model = model
+        self._view = view
+        self._language = language
+        self._run: Run | AsyncRun | None = None
+        self._asked: dict[str, asyncio.Future[bool]] = {}
+        self._terminal: Terminal | None = None
+        self.transcript = Transcript(model, language=language)
+        self._wire = Wire(self.transcript, self.send)
+        super().__init__()
+        self._built = True
+        self.on_msg(self._on_message)
+
+    @traitlets.default("_program")
+    def _packed(self) -> bytes:
+        return packed(STATIC / "live.js")
+
+    def open(self) -> None:
+        """Make the view known to the front end. Its first display does so: where there is none, nothing is sent."""
+        if self._built:
+            super().open()
+
+    @property
+    def model_id(self) -> str:
+        """The name by which the front end knows the view."""
+        self.open()
+        return str(super().model_id)
+
+    def show(self, run: Run) -> None:
+        """Display `run` while it streams, until it ends.
+
+        An interrupt ends the provider's request, keeps what has arrived, and goes on as KeyboardInterrupt; what the run
+        raises is shown and raised. Raises TypeError for what is no :class:`~mojentic_nb.llm.Run`.
+        """
+        check(run, Run, "show", "ashow")
+        with self._displayed():
+            self.watch(run)
+
+    async def ashow(self, run: AsyncRun) -> None:
+        """The same for a run of ``astream``, with a button that stops it, while the event loop goes on."""
+        check(run, AsyncRun, "ashow", "show")
+        with self._displayed():
+            await self.awatch(run)
+
+    def watch(self, run: Run) -> None:
+        """Draw `run`, in place of the one before, wherever the view is displayed."""
+        check(run, Run, "watch", "awatch")
+        with self._following(run), run:
+            for event in run:
+                self._feed(event)
+
+    async def awatch(self, run: AsyncRun) -> None:
+        """The same for a run of ``astream``."""
+        check(run, AsyncRun, "awatch", "watch")
+        with self._following(run):
+            async with waking(), run:
+                async for event in run:
+                    self._feed(event)
+
+    def notice(self, level: str, text: str) -> None:
+        """Tell the reader, from any thread, what no event of the run says; `level` is *info*, *warning* or *error*."""
+        self._wire.notice(level, text)
+
+    def approve(self, call: LLMToolCall) -> bool | str | Awaitable[bool | str]:
+        """Let the reader decide whether `call` may run: by a click on its card, else by ``input()``.
+
+        Where there is neither, the call is denied.
+        """
+        if self._clickable:
+            return self._clicked(call.id or "")
+        if not can_ask():
+            return NOBODY
+        question = printable(f"Let {call.name}({call.json_arguments()}) run? [y/N] ")
+        return input(question).strip().lower() in ("y", "yes")
+
+    @contextmanager
+    def _displayed(self) -> Iterator[None]:
+        """Display the view, and what is to be saved in its place in the end."""
+        where = surface(self._view)
+        if where == "text":
+            self._terminal = Terminal()
+        handle = None
+        if where == "widget":
+            handle = display(self, display_id=True)  # type: ignore[no-untyped-call]
+        try:
+            yield
+        finally:
+            saved = {"text/html": as_html(self.transcript), "text/plain": as_text(self.transcript)}
+            if self._terminal:
+                self._terminal.end(self.transcript)
+            elif handle:
+                handle.update(saved, raw=True)
+                self._retire()
+            else:
+                display(saved, raw=True)  # type: ignore[no-untyped-call]
+
+    @contextmanager
+    def _following(self, run: Run | AsyncRun) -> Iterator[None]:
+        """Draw within the ``with`` block what `run` does, and how it ends."""
+        self._run = run
+        self.transcript = Transcript(self._model, language=self._language)
+        self._wire = Wire(self.transcript, self.send, self._wire.seq + 1)
+        self._clickable = self.comm is not None and isinstance(run, AsyncRun) and clicks_arrive()
+        self.send_state("_snapshot")
+        with self._wire.pumping():
+            try:
+                yield
+            except Exception as error:
+                self._wire.fail(error)
+                raise
+            except BaseException:  # an interrupt
+                self._wire.stop()
+                raise
+            finally:
+                self._clickable = False
+                self._run = None
+        self.send_state("_snapshot")
+
+    def _feed(self, event: Event) -> None:
+        self._wire.feed(event)
+        if self._terminal:
+            self._terminal.feed(event, self.transcript)
+
+    async def _clicked(self, call_id: str) -> bool | str:
+        """What the reader decides about that call, by a click on its card."""
+        if call_id in self._asked:  # one card for two calls: a click would decide about one that nobody saw
+            settle(self._asked[call_id], approved=False)
+            return "Another call has the same id"
+        decision: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._asked[call_id] = decision
+        self._wire.approval(call_id, pending=True)
+        try:
+            return await decision
+        finally:
+            del self._asked[call_id]
+            self._wire.approval(call_id, pending=False)
+
+    def _on_message(self, _: object, message: dict[str, Any], buffers: object) -> None:  # noqa: ARG002
+        """What the reader clicked, and what a view misses; may come in another thread than the run's."""
+        match message:
+            case {"type": "snapshot"}:
+                self.send_state("_snapshot")
+            case {"type": "stop"} if self._run:
+                self._run.cancel()
+            case {"type": "decision", "id": str(call_id), "approved": bool(approved)} if call_id in self._asked:
+                decision = self._asked[call_id]
+                decision.get_loop().call_soon_threadsafe(settle, decision, approved)
+
+    def _retire(self) -> None:
+        """Close the view when the next one ends: until then a page that was loaded anew can ask for it."""
+        while LiveView._replaced:
+            LiveView._replaced.pop().close()
+        LiveView._replaced.append(self)
+
+
+@cache
+def packed(program: Path) -> bytes:
+    """A program of the browser's, gzipped: each view's first message has it."""
+    return gzip.compress(program.read_bytes(), mtime=0)
+
+
+def check(run: object, kind: type, method: str, other: str) -> None:
+    """Raise TypeError unless `run` is of that kind."""
+    if not isinstance(run, kind):
+        what = "an AsyncRun" if isinstance(run, AsyncRun) else "a Run" if isinstance(run, Run) else repr(run)
+        advice = f"use {other}()" if isinstance(run, Run | AsyncRun) else "give it what broker.stream() returned"
+        raise TypeError(f"LiveView.{method}() takes {kind.__name__}, not {what}: {advice}.")
+
+
+def settle(decision: asyncio.Future[bool], approved: bool) -> None:
+    """Give the decision, unless it is there or nobody waits for it any more."""
+    if not decision.done():
+        decision.set_result(approved)
+
+
+@asynccontextmanager
+async def waking() -> AsyncIterator[None]:
+    """Wake the event loop now and then within the block."""
+
+    async def tick() -> None:
+        while True:
+            await asyncio.sleep(WAKE)
+
+    ticking = asyncio.create_task(tick())
+    try:
+        yield
+    finally:
+        ticking.cancel()

@@ -1,0 +1,135 @@
+"""The Markdown of a model as HTML that is safe anywhere.
+
+Needs markdown-it-py and nh3, of the extra ``html``. Nothing of the text is lost: HTML in it is shown as text, link
+reference definitions are not known, cells too many for their table stay. Nothing is loaded: an image is a link that
+names its host.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import cache
+
+from linkify_it import LinkifyIt
+from markdown_it import MarkdownIt
+from markdown_it.rules_core import StateCore
+from markdown_it.token import Token
+
+from .formulas import render_rule, with_formulas
+from .highlight import highlighted
+from .markup import code, escaped
+from .plain import printable
+from .sanitizer import SCHEMES, image_link, sanitized_prose
+
+__all__ = ["rendered"]
+
+DRESS = {
+    "blockquote": "quote",
+    "th": "head",
+    "td": "cell",
+    "a": "link",
+}
+DIRECTED = {"p", "h1", "h2", "h3", "h4", "h5", "h6", "li", "blockquote", "th", "td"}
+TASK = re.compile(r"\[([ xX])\] +")
+LINK = re.compile(rf"({'|'.join(sorted(SCHEMES))}):", re.IGNORECASE)
+
+
+def rendered(text: str) -> str:
+    """The Markdown `text` as HTML."""
+    return sanitized_prose(parser().render(printable(text)))
+
+
+@cache
+def parser() -> MarkdownIt:
+    """The parser with all that it is to know."""
+    made = MarkdownIt("commonmark", {"html": False, "linkify": True})
+    made.enable(["table", "strikethrough", "linkify"]).disable(["reference", "html_block", "html_inline"])
+    made.linkify = LinkifyIt(options={"fuzzy_link": False, "fuzzy_email": False})
+    made.validateLink = lambda url: bool(LINK.match(url))  # type: ignore[method-assign]
+    with_formulas(made)
+    made.core.ruler.push("dress", dress)
+    for name, write in RULES.items():
+        made.add_render_rule(name, render_rule(write))
+    return made
+
+
+def dress(state: StateCore) -> None:
+    """Give elements their styles and directions, list items of tasks their boxes, rows the cells that they have."""
+    keep_cells(state)
+    before: list[Token] = []
+    for token in state.tokens:
+        for part in (token, *(token.children or ())):
+            if part.nesting == 1:
+                dressed(part)
+        if token.type == "inline" and [seen.type for seen in before[-2:]] == ["list_item_open", "paragraph_open"]:
+            box(before[-2], token)
+        before.append(token)
+
+
+def dressed(token: Token) -> None:
+    """Give an element its style and its direction."""
+    if token.tag in DRESS:
+        align = str(token.attrs.pop("style", "")).removeprefix("text-align:")
+        token.attrSet("class", f"mnb-{DRESS[token.tag]}" + (f" mnb-{align}" if align else ""))
+    if token.tag in DIRECTED:
+        token.attrSet("dir", "auto")
+
+
+def box(item: Token, inline: Token) -> None:
+    """Show the task that a list item may be."""
+    first = inline.children[0] if inline.children else None
+    if first and first.type == "text" and (found := TASK.match(first.content)):
+        item.attrSet("class", "mnb-task")
+        first.content = ("☐ " if found[1] == " " else "☑ ") + first.content[found.end() :]
+
+
+def keep_cells(state: StateCore) -> None:
+    """Put what a table's row has more than the table has columns into its last cell, where it can be read."""
+    lines = state.src.split("\n")
+    cells: list[Token] = []
+    for before, token in zip(state.tokens, state.tokens[1:], strict=False):
+        if token.type == "tr_open" and token.map:
+            cells = []
+            row = re.sub(r"^[\s>|]*|\|\s*$", "", lines[token.map[0]])
+        elif token.type == "inline" and before.type == "td_open":
+            cells.append(token)
+        elif token.type == "tr_close" and cells:
+            extra = re.split(r"(?<!\\)\|", row)[len(cells) :]
+            if extra and cells[-1].children is not None:
+                cells[-1].children.append(Token("text", "", 0, content=" | " + " | ".join(map(str.strip, extra))))
+
+
+def written_text(token: Token) -> str:
+    """Text."""
+    return escaped(token.content)
+
+
+def written_code(token: Token) -> str:
+    """Code in a line."""
+    return f'<code class="mnb-inline-code">{code(token.content)}</code>'
+
+
+def written_block(token: Token) -> str:
+    """A code block, under what was said of it."""
+    info = token.info.strip()
+    language = info.split(maxsplit=1)[0] if info else ""
+    label = f'<div class="mnb-language">{escaped(info)}</div>' if info else ""
+    text = highlighted(token.content, language)
+    return f'<div class="mnb-code-box">{label}<pre class="mnb-pre">{text}</pre></div>\n'
+
+
+def written_image(token: Token) -> str:
+    """An image is not loaded."""
+    return image_link(str(token.attrGet("src") or ""), token.content)
+
+
+RULES: dict[str, Callable[[Token], str]] = {
+    "text": written_text,
+    "code_inline": written_code,
+    "code_block": written_block,
+    "fence": written_block,
+    "image": written_image,
+    "table_open": lambda _: '<div class="mnb-table-box"><table class="mnb-table">\n',
+    "table_close": lambda _: "</table></div>\n",
+}

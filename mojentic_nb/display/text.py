@@ -1,0 +1,53 @@
+"""A transcript as plain text: what a terminal, a search and a screen reader get."""
+
+from __future__ import annotations
+
+from .blocks import Block
+from .plain import printable
+from .transcript import Transcript
+from .values import short
+from .words import children, duration, result_text, status_words, title
+
+__all__ = ["as_text"]
+
+SIGNS = {"info": "", "warning": "Note: ", "error": "Error: "}
+INDENT = "    "
+
+
+def as_text(transcript: Transcript) -> str:
+    """The answer whole, and a line for each tool call, notice and stretch of reasoning; last the status.
+
+    It is free of control characters.
+    """
+    state = transcript.state()
+    inside = children(state["blocks"])
+    status = state["status"]
+
+    def lines(parent: int | None) -> list[str]:
+        found = []
+        for index in inside[parent]:
+            found.append(told(state["blocks"][index]))
+            found += [indented(text) for text in lines(index)]
+        return found
+
+    ended = [status["finish"]] if status["finish"] else []
+    return printable("\n\n".join([*lines(None), " · ".join([*status_words(status), *ended])]))
+
+
+def told(block: Block) -> str:
+    """One block."""
+    match block["kind"]:
+        case "text":
+            return block["text"]
+        case "reasoning":
+            return f"Reasoning · {duration(block['seconds'])}" if block["seconds"] is not None else "Reasoning"
+        case "notice":
+            return SIGNS[block["level"]] + block["text"]
+        case _:
+            result = short(result_text(block))
+            return title(block) + (f"\n{INDENT}{result}" if result else "")
+
+
+def indented(text: str) -> str:
+    """`text` further to the right."""
+    return "\n".join(INDENT + line for line in text.split("\n"))

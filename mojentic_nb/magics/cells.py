@@ -1,0 +1,66 @@
+"""Which cell is being run, and having one that begins with ``%%llm`` awaited, so that clicks arrive while it runs.
+
+IPython does not await what a magic returns. So the call that it makes of such a cell is turned into an awaited one of a
+coroutine function. Where a cell can't be awaited it stays the plain call: inside of another (``%%capture``), without
+IPython's autoawait, and in a terminal, where an interrupt reaches a plain call better.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from IPython.core.interactiveshell import ExecutionInfo, InteractiveShell
+
+__all__ = ["Cells"]
+
+
+class Cells:
+    """An input transformer: rewrites calls of the cell magic `name` to awaited ones of `target`, an expression.
+
+    `cell_id` is what the front end calls the cell that is being run; None where it says nothing of that.
+    """
+
+    def __init__(self, shell: InteractiveShell, name: str, target: str) -> None:
+        self.cell_id: str | None = None
+        self._shell = shell
+        self._call = f"get_ipython().run_cell_magic({name!r}, "
+        self._awaited = f"await {target}("
+        self._depth = 0
+        self._callbacks: dict[str, Callable[..., None]] = {
+            "pre_execute": self._enter,
+            "pre_run_cell": self._note,
+            "post_execute": self._leave,
+        }
+
+    def __call__(self, lines: list[str]) -> list[str]:
+        """The lines of a cell as IPython is to run them."""
+        if lines and lines[0].startswith(self._call) and self._can_await():
+            return [self._awaited + lines[0].removeprefix(self._call), *lines[1:]]
+        return lines
+
+    def _can_await(self) -> bool:
+        return hasattr(self._shell, "kernel") and self._shell.autoawait and self._depth == 0
+
+    def register(self) -> None:
+        """Begin to watch and to rewrite cells."""
+        self._shell.input_transformers_post.append(self)
+        for event, callback in self._callbacks.items():
+            self._shell.events.register(event, callback)
+
+    def unregister(self) -> None:
+        """Leave cells alone again."""
+        self._shell.input_transformers_post.remove(self)
+        for event, callback in self._callbacks.items():
+            self._shell.events.unregister(event, callback)
+
+    def _enter(self) -> None:
+        self._depth += 1
+        if self._depth == 1:
+            self.cell_id = None
+
+    def _note(self, info: ExecutionInfo) -> None:
+        if self._depth == 1:
+            self.cell_id = getattr(info, "cell_id", None)
+
+    def _leave(self) -> None:
+        self._depth = max(0, self._depth - 1)  # the cell that loads the extension began before this listened

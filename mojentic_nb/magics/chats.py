@@ -1,0 +1,76 @@
+"""The conversations of a notebook: what its cells have asked and been answered.
+
+A cell is known by the id that the front end sends with it, else by its text. Running it again replaces its exchange and
+leaves the others; those after it were said in view of what is gone, and are marked stale.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from mojentic_nb.llm import FinishReason, LLMMessage, MessageRole, Usage
+
+__all__ = ["Chat", "Exchange", "cell_key"]
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One cell's question and all that came of it; `system` is what the model was told before, if anything was."""
+
+    cell: str
+    messages: tuple[LLMMessage, ...]
+    model: str
+    system: str | None = None
+    usage: Usage = field(default_factory=Usage)
+    finish_reason: FinishReason | None = None
+    stale: bool = False
+
+    @property
+    def answer(self) -> str:
+        """The answer's beginning."""
+        said = " ".join((self.messages[-1].content or "").split())
+        return said if len(said) <= 100 else f"{said[:99]}…"
+
+    @property
+    def marks(self) -> list[str]:
+        """What is to be said of it beside."""
+        stopped = self.finish_reason in ("cancelled", None)
+        return ["stopped"] * stopped + ["stale: an earlier cell was run again"] * self.stale
+
+
+@dataclass(slots=True)
+class Chat:
+    """The exchanges of one conversation, in the order of their first run."""
+
+    exchanges: list[Exchange] = field(default_factory=list)
+
+    def before(self, cell: str) -> list[Exchange]:
+        """What was said before that cell: all, if it is new."""
+        position = self._position(cell)
+        return self.exchanges[:position]
+
+    def put(self, exchange: Exchange) -> None:
+        """Add the exchange, in place of the one that its cell had; those after it become stale."""
+        position = self._position(exchange.cell)
+        later = [replace(after, stale=True) for after in self.exchanges[position + 1 :]]
+        self.exchanges[position:] = [exchange, *later]
+
+    def _position(self, cell: str) -> int:
+        cells = [exchange.cell for exchange in self.exchanges]
+        return cells.index(cell) if cell in cells else len(cells)
+
+    def history(self, cell: str, system: str | None, default: str = "") -> Iterator[LLMMessage]:
+        """The messages before that cell, under `system`, else the last one that was given, else the `default`."""
+        before = self.before(cell)
+        systems = [system, *(exchange.system for exchange in reversed(before)), default]
+        if said := next(filter(None, systems), None):
+            yield LLMMessage(role=MessageRole.System, content=said)
+        for exchange in before:
+            yield from exchange.messages
+
+
+def cell_key(cell_id: str | None, source: str) -> str:
+    """The key of a cell with that id, or without one."""
+    return cell_id or hashlib.sha256(source.encode(errors="replace")).hexdigest()

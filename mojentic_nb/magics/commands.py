@@ -1,0 +1,226 @@
+"""``%llm``: its commands, which show and steer what the cells of a notebook ask.
+
+Each is a function that takes the magics and the words after its name, and returns what is to be shown.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.error import UsageError
+
+from mojentic_nb.display.surface import kernel
+from mojentic_nb.display.table import Table
+from mojentic_nb.llm import LLMError, Usage
+from mojentic_nb.llm.errors import ConfigurationError
+from mojentic_nb.llm.gateways.providers import PROVIDERS, gateway_for
+from mojentic_nb.tracer import Waterfall
+
+from .aliases import Model
+from .chats import Exchange
+from .notebook import MAIN
+from .tools import BUILT_IN, is_tool, tools_in
+from .values import shortened
+
+if TYPE_CHECKING:
+    from .llm import LLMMagics
+
+__all__ = ["COMMANDS", "run_command"]
+
+LONGEST_TRACEBACK = 6000  # characters; what matters stands at its end
+
+
+def run_command(magics: LLMMagics, line: str) -> object:
+    """Run the command that `line` names. Raises UsageError for one that isn't there."""
+    try:
+        name, *words = shlex.split(line) or ["help"]
+    except ValueError as error:
+        raise UsageError(f"The %llm line can't be read: {error}.") from error
+    if name not in COMMANDS:
+        close = get_close_matches(name, COMMANDS, 1)
+        hint = f"did you mean %llm {close[0]}?" if close else f"there are {', '.join(COMMANDS)}."
+        raise UsageError(f"%llm has no command {name!r}: {hint} A question goes into a cell that begins with %%llm.")
+    command = COMMANDS[name]
+    try:
+        return command(magics, *words)
+    except TypeError as error:
+        if error.__traceback__ and error.__traceback__.tb_next:  # from within
+            raise
+        raise UsageError(f"%llm {name} can't take that: {summary(command)}") from error
+
+
+def summary(command: Callable[..., object]) -> str:
+    """What a command does, in a line."""
+    return (command.__doc__ or "").strip().partition("\n")[0]
+
+
+def show_help(_: LLMMagics) -> Table:
+    """%llm help lists the commands."""
+    return Table(
+        ("Questions go into cells that begin with %%llm; %%llm? lists their options.",),
+        [(summary(command),) for command in COMMANDS.values()],
+    )
+
+
+def models(magics: LLMMagics, provider: str = "") -> Table:
+    """%llm models [PROVIDER] lists the models that can be asked now."""
+    if provider and provider not in PROVIDERS:
+        raise UsageError(f"There is no provider {provider!r}: there are {', '.join(PROVIDERS)}.")
+    rows: list[tuple[str, str]] = [(name, f"alias of {spec}") for name, spec in magics.aliases.items() if not provider]
+    for name in [provider] if provider else PROVIDERS:
+        rows += models_of(name)
+    magics.notebook.models |= {name: None for name, note in rows if not note}
+    return Table(("model", ""), rows)
+
+
+def models_of(provider: str) -> Iterator[tuple[str, str]]:
+    """The models of a provider, or why there are none."""
+    try:
+        with closing(gateway_for(provider)) as gateway:
+            for model in gateway.get_available_models():
+                yield f"{provider}:{model}" if provider != "local" else provider, ""
+    except LLMError as error:
+        yield f"{provider}:", str(error)
+
+
+def tools(magics: LLMMagics) -> Table:
+    """%llm tools lists the tools and functions that -t can name."""
+    own = [(name, described(value), "yours") for name, value in tools_in(magics.namespace).items()]
+    built_in = [(name, described_built_in(name), "built in") for name in BUILT_IN]
+    return Table(("tool", "what it does", ""), [*own, *built_in])
+
+
+def described_built_in(name: str) -> str:
+    """What a built-in tool does, or why it can't be had."""
+    try:
+        return described(BUILT_IN[name]())
+    except ConfigurationError as error:
+        return str(error)
+
+
+def described(tool: Any) -> str:  # noqa: ANN401 (a tool or a function)
+    """The first line of what a tool or a function says of itself."""
+    said = tool.descriptor["function"].get("description", "") if is_tool(tool) else tool.__doc__ or ""
+    return shortened(str(said).strip().partition("\n")[0], 100)
+
+
+def history(magics: LLMMagics, chat: str = MAIN) -> Table:
+    """%llm history [CHAT] shows a conversation, by default the notebook's."""
+    rows = [
+        (number, exchange.model, question_of(exchange), exchange.answer, ", ".join(exchange.marks))
+        for number, exchange in enumerate(known_chat(magics, chat), start=1)
+    ]
+    return Table(("", "model", "question", "answer", ""), rows, "Nothing was said yet.")
+
+
+def question_of(exchange: Exchange) -> str:
+    """The question, in short."""
+    return shortened(" ".join((exchange.messages[0].content or "").split()), 100)
+
+
+def chats(magics: LLMMagics) -> Table:
+    """%llm chats lists the conversations."""
+    rows = [
+        (name, len(chat.exchanges), total(exchange.usage for exchange in chat.exchanges))
+        for name, chat in magics.notebook.chats.items()
+        if chat.exchanges
+    ]
+    return Table(("chat", "exchanges", "tokens"), rows, "There is no conversation yet.")
+
+
+def forget(magics: LLMMagics, chat: str = MAIN) -> None:
+    """%llm forget [CHAT] forgets a conversation, by default the notebook's."""
+    count = len(known_chat(magics, chat))
+    magics.notebook.chats.pop(chat, None)
+    print(f"Forgot {count} {'exchange' if count == 1 else 'exchanges'} of {chat}.")
+
+
+def known_chat(magics: LLMMagics, name: str) -> list[Exchange]:
+    """The exchanges of a conversation. Raises UsageError for a name that no cell has used."""
+    chats = magics.notebook.chats
+    if name != MAIN and name not in chats:
+        raise UsageError(f"There is no chat {name!r}: there are {', '.join(sorted({MAIN, *chats}))}.")
+    return list(chats[name].exchanges)
+
+
+def usage(magics: LLMMagics) -> Table:
+    """%llm usage tells the tokens that each cell and each model took."""
+    rows: list[tuple[object, ...]] = []
+    for cell, spent in magics.notebook.ledger.by(lambda entry: entry.cell).items():
+        rows.append((cell, *counts(spent)))
+    for model, spent in magics.notebook.ledger.by(lambda entry: entry.model).items():
+        rows.append((model, *counts(spent)))
+    return Table(("cell or model", "in", "out", "cached"), rows, "No tokens were used yet.")
+
+
+def trace(magics: LLMMagics) -> Waterfall | None:
+    """%llm trace shows when the requests and tool calls of the last answer began and ended."""
+    waterfall = magics.notebook.tracer.waterfall()
+    if kernel() is not None:
+        return waterfall
+    print(waterfall)
+    return None
+
+
+def explain(magics: LLMMagics, *line: str) -> None:
+    """%llm explain asks about the last error, with the cell that raised it; takes the options of %%llm."""
+    error = getattr(sys, "last_value", None)
+    if error is None:
+        raise UsageError("There was no error to explain.")
+    magics.llm(" ".join(["--fresh", *map(shlex.quote, line)]), about(error, magics.namespace.get("In", [])))
+
+
+def about(error: BaseException, cells: list[str]) -> str:
+    """The question about an error."""
+    told = "".join(traceback.format_exception(error))[-LONGEST_TRACEBACK:]
+    failing = next((cell for cell in reversed(cells[:-1]) if cell.strip()), "")
+    text = f"Explain this error, and how to mend it.\n\n{told}\nIt came from this cell:\n\n{failing}"
+    return text.replace("{{", r"\{{")
+
+
+def alias(magics: LLMMagics, name: str = "", *spec: str) -> Table:
+    """%llm alias [NAME SPEC] names a model: SPEC is PROVIDER:MODEL [--base-url URL] [--key-variable NAME]."""
+    if name and not spec:
+        raise UsageError(f"What does {name!r} stand for? Write %llm alias {name} PROVIDER:MODEL.")
+    if name:
+        model = shlex.join(spec)
+        Model.read(name, model)
+        magics.aliases = {**magics.aliases, name: model}
+    return Table(("alias", "model"), list(magics.aliases.items()), "There are no aliases.")
+
+
+def config(magics: LLMMagics) -> Table:
+    """%llm config shows the settings; %config LLMMagics.NAME = VALUE changes one."""
+    rows = [(name, getattr(magics, name), trait.help) for name, trait in magics.traits(config=True).items()]
+    return Table(("setting", "value", "what it is"), [(n, repr(v), h) for n, v, h in rows])
+
+
+def counts(spent: Usage) -> tuple[int, int, int]:
+    """What stands in a table of tokens."""
+    return spent.input_tokens, spent.output_tokens, spent.cached_tokens
+
+
+def total(usages: Iterator[Usage]) -> int:
+    """All tokens, in and out."""
+    return sum(spent.input_tokens + spent.output_tokens for spent in usages)
+
+
+COMMANDS: dict[str, Callable[..., object]] = {
+    "help": show_help,
+    "models": models,
+    "tools": tools,
+    "history": history,
+    "chats": chats,
+    "forget": forget,
+    "usage": usage,
+    "trace": trace,
+    "explain": explain,
+    "alias": alias,
+    "config": config,
+}

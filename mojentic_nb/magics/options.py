@@ -1,0 +1,144 @@
+"""The options of a ``%%llm`` line: how they are written, and what they say."""
+
+from __future__ import annotations
+
+import threading
+from argparse import ArgumentTypeError
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import reduce
+from keyword import iskeyword
+from typing import Any
+
+from IPython.core.error import UsageError
+from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
+
+__all__ = ["EFFORTS", "FLAGS", "VIEWS", "Options", "options", "parse"]
+
+
+def unquoted(text: str) -> str:
+    """`text` without the quotes around it, which IPython leaves in an argument of a magic."""
+    return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
+
+
+def variable(text: str) -> str:
+    """`text` as the name of a variable."""
+    name = unquoted(text)
+    if not name.isidentifier() or iskeyword(name):
+        raise ArgumentTypeError(f"{name!r} is no name of a variable")
+    return name
+
+
+def duration(text: str) -> float:
+    """`text` as seconds, more than none."""
+    seconds = float(text)
+    if not 0 < seconds <= threading.TIMEOUT_MAX:
+        raise ArgumentTypeError(f"{text} is no time to wait: give seconds, more than 0")
+    return seconds
+
+
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+VIEWS = ("auto", "widget", "static", "text")
+
+ARGUMENTS = (
+    argument("-m", "--model", metavar="PROVIDER:MODEL", type=unquoted, help="The model to ask, or its alias."),
+    argument("-s", "--system", metavar="TEXT", type=unquoted, help="What the model is told first, in this chat."),
+    argument(
+        "-t",
+        "--tool",
+        metavar="NAME",
+        type=unquoted,
+        action="append",
+        help="Tools the model may call, by name, several with commas: functions, tools, lists of them, built-in ones.",
+    ),
+    argument(
+        "--tool-choice", metavar="CHOICE", type=unquoted, help="auto, none, required, or the tool it has to call."
+    ),
+    argument("--approve", action="store_true", help="Ask before each call of a tool."),
+    argument(
+        "-c", "--chat", metavar="NAME", type=unquoted, help="The conversation to go on with, by default the notebook's."
+    ),
+    argument("--fresh", action="store_true", help="Ask outside any conversation."),
+    argument("-o", "--out", metavar="NAME", type=variable, help="The variable that gets the answer; _ has it as well."),
+    argument(
+        "--as", dest="as_", metavar="MODEL", type=unquoted, help="The pydantic model, or list[MODEL], to answer with."
+    ),
+    argument(
+        "-i",
+        "--image",
+        metavar="EXPR",
+        type=unquoted,
+        action="append",
+        help="A picture for the model: a path, an address, or an expression.",
+    ),
+    argument("--temperature", type=float, metavar="T", help="Randomness; 0 always takes the likeliest token."),
+    argument("--max-tokens", type=int, metavar="N", help="End the answer after so many tokens."),
+    argument("--reasoning-effort", choices=EFFORTS, help="How much to reason before the answer."),
+    argument("--max-steps", type=int, metavar="N", help="Rounds of tool calls at most; 10 if not given."),
+    argument("--timeout", type=duration, metavar="SECONDS", help="End the answer after so many seconds."),
+    argument("--code", action="store_true", help="Put the answer's code into a new cell below."),
+    argument("--view", choices=VIEWS, help="How to show the answer; auto fits the front end."),
+    argument("--raw", action="store_true", help="Show the answer's text as it is, not as Markdown."),
+    argument("--dry-run", action="store_true", help="Show what would be sent, and send nothing."),
+)
+FLAGS = tuple(flag for added in ARGUMENTS for flag in added.args if flag.startswith("--"))
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a ``%%llm`` line says; None and empty where it says nothing."""
+
+    model: str | None
+    system: str | None
+    tool: tuple[str, ...]
+    tool_choice: str | None
+    approve: bool
+    chat: str | None
+    fresh: bool
+    out: str | None
+    as_: str | None
+    image: tuple[str, ...]
+    temperature: float | None
+    max_tokens: int | None
+    reasoning_effort: str | None
+    max_steps: int | None
+    timeout: float | None
+    code: bool
+    view: str | None
+    raw: bool
+    dry_run: bool
+
+    @property
+    def tools(self) -> list[str]:
+        """The names of the tools, one by one."""
+        return [name.strip() for names in self.tool for name in names.split(",") if name.strip()]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What they set of a :class:`~mojentic_nb.llm.CompletionConfig`."""
+        named = {
+            "temperature": self.temperature,
+            "max_tokens": self.max_tokens,
+            "reasoning_effort": self.reasoning_effort,
+            "max_tool_iterations": self.max_steps,
+        }
+        return {name: value for name, value in named.items() if value is not None}
+
+
+def options(magic: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a magic these options, and help that lists them."""
+    decorated: Callable[..., Any] = reduce(lambda decorated, add: add(decorated), reversed(ARGUMENTS), magic)
+    return magic_arguments()(decorated)  # type: ignore[no-any-return]
+
+
+def parse(magic: Callable[..., Any], line: str) -> Options:
+    """What `line` says; raises UsageError, in one line, for what it can't mean."""
+    try:
+        said = vars(parse_argstring(magic, line))
+    except ValueError as error:  # a quote that nothing closes
+        raise UsageError(f"The %%llm line can't be read: {error}.") from error
+    except UsageError as error:
+        raise UsageError(f"{error}. The question goes below the %%llm line; %%llm? lists its options.") from error
+    for name in ("tool", "image"):
+        said[name] = tuple(said[name] or ())
+    return Options(**said)

@@ -1,0 +1,101 @@
+"""How a value of Python is told to a model."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Image", "shown"]
+
+BUDGET = 4000  # characters of a table; a thousand tokens, about
+MOST_ROWS = 40
+PNG = b"\x89PNG\r\n\x1a\n"
+SIGNATURES = {PNG: "png", b"\xff\xd8\xff": "jpeg", b"GIF8": "gif"}
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A picture, as a ``data:`` address."""
+
+    url: str
+
+
+def shown(value: object) -> str | Image:
+    """What a model is shown of `value`: of tables the columns and first rows, pictures as they look, all else as text.
+
+    Pictures are figures, images of PIL, arrays of bytes in the shape of an image (height, width, and 3 or 4 for
+    colours) and whatever else can show itself as one.
+    """
+    if isinstance(value, str):
+        return value
+    if (picture := picture_of(value)) is not None:
+        return image(picture)
+    if hasattr(value, "head") and hasattr(value, "shape"):
+        return table(value)
+    return str(value)
+
+
+def image(data: bytes) -> Image:
+    """The picture that `data` holds."""
+    kind = next((kind for signature, kind in SIGNATURES.items() if data.startswith(signature)), "png")
+    return Image(f"data:image/{kind};base64,{base64.b64encode(data).decode()}")
+
+
+def picture_of(value: Any) -> bytes | None:  # noqa: ANN401 (anything)
+    """The file of the picture that `value` is, None where it is none."""
+    if hasattr(value, "savefig"):
+        return saved(value.savefig, format="png", bbox_inches="tight")
+    if is_image_array(value):
+        import PIL.Image
+
+        value = PIL.Image.fromarray(value)
+    if hasattr(value, "save") and hasattr(value, "getbands"):  # PIL's
+        return saved(value.save, format="PNG")
+    if hasattr(value, "_repr_png_") and (data := value._repr_png_()):
+        data = data[0] if isinstance(data, tuple) else data
+        return base64.b64decode(data) if isinstance(data, str) else bytes(data)
+    return None
+
+
+def saved(save: Any, **options: str) -> bytes:  # noqa: ANN401
+    """What `save` writes into a file."""
+    buffer = io.BytesIO()
+    save(buffer, **options)
+    return buffer.getvalue()
+
+
+def is_image_array(value: Any) -> bool:  # noqa: ANN401
+    """Whether `value` is an array that can only be an image."""
+    if str(getattr(value, "dtype", "")) != "uint8" or not hasattr(value, "__array_interface__"):
+        return False
+    return len(value.shape) == 3 and value.shape[2] in (3, 4)
+
+
+def table(value: Any) -> str:  # noqa: ANN401 (of pandas or polars)
+    """The table's size, its columns with their types, and as many of its first rows as fit the budget, as CSV."""
+    frame = value.to_frame() if hasattr(value, "to_frame") else value
+    rows, columns = frame.shape
+    types = dict(frame.schema if hasattr(frame, "schema") else frame.dtypes.items())
+    schema = shortened(", ".join(f"{name} ({kind})" for name, kind in types.items()), BUDGET // 4)
+    text = csv(frame.head(MOST_ROWS))
+    count = min(rows, MOST_ROWS)
+    while len(text) > BUDGET and count > 1:
+        count //= 2
+        text = csv(frame.head(count))
+    told = "all rows" if count == rows else f"the first {count}"
+    head = f"{type(value).__name__} with {rows} rows and {columns} columns: {schema}"
+    return f"{head}\n{told}:\n{shortened(text.rstrip(), BUDGET)}"
+
+
+def csv(frame: Any) -> str:  # noqa: ANN401
+    """A small table as CSV, with its index if that says more than the row's number."""
+    if hasattr(frame, "write_csv"):
+        return str(frame.write_csv())
+    return str(frame.to_csv(index=type(frame.index).__name__ != "RangeIndex"))
+
+
+def shortened(text: str, most: int) -> str:
+    """At most that many characters of `text`."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"

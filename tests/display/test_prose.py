@@ -1,0 +1,152 @@
+"""A model's Markdown as HTML."""
+
+from __future__ import annotations
+
+import html
+import re
+from urllib.parse import unquote
+
+import pytest
+from display.runs import PIECES
+from hypothesis import given, settings
+
+from mojentic_nb.display.prose import rendered
+
+
+def shown(text: str) -> str:
+    """The HTML of `text` without styles and directions."""
+    return re.sub(r' (class|dir|rel)="[^"]*"', "", rendered(text)).strip()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("*a* **b** ~~c~~ `d<`", "<p><em>a</em> <strong>b</strong> <s>c</s> <code>d&lt;</code></p>"),
+        ("# One", "<h1>One</h1>"),
+        ("3. x", '<ol start="3">\n<li>x</li>\n</ol>'),
+        ("- [ ] a\n- [x] *b*\n- [y] c", "<ul>\n<li>☐ a</li>\n<li>☑ <em>b</em></li>\n<li>[y] c</li>\n</ul>"),
+        ("- [ ](x) \n- ", "<ul>\n<li>[ ](x)</li>\n<li></li>\n</ul>"),
+        ("[a](https://x.y 't')", '<p><a href="https://x.y" title="t">a</a></p>'),
+        ("see https://x.y/a_b_c.", '<p>see <a href="https://x.y/a_b_c">https://x.y/a_b_c</a>.</p>'),
+        ("www.x.y and a@b.c", "<p>www.x.y and a@b.c</p>"),
+        ("[a $b$](https://x.y)", '<p><a href="https://x.y">a <span>$b$</span></a></p>'),
+        ("[a](javascript:x)", "<p>[a](javascript:x)</p>"),
+        ("[a](/api)", "<p>[a](/api)</p>"),
+        ("<b>x</b>", "<p>&lt;b&gt;x&lt;/b&gt;</p>"),
+        ("[a]: https://x.y 'z'", "<p>[a]: <a href=\"https://x.y\">https://x.y</a> 'z'</p>"),
+        ("![a](https://x.y/z.png)", '<p><a href="https://x.y/z.png">[image at x.y: a]</a></p>'),
+        ("![](https://x.y/z.png)", '<p><a href="https://x.y/z.png">[image at x.y]</a></p>'),
+        ("![a](z.png)", "<p>![a](z.png)</p>"),
+        ("![a](https://[)", "<p><a>[image at %5B: a]</a></p>"),
+        ("![](mailto:x)", "<p>[image]</p>"),
+        ("a\x1b[31mb\u202ec", "<p>a␛[31mb�c</p>"),
+        ("    code", "<div><pre>code\n</pre></div>"),
+        ("```text\na\n```", "<div><div>text</div><pre>a\n</pre></div>"),
+        ("```\na", "<div><pre>a</pre></div>"),
+    ],
+)
+def test_markdown_is_rendered(text: str, expected: str):
+    assert shown(text) == expected
+
+
+def test_a_table_keeps_the_cells_that_are_too_many():
+    made = shown("| a | b |\n|---|--:|\n| 1 | 2 | 3 | `x` |\n| 4 |")
+
+    assert re.findall("<t[hd]>(.*?)</t[hd]>", made) == ["a", "b", "1", "2 | 3 | `x`", "4", ""]
+    assert 'class="mnb-head mnb-right"' in rendered("| a |\n|--:|\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "formula"),
+    [
+        ("a $x_1 * y_2$ b", "$x_1 * y_2$"),
+        (r"a \(x_1 \\ y_2\) b", r"\(x_1 \\ y_2\)"),
+        (r"a \[x_1\] b", r"\[x_1\]"),
+        ("a $$x_1$$ b", "$$x_1$$"),
+        ("$$\na_1 \\\\\n- b_2\n\n# c\n$$", "$$\na_1 \\\\\n- b_2\n\n# c\n$$"),
+        ("text\n\\[\na_1 \\\\ *b*\n\\]", "\\[\na_1 \\\\ *b*\n\\]"),
+        ("\\begin{align*}\nx &= 1\\\\\n\\end{align*}", "\\begin{align*}\nx &amp;= 1\\\\\n\\end{align*}"),
+        (r"$\$5$", r"$\$5$"),
+    ],
+)
+def test_a_formula_is_left_to_the_typesetter(text: str, formula: str):
+    """Alone in its element, so that what the typesetter sees is what was seen here."""
+    assert f">{formula}</" in shown(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "costs $5 and $6",
+        "$ x $",
+        "$x $",
+        "a$",
+        "$$",
+        "$$$$",
+        r"\(",
+        r"\\(x\\)",
+        r"\$x\$",
+        "$a `b$c`",
+        "$$\nx",
+        "\\begin{align}\nx",
+        "\\[\n\nx",
+        "    $$\n    x\n    $$",
+        "$x$5",
+    ],
+)
+def test_what_is_no_formula_is_none_for_the_typesetter(text: str):
+    """It looks for a formula between signs in one stretch of text, of code only its surroundings."""
+    made = re.sub("<pre>.*?</pre>|<code>.*?</code>", "<>", shown(text), flags=re.DOTALL)
+
+    for stretch in map(html.unescape, re.split("<[^>]*>", made)):
+        assert not re.search(r"\$.*\$|\\\(.*\\\)|\\\[.*\\\]|\\begin", stretch, re.DOTALL)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r"$\href{javascript:x}{y}$",
+        r"$$\style{a}{b}$$",
+        r"\(\cssId{a}{b}\)",
+        "\\begin{align}\n\\require{html}\n\\end{align}",
+        r"$\def\sum{x}$",
+        r"$\newcommand{\int}{x}$",
+        r"$\DeclareMathOperator{\sin}{cos}$",
+    ],
+)
+def test_a_formula_that_could_do_harm_is_shown_as_code(text: str):
+    assert f"<code>{text}</code>" in shown(text)
+
+
+def test_a_harmless_formula_with_like_names_is_a_formula():
+    assert "<code>" not in shown(r"$\left( \displaystyle \deficit \right)$")
+
+
+@pytest.mark.parametrize("language", ["python", "PY", "json", "bash", "c++", "rust", "html", "yaml"])
+def test_code_has_its_syntax_in_colours(language: str):
+    made = rendered(f"```{language}\nclass = 'x' <b> 1 # y\n```")
+
+    assert 'class="mnb-code-' in made
+    assert "class = 'x' <b> 1 # y\n" in html.unescape(re.sub("<[^>]*>", "", made))
+
+
+def test_code_in_another_language_or_of_great_length_has_one_colour():
+    assert "mnb-code-k" not in rendered("```klingon\nclass x\n```")
+    assert "mnb-code-k" not in rendered("```python\n" + "class x: pass\n" * 2_000 + "```")
+
+
+def letters(text: str) -> list[str]:
+    return sorted(set(re.findall(r"[^\W\d_]", text)))
+
+
+@given(PIECES)
+@settings(max_examples=200)
+def test_no_letter_of_any_text_is_lost(text: str):
+    """Those of entities, which stand for others, aside, and the numbers of lists, which count for themselves."""
+    text = text.replace("&", "+")
+
+    made = rendered(text)
+
+    seen = html.unescape(re.sub("<[^>]*>", "", made)) + unquote(html.unescape(" ".join(re.findall('"([^"]*)"', made))))
+    lost = set(letters(text)) - set(letters(seen))
+    assert not lost

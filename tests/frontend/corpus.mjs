@@ -1,0 +1,28 @@
+/** Texts as models write them, and worse. */
+
+export const CORPUS = {
+  paragraphs: "One line\nand the next.\n\nAnother paragraph, with *emphasis*, **strong**, ~~gone~~ and `code`.\n\nEnd.",
+  headings: "# One\n\nText\n\n## Two ##\n### Three\nText\n\nSetext one\n===\n\nSetext two\nover lines\n---\n\nText\n\n---\n\nEnd",
+  lists: "- a\n- b\n  - c\n    - d\n- e\n\nText\n\n1. one\n2. two\n   continued\n\n3. three\n\n   loose\n\nText",
+  loose: "- tight\n- tight\n\n- loose now\n\n\n- and on\n\n      code in it\n\n* another list\n* of stars\n\n7) seven\n8) eight",
+  tasks: "- [ ] open\n- [x] done\n- [ ] **bold** one\n",
+  code: "Look:\n\n```python\ndef f(x):\n    return x * 2  # `twice`\n\n\nprint(f'{f(1)}')\n```\n\nand\n\n~~~\n```\nnot python\n```\n~~~\n\n    indented\n\n    code\n\nEnd",
+  unclosed: "Text\n\n```js\nconst a = `x${1}`;\nfor (;;) {}\n",
+  nested: "> quoted\n> > deeper\n> - list\n>\n> ```sh\n> ls\n> ```\n\nText\nlazy\n\n> again\nlazy on\n\nEnd",
+  tables: "Before\n\n| a | b |\n|---|:-:|\n| 1 | `x` |\n| 2 \\| 3 | **y** |\n\nAfter\n\na | b\n--|--\n1 | 2\nnot | three | cells\n\nEnd",
+  links: "[here](https://example.org \"title\") and <https://example.org> and https://example.org/x_y.\n\n[js](javascript:alert(1)) [data](data:text/html,x)",
+  references: "See [one] and [the other][two], [Three][] too.\n\n- in a list: [one]\n\n> and [two]\n\n[one]: https://one.example\n[two]: <https://two.example> 'Two'\n\nMore text with [three].\n\n[three]: https://three.example\n\nEnd [one].",
+  redefined: "[a]\n\n[a]: https://first.example\n\n[a]: https://second.example\n\n[a] [b]\n\n> [b]: https://b.example\n\nend",
+  images: "![alt](https://example.org/a.png) ![](data:image/png;base64,AAAA) ![x](//evil.example/x)\n\n[![badge](https://img.example/b.svg)](https://example.org)",
+  raw: "<div onclick=alert(1)>\n**bold**\n</div>\n\nText <b>bold</b> <img src=x onerror=alert(1)>\n\n<!-- comment\n\nover blocks -->\n\n<script>\nalert(1)\n\n</script>\n\n<pre>\n\nx\n\n</pre>\n\nEnd",
+  math: "Inline $a^2 + b_1$ and \\(x*y*z\\), a price of $5 and $10.\n\n$$\n\\int_0^1 x\\,dx = \\frac{1}{2}\n$$\n\n\\[\na_1 * b_2 * c\n\\]\n\nEnd $$x$$ here",
+  breaks: "a  \nb\\\nc\n\n\n\n\nd\r\ne\r\n\r\nf\rg",
+  tabs: "-\ttab\n\n\tcode\n\n1.\tone\n\n\t\tcode\n",
+  entities: "&amp; &lt;b&gt; &copy; &#x41; \\*not\\* \\# <\n\n\\`\\`\\`",
+  rtl: "שלום **עולם**\n\nمرحبا `code`\n\nmixed שלום end",
+  controls: "a\u202eb\u0007c\u001b[31mred\u001b[0m\n\n\u2066x\u2069",
+  odd: "\n\n\n  leading\n\n#nospace\n####### seven\n\n***\n___\n* * *\n\n-\n-\n\n+ plus\n\n|\n|-|\n\n``\n\n`` ` ``\n\n[ ]\n\n[x]:\n\n![",
+  emphasis: "**bold *and italic** not*\n\n*a\n\nb*\n\n__x__ _y_ snake_case_word 2*3*4",
+  footnote: "Text[^1].\n\n[^1]: Note\n",
+  long: `${"word ".repeat(300)}\n\n${"x".repeat(2000)}\n\nEnd`,
+};

@@ -1,0 +1,133 @@
+/** Markdown that is drawn while it grows. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { html, place } from "./page.mjs";
+import { CORPUS } from "./corpus.mjs";
+
+const { MarkdownStream } = await import("../../mojentic_nb/display/js/src/stream.js");
+const { render } = await import("../../mojentic_nb/display/js/src/markdown.js");
+const { printable } = await import("../../mojentic_nb/display/js/src/escape.js");
+
+/** What drawing the whole text at once shows. */
+function whole(text) {
+  const root = place();
+  root.append(render(printable(text)));
+  return html(root);
+}
+
+/** What a text grows through, `size` characters at a time. */
+function* prefixes(text, size) {
+  for (let end = size; end < text.length; end += size) yield text.slice(0, end);
+  yield text;
+}
+
+const { unclosed, long, ...others } = CORPUS;
+const texts = { ...CORPUS, everything: [...Object.values(others), unclosed].join("\n\n") };
+
+for (const [name, text] of Object.entries(texts)) {
+  for (const size of name === "everything" || name === "long" ? [61] : [1, 7]) {
+    test(`${name}, ${size} characters at a time, ends as the whole at once`, () => {
+      const root = place();
+      const stream = new MarkdownStream(root);
+
+      for (const prefix of prefixes(text, size)) stream.update(prefix);
+      stream.update(text, true);
+
+      assert.equal(html(root), whole(text));
+    });
+  }
+}
+
+test("at every character it shows what the text so far is", () => {
+  const text = "# Title\n\nSome *text* and `code`\n\n- a\n- b\n\n| a |\n|---|\n| 1 |\n\nEnd";
+  const root = place();
+  const stream = new MarkdownStream(root);
+
+  for (const prefix of prefixes(text, 1)) {
+    stream.update(prefix);
+
+    assert.equal(html(root), whole(prefix));
+  }
+});
+
+test("blocks that are closed keep their nodes", () => {
+  const root = place();
+  const stream = new MarkdownStream(root);
+  const kept = new Map();
+
+  for (const prefix of prefixes(texts.everything, 40)) {
+    stream.update(prefix);
+    for (const node of root.children) {
+      if (node.className !== "mnb-open" && !kept.has(node)) kept.set(node, node.outerHTML);
+    }
+  }
+  stream.update(texts.everything, true);
+
+  assert.ok(kept.size > 50);
+  for (const [node, drawn] of kept) {
+    assert.equal(node.parentNode, root);
+    assert.equal(node.outerHTML, drawn);
+  }
+});
+
+test("a code block that grows changes one text", () => {
+  const root = place();
+  const stream = new MarkdownStream(root);
+  stream.update("```python\nprint(1)\n");
+  const code = root.querySelector("code");
+  const text = code.firstChild;
+
+  stream.update("```python\nprint(1)\nprint(2)\n# and");
+
+  assert.equal(root.querySelector("code"), code);
+  assert.equal(code.firstChild, text);
+  assert.equal(code.childNodes.length, 1);
+  assert.equal(text.data, "print(1)\nprint(2)\n# and");
+});
+
+test("a paragraph that grows keeps its nodes, and so what is selected in it", () => {
+  const root = place();
+  const stream = new MarkdownStream(root);
+  stream.update("Some *text* that");
+  const paragraph = root.querySelector("p");
+  const [first, emphasis, last] = paragraph.childNodes;
+
+  stream.update("Some *text* that grows");
+
+  assert.deepEqual([...paragraph.childNodes], [first, emphasis, last]);
+  assert.equal(last.data, " that grows");
+});
+
+test("another text in place of the one before begins anew", () => {
+  const root = place();
+  const stream = new MarkdownStream(root);
+  stream.update("One\n\nTwo\n\nThree", true);
+
+  stream.update("Other");
+  stream.update("Other one", true);
+
+  assert.equal(html(root), whole("Other one"));
+});
+
+test("a text that goes on after its end is drawn whole", () => {
+  const root = place();
+  const stream = new MarkdownStream(root);
+  stream.update("A para", true);
+
+  stream.update("A paragraph.\n\nAnother", true);
+
+  assert.equal(html(root), whole("A paragraph.\n\nAnother"));
+});
+
+test("what is drawn is what an earlier drawing was, once it is the same", () => {
+  const root = place();
+  const stream = new MarkdownStream(root);
+  stream.update("Text", true);
+  const paragraph = root.firstChild;
+
+  stream.update("Text", true);
+
+  assert.equal(root.firstChild, paragraph);
+});

@@ -1,0 +1,169 @@
+/** Cards, reasoning, the status line: what they show and how they fold. */
+
+import assert from "node:assert/strict";
+import { afterEach, test } from "node:test";
+
+import { place } from "./page.mjs";
+
+const { Session } = await import("../../mojentic_nb/display/js/src/session.js");
+const { View } = await import("../../mojentic_nb/display/js/src/view.js");
+const { indented } = await import("../../mojentic_nb/display/js/src/json.js");
+const { duration } = await import("../../mojentic_nb/display/js/src/words.js");
+
+const CALL = {
+  kind: "tool", parent: null, id: "1", name: "weather", arguments: '{"city":"Paris"}', summary: 'city="Paris"', state: "running",
+  started: 1, seconds: null, progress: null, display: null, output: null, error: null,
+};
+const DONE = { state: "done", seconds: 0.42, display: [{ type: "json", text: '{\n  "sky": "clear"\n}' }] };
+
+const views = [];
+afterEach(() => views.splice(0).forEach((view) => view.remove()));
+
+/** A view of a run, which has a status and blocks, and what the reader told the kernel. */
+function viewing(blocks, status = {}) {
+  const session = new Session();
+  session.restore({ run: 0, seq: 0, state: { blocks, status: { state: "tools", seconds: 5, ...status } } });
+  const root = place();
+  const told = [];
+  const view = new View(root, session, {
+    stop: () => told.push("stop"),
+    decide: (id, approved) => told.push([id, approved]),
+    clickable: () => true,
+  });
+  views.push(view);
+  view.paint();
+  let seq = 0;
+  const happen = (...ops) => {
+    session.receive({ seq: (seq += 1), ops }, () => assert.fail("a message is missing"));
+    view.paint();
+  };
+  return { root, view, told, happen, find: (selector) => root.querySelector(selector) };
+}
+
+test("a card is open while its call runs, and folds when it is done", () => {
+  const { happen, find } = viewing([CALL]);
+  const card = find(".mnb-card");
+  assert.ok(card.open);
+  assert.match(card.textContent, /running4\.\d s/);
+
+  happen(["set", 0, DONE]);
+
+  assert.ok(!card.open);
+  assert.match(find(".mnb-header").textContent, /✓weathercity="Paris"0\.42 s/);
+  assert.match(find(".mnb-outcome").textContent, /"sky": "clear"/);
+});
+
+test("a card whose call failed stays open, with the traceback folded", () => {
+  const { happen, find } = viewing([CALL]);
+  happen(["set", 0, { state: "failed", seconds: 1, error: { type: "ValueError", message: "no", traceback: "at line 1" } }]);
+
+  assert.ok(find(".mnb-card").open);
+  assert.equal(find(".mnb-error").textContent, "ValueError: no");
+  assert.ok(!find(".mnb-told").open);
+});
+
+test("what the reader opened stays open", () => {
+  const { happen, find } = viewing([CALL]);
+  find(".mnb-card > summary").click();
+  find(".mnb-card > summary").click();
+  const { open } = find(".mnb-card");
+
+  happen(["set", 0, DONE]);
+
+  assert.equal(find(".mnb-card").open, open);
+});
+
+test("a decision is told once", () => {
+  const { told, happen, find } = viewing([{ ...CALL, state: "approval" }]);
+  const approve = find(".mnb-approve");
+  approve.click();
+  approve.click();
+
+  assert.deepEqual(told, [["1", true]]);
+  happen(["set", 0, { state: "running" }]);
+  assert.equal(find(".mnb-approve"), null);
+});
+
+test("what a tool asks a model stands inside the tool's card", () => {
+  const inner = { kind: "text", parent: 0, text: "in" };
+  const { happen, find } = viewing([CALL, inner, { kind: "text", parent: null, text: "out" }]);
+  happen(["append", 1, "text", "side"]);
+
+  assert.equal(find(".mnb-card .mnb-children").textContent.trim(), "inside");
+});
+
+test("what the model was told is there where it differs", () => {
+  const { find } = viewing([{ ...CALL, ...DONE, output: "It is clear." }]);
+
+  assert.match(find(".mnb-told").textContent, /What the model was told.*It is clear\./);
+});
+
+test("reasoning is open while it comes, then folds under its duration", () => {
+  const thought = { kind: "reasoning", parent: null, text: "Hm", started: 1, seconds: null };
+  const { happen, find } = viewing([thought]);
+  assert.ok(find(".mnb-reasoning").open);
+
+  happen(["set", 0, { seconds: 2.5 }]);
+
+  assert.ok(!find(".mnb-reasoning").open);
+  assert.equal(find(".mnb-thought").textContent, "Reasoning · 2.5 s");
+});
+
+test("the status line tells the cost, says aloud only how the run goes, and stops it", () => {
+  const { told, happen, find } = viewing([], {
+    model: "m", input_tokens: 1200, cached_tokens: 1000, output_tokens: 34, reasoning_tokens: 4, tokens_per_second: 51.2,
+    first_token_seconds: 0.31,
+  });
+  assert.match(
+    find(".mnb-facts").textContent,
+    /^m · 1,200 tokens in \(1,000 cached\), 34 out \(4 reasoning\) · 51 tokens\/s · first token 0\.31 s · 5\.\d s$/,
+  );
+  assert.equal(find("[role=status]").textContent, "Running tools");
+  find(".mnb-stop").click();
+  find(".mnb-stop").click();
+  assert.deepEqual(told, ["stop"]);
+
+  happen(["status", { state: "done", finish: "cut off at max_tokens", seconds: 7 }]);
+
+  assert.ok(find(".mnb-stop").hidden);
+  assert.equal(find(".mnb-finish").textContent, "cut off at max_tokens");
+  assert.equal(find("[role=status]").textContent, "Done: cut off at max_tokens");
+});
+
+test("another run in the same view begins anew", () => {
+  const { view, root } = viewing([{ kind: "text", parent: null, text: "old" }, CALL]);
+  view.session.restore({ run: 9, seq: 9, state: { blocks: [{ ...CALL, name: "other" }, { ...CALL, id: "2" }], status: {} } });
+  view.paint();
+
+  assert.match(root.textContent, /other[^]*weather/);
+  assert.doesNotMatch(root.textContent, /old/);
+});
+
+test("a view that was removed hears no more", () => {
+  const { view } = viewing([]);
+  view.remove();
+
+  assert.equal(view.session.viewers.size, 0);
+});
+
+test("a click loads an image, which then stays", () => {
+  const { happen, find } = viewing([{ kind: "text", parent: null, text: "![a](https://example.org/a.png) and" }]);
+  assert.equal(find("img"), null);
+  find(".mnb-image").click();
+  const image = find("img");
+  assert.equal(image.src, "https://example.org/a.png");
+  assert.equal(image.referrerPolicy, "no-referrer");
+
+  happen(["append", 0, "text", " more"]);
+
+  assert.equal(find("img"), image);
+});
+
+test("JSON is set out over lines, as far as it has come", () => {
+  assert.equal(indented('{"a":[1,{"b":"x,{"}],"c":{},"d":"unfin'), '{\n  "a": [\n    1,\n    {\n      "b": "x,{"\n    }\n  ],\n  "c": {},\n  "d": "unfin');
+  assert.equal(indented("no json"), "no json");
+});
+
+test("durations read as in the saved answer", () => {
+  assert.deepEqual([0.4249, 7.34, 59.96, 125, 120].map(duration), ["0.42 s", "7.3 s", "1 min", "2 min 5 s", "2 min"]);
+});
