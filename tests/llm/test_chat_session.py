@@ -122,6 +122,17 @@ def test_functions_are_tools():
 
 
 @pytest.mark.parametrize("how", BOTH)
+def test_each_question_begins_with_the_call_that_is_chosen(how: str):
+    script = [calling("Rome"), "Sunny.", calling("Paris", turn=1), "Rainy."]
+    chat = session(*script, tools=[Weather()], tool_choice="weather")
+
+    for question in ("How is Rome?", "And Paris?"):
+        send(chat, how, question)
+
+    assert [request.tool_choice for request in chat.llm.adapter.requests] == ["weather", "auto"] * 2
+
+
+@pytest.mark.parametrize("how", BOTH)
 def test_rounds_of_calls_are_kept_whole(how: str):
     chat = session(calling("Rome", "Paris"), "Sunny in both.", tools=[Weather()])
 
