@@ -150,11 +150,12 @@ def test_rounds_of_calls_are_kept_whole(how: str):
     assert_goes_on(chat)
 
 
-def test_what_a_session_is_made_with_goes_along():
+@pytest.mark.parametrize("how", BOTH)
+def test_what_a_session_is_made_with_goes_along(how: str):
     config = CompletionConfig(max_tokens=7)
     chat = session(calling("Rome"), "I may not.", tools=[Weather()], config=config, approve=lambda _: "no")
 
-    chat.send("Is it sunny?")
+    send(chat, how, "Is it sunny?")
 
     assert chat.messages[3].content == "The call was denied: no."
     assert chat.llm.adapter.requests[0].config is config
@@ -440,6 +441,8 @@ def test_lists_of_messages_and_tools_are_nobodys_but_their_owners():
     chat = session(calling("Rome"), "Sunny.", tools=tools)
 
     chat.messages.append(LLMMessage(content="Mine."))
+    chat.insert_message(inserted := LLMMessage(role=ASSISTANT, content="What is it?"))
+    inserted.content = "Mine."
     chat.send("Is it sunny?")
 
     assert len(tools) == 1
