@@ -378,8 +378,13 @@ def test_an_answer_that_was_left_by_break():
     assert chat.send("And?") == "Yes."
 
 
-def test_an_asynchronous_answer_that_was_dropped_before_the_loop_could_close_it():
-    chat = session("One two three.", "Yes.")
+@pytest.mark.parametrize(
+    ("step", "kept"),
+    [("One two three.", "One"), ([ToolCallStart("a", "count"), StepFinish("stop")], "")],
+    ids=["after a word", "before one"],
+)
+def test_an_asynchronous_answer_that_was_dropped_before_the_loop_could_close_it(step, kept: str):
+    chat = session(step, "Yes.")
 
     async def ask() -> str:
         async for _ in chat.astream("Count."):
@@ -387,7 +392,7 @@ def test_an_asynchronous_answer_that_was_dropped_before_the_loop_could_close_it(
         return await chat.asend("And?")
 
     assert asyncio.run(ask()) == "Yes."
-    assert [content for _, content in said(chat)[1:]] == ["Count.", "One", "And?", "Yes."]
+    assert [content for _, content in said(chat)[1:]] == ["Count.", kept, "And?", "Yes."]
 
 
 # What can be asked
