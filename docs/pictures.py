@@ -44,21 +44,33 @@ gateway = LocalGateway()
 broker = LLMBroker(gateway.model, gateway, tracer=tracer)
 
 
-def ask(text, before=(), max_tokens=60):
-    run = broker.stream([*before, LLMMessage(content=text)], max_tokens=max_tokens, correlation_id="charts")
-    return list(run) and run.messages
+def count_primes(limit: int) -> int:
+    \"""Count the prime numbers below a limit.\"""
+    sieve = bytearray([1]) * limit
+    for number in range(2, int(limit**0.5) + 1):
+        for multiple in range(number * number, limit, number):
+            sieve[multiple] = 0
+    return sum(sieve) - 2
 
 
-first = ask("What makes a good chart?")
-ask("Say that in one sentence.", first, 30)
+def ask(text, **options):
+    return broker.generate([LLMMessage(content=text)], correlation_id="primes", **options)
+
+
+def ask_below(limit):
+    question = f"How many prime numbers are there below {limit}?"
+    return ask(question, tools=[count_primes], tool_choice="required")
+
+
+ask("What is a prime number?", max_tokens=60)
 with ThreadPoolExecutor() as pool:
-    list(pool.map(ask, ["Name three kinds of charts.", "What is a scatter plot?"]))""",
-    'tracer.waterfall("charts")',
+    answers = list(pool.map(ask_below, [2_000_000, 4_000_000]))""",
+    'tracer.waterfall("primes")',
 ]
 
 
 def waterfall(page: Page, url: str, notebooks: Path) -> None:
-    """The waterfall of four requests to the embedded model, the last two of which were sent at once."""
+    """The waterfall of three questions to the embedded model; the last two, with a tool, were asked at once."""
     cells = [nbformat.v4.new_code_cell(source) for source in CELLS]
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), notebooks / "tracing.ipynb")
