@@ -59,15 +59,83 @@ with ThreadPoolExecutor() as pool:
 
 def waterfall(page: Page, url: str, notebooks: Path) -> None:
     """The waterfall of four requests to the embedded model, the last two of which were sent at once."""
-    cells = [nbformat.v4.new_code_cell(source) for source in CELLS]
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), notebooks / "tracing.ipynb")
+    write(notebooks / "tracing.ipynb", CELLS)
     lab = Lab(page, url)
     lab.open("tracing.ipynb")
     lab.run_all()
     lab.wait_until_done(1)
     lab.output(1).first.screenshot(path=PICTURES / "waterfall.png")
     lab.shut_down()
+
+
+APPLICATION = """\
+import asyncio
+import time
+
+import ipywidgets
+
+from mojentic_nb.display import LiveView
+from mojentic_nb.llm import LLMBroker, LLMMessage, LLMToolCall, StepFinish, TextDelta, ToolCallEnd
+from mojentic_nb.llm.gateways import ScriptedGateway
+
+
+def weather(city: str) -> dict:
+    return {"city": city, "celsius": 21, "sky": "clear"}
+
+
+def paced(text):
+    for word in text.split(" "):
+        yield TextDelta(word + " ")
+        time.sleep(0.05)
+    yield StepFinish("stop")
+
+
+call = LLMToolCall(id="call_1", name="weather", arguments={"city": "Paris"})
+told = \"\"\"It is **21 °C** in Paris, under a clear sky.
+
+| time | outside |
+|---|---|
+| noon | a walk along the river |
+| evening | a table on the terrace |
+
+Take a light jacket for the evening: it cools down after sunset.\"\"\"
+broker = LLMBroker("scripted", ScriptedGateway([[ToolCallEnd(call), StepFinish("tool_calls")], paced(told)]))
+running = set()
+
+
+def submitted(change):
+    run = broker.astream([LLMMessage(content=change["new"])], tools=[weather])
+    task = asyncio.get_running_loop().create_task(answer.awatch(run))
+    running.add(task)
+    task.add_done_callback(running.discard)"""
+SHOWN = """\
+question = ipywidgets.Text(placeholder="Ask something", continuous_update=False)
+answer = LiveView("scripted")
+question.observe(submitted, "value")
+ipywidgets.VBox([question, answer])"""
+
+
+def application(page: Page, url: str, notebooks: Path) -> None:
+    """The application of docs/widgets.md, in the middle of an answer."""
+    write(notebooks / "application.ipynb", [APPLICATION, SHOWN])
+    lab = Lab(page, url)
+    lab.open("application.ipynb")
+    lab.run_all()
+    lab.wait_until_done(1)
+    output = lab.output(1).first
+    field = output.locator("input[type=text]")
+    field.fill("How is Paris?")
+    field.press("Enter")
+    output.get_by_text("Take a light jacket").wait_for()
+    output.screenshot(path=PICTURES / "widgets.png")
+    lab.shut_down()
+
+
+def write(path: Path, sources: list[str]) -> None:
+    """Write a notebook with these cells."""
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), path)
 
 
 def main() -> None:
@@ -79,6 +147,7 @@ def main() -> None:
             quickstart(browser.new_page(viewport={"width": 1000, "height": 760}), url)
             page = browser.new_page(viewport={"width": 1280, "height": 760}, device_scale_factor=2)
             waterfall(page, url, Path(home) / "notebooks")
+            application(page, url, Path(home) / "notebooks")
         browser.close()
 
 
