@@ -44,6 +44,7 @@ check: $(VENV)/.test
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
 
+# Material for MkDocs tells at each build that Zensical is its successor, unless told not to.
 docs: $(VENV)/.docs
 	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet
 	$(SAY) "The documentation is in site/index.html"

@@ -1,4 +1,4 @@
-"""For the reference: Sphinx's roles in docstrings become links, its literal blocks blocks of code, traits tell their help.
+"""Docstrings as the reference shows them: Sphinx's roles become links, its literal blocks code, traits tell their help.
 
 A name is looked up as Python would, from the object whose docstring it is outwards. Where the site has no page for it,
 it stays plain code.
@@ -17,14 +17,14 @@ ROLE = re.compile(r":(?:class|meth|func|attr|data|mod|exc):`(~?)([\w.]+)`")
 LITERAL = re.compile(r"::$(?=\n\n {4})", re.MULTILINE)
 
 
-class Roles(griffe.Extension):
+class Docstrings(griffe.Extension):
     """Rewrites the docstrings of a package once all of it is known."""
 
     def on_package(self, *, pkg: griffe.Module, **_: Any) -> None:
         """Rewrite those of `pkg`."""
         for described in objects(pkg):
-            if isinstance(described, griffe.Attribute) and (told := help_of(described)):
-                described.docstring = griffe.Docstring(told, parent=described)
+            if isinstance(described, griffe.Attribute):
+                tell_help(described)
             if described.docstring:
                 described.docstring.value = rewritten(described.docstring.value, described)
 
@@ -37,12 +37,15 @@ def objects(root: griffe.Object) -> Iterator[griffe.Object]:
             yield from objects(member)
 
 
-def help_of(attribute: griffe.Attribute) -> str:
-    """What a trait tells of itself; "" for what is no such trait."""
+def tell_help(attribute: griffe.Attribute) -> None:
+    """Make a trait's help its docstring, and leave of its value what it may be."""
     for call in ast.walk(ast.parse(str(attribute.value))):
-        if isinstance(call, ast.keyword) and call.arg == "help":
-            return str(ast.literal_eval(call.value))
-    return ""
+        for keyword in call.keywords if isinstance(call, ast.Call) else ():
+            if keyword.arg == "help":
+                attribute.docstring = griffe.Docstring(ast.literal_eval(keyword.value), parent=attribute)
+                call.keywords.remove(keyword)
+                attribute.value = ast.unparse(call)
+                return
 
 
 def rewritten(text: str, described: griffe.Object) -> str:
