@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
+from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
 from mojentic_nb.display import LiveView, can_ask
@@ -33,12 +34,10 @@ class Answer:
     is then in the conversation, in the variable that ``--out`` names and in ``_``.
     """
 
-    def __init__(
-        self, question: Question, notebook: Notebook, view: str, shell: InteractiveShell, policy: str
-    ) -> None:
+    def __init__(self, question: Question, notebook: Notebook, view: str, shell: InteractiveShell, policy: str) -> None:
         self._question = question
         self._notebook = notebook
-        self._tabular = surface(view) != "text"
+        self._where = surface(view)
         self._view = LiveView(question.name, view, "json" if question.object_model else "")
         self._shell = shell
         self._policy = policy
@@ -47,13 +46,15 @@ class Answer:
 
     def show(self) -> None:
         """Ask, and show the answer as it streams."""
-        asked = self._question.begin(self._approve)
+        with beginning():
+            asked = self._question.begin(self._approve)
         with self._kept(asked):
             self._view.show(asked.run)
 
     async def ashow(self) -> None:
         """The same, asynchronously: meanwhile the kernel hears clicks."""
-        asked = self._question.abegin(self._approve)
+        with beginning():
+            asked = self._question.abegin(self._approve)
         with self._kept(asked):
             await self._view.ashow(asked.run)
 
@@ -69,17 +70,18 @@ class Answer:
     @contextmanager
     def _kept(self, asked: Asked[Any, Any]) -> Iterator[None]:
         """Keep what was answered by the end of the block, and have it end in time."""
-        table = ObjectTable(asked.objects) if asked.objects and self._tabular else None
-        self._log.growing = table.grow if table else None
+        table = nullcontext() if asked.objects is None or self._where == "text" else self._table(asked.objects)
         try:
-            with self._timed(asked.run):
+            with self._timed(asked.run), table:
                 yield
         except asyncio.CancelledError as error:
             raise KeyboardInterrupt from error  # which is what an interrupt of an awaited cell is
         finally:
-            if table:
-                table.end()
             self._keep(asked.run, asked.objects)
+
+    def _table(self, objects: ObjectStream[Any] | AsyncObjectStream[Any]) -> AbstractContextManager[None]:
+        """Show them as a table, too."""
+        return ObjectTable(objects, live=self._where == "widget").filling()
 
     @contextmanager
     def _timed(self, run: Run | AsyncRun) -> Iterator[None]:
@@ -101,9 +103,7 @@ class Answer:
         finally:
             timer.cancel()
 
-    def _keep(
-        self, run: Run | AsyncRun, objects: ObjectStream[Any] | AsyncObjectStream[Any] | None
-    ) -> None:
+    def _keep(self, run: Run | AsyncRun, objects: ObjectStream[Any] | AsyncObjectStream[Any] | None) -> None:
         """Give the answer to the conversation and to the user's variables; nothing, if none has begun."""
         messages = run.messages[len(self._question.history) :]
         if len(messages) == 1:
@@ -139,3 +139,12 @@ class Answer:
                     run.finish_reason,
                 )
             )
+
+
+@contextmanager
+def beginning() -> Iterator[None]:
+    """Tell in one line what a broker can't be asked, such as for an object that is none."""
+    try:
+        yield
+    except (TypeError, ValueError, NotImplementedError) as error:
+        raise UsageError(str(error)) from error
