@@ -257,7 +257,8 @@ def test_its_links_lead_somewhere(name: str):
 
 
 def test_its_commands_run_what_is_there(project: Path):
-    programs = re.findall(r"^\$ python (\S+)", BROKER.text, re.MULTILINE)
+    text = "".join(doc.text for doc in DOCS.values())
+    programs = re.findall(r"^\$ python (\S+)", text, re.MULTILINE)
 
     assert programs
     assert [program for program in programs if not (project / program).exists()] == []
