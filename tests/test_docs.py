@@ -258,7 +258,7 @@ def test_its_links_lead_somewhere(name: str):
 
 def test_its_commands_run_what_is_there(project: Path):
     text = "".join(doc.text for doc in DOCS.values())
-    programs = re.findall(r"^\$ python (\S+)", text, re.MULTILINE)
+    programs = re.findall(r"^\$ python (\w+/\S+)", text, re.MULTILINE)
 
     assert programs
     assert [program for program in programs if not (project / program).exists()] == []
