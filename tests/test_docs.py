@@ -24,7 +24,7 @@ from mojentic_nb.magics.options import parse
 from mojentic_nb.magics.prompt import parts
 
 EXAMPLE = re.compile(r"^```python\n(.*?)^```$(?:\n\n(`{3,})text\n(.*?)^\2$)?", re.DOTALL | re.MULTILINE)
-CELL = re.compile(r"^```text\n(%.*?)^```$", re.DOTALL | re.MULTILINE)  # of a notebook
+CELL = re.compile(r"^```ipython\n(%.*?)^```$", re.DOTALL | re.MULTILINE)  # of a notebook
 FOREIGN = re.compile(r"^```py\n(.*?)^```$", re.DOTALL | re.MULTILINE)  # how others write it; not run
 LONG_FENCE = re.compile(r"^(`{4,})text$.*?^\1$", re.DOTALL | re.MULTILINE)  # around what has fences of its own
 
@@ -183,8 +183,8 @@ def test_all_its_examples_are_run(name: str):
 
     assert blocks.count("python") == len(run)
     shown = len([example for example in run if example.output is not None])
-    assert blocks.count("text") == shown + len(CELL.findall(text)) + (doc is BROKER)  # the grammar
-    assert set(blocks) <= {"python", "text", "py"}
+    assert blocks.count("text") == shown + (doc is BROKER)  # the grammar
+    assert set(blocks) <= {"python", "text", "ipython", "py"}
 
 
 def test_what_others_write_can_be_read():
