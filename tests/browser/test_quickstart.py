@@ -10,7 +10,7 @@ from lab import ASK, ASK_AGAIN, CHECK, LOAD, PYTHON, Lab
 def test_the_answer_grows_while_the_cell_runs(lab: Lab):
     lab.open("01_quickstart.ipynb")
     lab.run_all()
-    answer = lab.cell(ASK).locator(".mnb .mnb-block").first
+    answer = lab.cell(ASK).locator(".mnb .mnb-md").first
     answer.wait_for()
 
     first = answer.inner_text()
@@ -44,7 +44,7 @@ def test_the_toolbars_stop_keeps_the_answer_and_later_cells_run(lab: Lab):
     lab.run(LOAD)
     lab.wait_until_done(LOAD)
     lab.run(ASK)
-    answer = lab.cell(ASK).locator(".mnb .mnb-block").first
+    answer = lab.cell(ASK).locator(".mnb .mnb-md").first
     answer.wait_for()
     before = answer.inner_text()
 
