@@ -176,7 +176,7 @@ class Trip(BaseModel):
 ANSWER, VALUES, TOOL, APPROVAL, OBJECTS = range(1, 6)
 MAGIC = [
     "%%llm -m local\nWhat makes a good chart?",
-    "%%llm --dry-run\nWhich city should we look at first, and why?\n\n{{ sales }}",
+    "%%llm --fresh --dry-run\nWhich city should we look at first, and why?\n\n{{ sales }}",
     "%%llm --fresh -t temperature\nDo I need a coat in Oslo today?",
     "%%llm --fresh -t temperature --approve\nDo I need a coat in Oslo today?",
     "%%llm --fresh --as list[Trip] -o trips\nPlan three short trips in Europe.",
