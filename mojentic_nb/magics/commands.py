@@ -96,7 +96,8 @@ def tools(magics: LLMMagics) -> Table:
 
 def described(tool: object) -> str:
     """The first line of what a tool or a function says of itself."""
-    said = getattr(tool, "description", None) or tool.__doc__ or ""
+    described_by_itself = None if isinstance(tool, type) else getattr(tool, "description", None)
+    said = described_by_itself or tool.__doc__ or ""
     return shortened(str(said).strip().partition("\n")[0], 100)
 
 
