@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 
-from mojentic_nb.llm import Event
+from mojentic_nb.llm import Event, TextDelta
 from mojentic_nb.llm.gateways.base import Request
 from mojentic_nb.llm.tracing import RunTracer
 from mojentic_nb.tracer import TracerSystem
@@ -13,12 +14,16 @@ __all__ = ["EventLog"]
 
 
 class EventLog:
-    """Stands between a broker and `tracer`, for one run. `events` are those of the run, so far."""
+    """Stands between a broker and `tracer`, for one run.
+
+    `events` are those of the run, so far; `growing`, if any, is called when its text has grown.
+    """
 
     def __init__(self, tracer: TracerSystem) -> None:
         self.correlation_id = str(uuid.uuid4())
         self.events: list[Event] = []
         self._tracer = tracer
+        self.growing: Callable[[], None] | None = None
         self._recorder: RunTracer | None = None
 
     def begin(self, correlation_id: str) -> EventLog:
@@ -30,5 +35,7 @@ class EventLog:
         """Take note of what the run tells, and pass it on."""
         if not isinstance(happening, Request | Exception):
             self.events.append(happening)
+            if self.growing is not None and isinstance(happening, TextDelta):
+                self.growing()
         if self._recorder is not None:
             self._recorder.record(happening)
