@@ -45,8 +45,8 @@ __all__ = ["Transcript"]
 class Transcript:
     """What a run has said and done so far. `model` is the name to show, `clock` gives seconds.
 
-    The answer's text is Markdown, or code of the `language` that is given. Feed it from one thread at a time. After :class:`~mojentic_nb.llm.Finish`, :meth:`fail` or :meth:`stop` it is at its
-    end and changes no more.
+    The answer's text is Markdown, or code of the `language` that is given. Feed it from one thread at a time. After
+    :class:`~mojentic_nb.llm.Finish`, :meth:`fail` or :meth:`stop` it is at its end and changes no more.
     """
 
     def __init__(self, model: str, clock: Callable[[], float] = time.monotonic, language: str = "") -> None:

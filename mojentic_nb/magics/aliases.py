@@ -31,7 +31,7 @@ class Model:
         except ValueError as error:
             raise UsageError(f"The alias {alias!r} can't be read: it has to be {FORM}.") from error
         if unknown := pairs.keys() - options.keys():
-            raise UsageError(f"The alias {alias!r} has no option {sorted(unknown)[0]}: it has to be {FORM}.")
+            raise UsageError(f"The alias {alias!r} has no option {min(unknown)}: it has to be {FORM}.")
         options |= pairs
         variable = options["--key-variable"]
         if variable is not None and not (variable.isidentifier() and variable.isupper()):

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
 from mojentic_nb.display import LiveView, can_ask
@@ -33,9 +34,7 @@ class Answer:
     is then in the conversation, in the variable that ``--out`` names and in ``_``.
     """
 
-    def __init__(
-        self, question: Question, notebook: Notebook, view: str, shell: InteractiveShell, policy: str
-    ) -> None:
+    def __init__(self, question: Question, notebook: Notebook, view: str, shell: InteractiveShell, policy: str) -> None:
         self._question = question
         self._notebook = notebook
         self._tabular = surface(view) != "text"
@@ -47,13 +46,15 @@ class Answer:
 
     def show(self) -> None:
         """Ask, and show the answer as it streams."""
-        asked = self._question.begin(self._approve)
+        with beginning():
+            asked = self._question.begin(self._approve)
         with self._kept(asked):
             self._view.show(asked.run)
 
     async def ashow(self) -> None:
         """The same, asynchronously: meanwhile the kernel hears clicks."""
-        asked = self._question.abegin(self._approve)
+        with beginning():
+            asked = self._question.abegin(self._approve)
         with self._kept(asked):
             await self._view.ashow(asked.run)
 
@@ -101,9 +102,7 @@ class Answer:
         finally:
             timer.cancel()
 
-    def _keep(
-        self, run: Run | AsyncRun, objects: ObjectStream[Any] | AsyncObjectStream[Any] | None
-    ) -> None:
+    def _keep(self, run: Run | AsyncRun, objects: ObjectStream[Any] | AsyncObjectStream[Any] | None) -> None:
         """Give the answer to the conversation and to the user's variables; nothing, if none has begun."""
         messages = run.messages[len(self._question.history) :]
         if len(messages) == 1:
@@ -139,3 +138,12 @@ class Answer:
                     run.finish_reason,
                 )
             )
+
+
+@contextmanager
+def beginning() -> Iterator[None]:
+    """Tell in one line what a broker can't be asked, such as for an object that is none."""
+    try:
+        yield
+    except (TypeError, ValueError, NotImplementedError) as error:
+        raise UsageError(str(error)) from error

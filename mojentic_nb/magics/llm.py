@@ -14,9 +14,9 @@ from traitlets import Dict, Enum, Int, Unicode
 from mojentic_nb.llm import LLMError
 from mojentic_nb.llm.gateways.providers import configured_name
 
-from .cells import Cells
 from .aliases import Model
 from .answer import Answer
+from .cells import Cells
 from .chats import Chat, cell_key
 from .commands import run_command
 from .dry_run import preview

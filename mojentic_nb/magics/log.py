@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
 
 from mojentic_nb.llm import Event, TextDelta
@@ -20,7 +19,7 @@ class EventLog:
     """
 
     def __init__(self, tracer: TracerSystem) -> None:
-        self.correlation_id = str(uuid.uuid4())
+        self.correlation_id = ""
         self.events: list[Event] = []
         self._tracer = tracer
         self.growing: Callable[[], None] | None = None
@@ -28,6 +27,7 @@ class EventLog:
 
     def begin(self, correlation_id: str) -> EventLog:
         """Listen to a run that begins."""
+        self.correlation_id = correlation_id
         self._recorder = self._tracer.begin(correlation_id)
         return self
 

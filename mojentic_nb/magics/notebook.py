@@ -35,9 +35,9 @@ class Notebook:
     def broker(self, model: Model, cell: str, max_context: int) -> tuple[str, LLMBroker]:
         """The full name of `model`, and a broker for a question of `cell` to it.
 
-        One without a name is the model found at hand. A model on this machine stays loaded from cell to cell. A gateway to a server is
-        made anew for each, so that a key or an address that was changed in the environment counts at once. Requests
-        are cut to `max_context` tokens, and the ledger is told of them.
+        One without a name is the model found at hand. A model on this machine stays loaded from cell to cell. A gateway
+        to a server is made anew for each, so that a key or an address that was changed in the environment counts at
+        once. Requests are cut to `max_context` tokens, and the ledger is told of them.
         """
         name = model.name
         if not name:

@@ -47,7 +47,7 @@ class ObjectTable:
         table = as_table(value)
         bundle = {"text/plain": repr(table), "text/html": table._repr_html_()}
         if self._handle is None:
-            self._handle = display(bundle, raw=True, display_id=True)  # type: ignore[no-untyped-call]
+            self._handle = display(bundle, raw=True, display_id=True)
         else:
             self._handle.update(bundle, raw=True)
         return len(bundle["text/html"])

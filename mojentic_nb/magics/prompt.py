@@ -89,7 +89,7 @@ def expression_at(text: str, start: int) -> tuple[Expression, int] | None:
 
 
 def evaluate(expression: Expression | str, namespace: Mapping[str, Any], option: str = "") -> object:
-    """The value of an expression, of that `option` if not of the text; raises :class:`PromptError` where it has none."""
+    """The value of an expression, which that `option` has if not the text; raises :class:`PromptError` if none."""
     if isinstance(expression, str):
         try:
             expression = Expression(expression, compile(expression.strip(), "<%%llm>", "eval"))
