@@ -24,6 +24,7 @@ from mojentic_nb.llm import gateways  # noqa: E402
 from mojentic_nb.llm.gateways import LocalGateway, RecordingGateway, ScriptedGateway, providers  # noqa: E402
 
 RECORDINGS = notebooks.NOTEBOOKS / "recordings"
+UNRECORDED = "unrecorded"  # the tag of a cell that shows what a recording says of a question that it doesn't have
 
 
 def calls(*wanted: tuple[str, dict[str, object]], say: str = "", tokens: tuple[int, int]) -> list[ModelEvent]:
@@ -125,6 +126,7 @@ def main() -> None:
         for old in RECORDINGS.glob(f"{path.stem[:2]}_*.json"):
             old.unlink()
         notebook = nbformat.reads(source, as_version=4)
+        notebook.cells = [cell for cell in notebook.cells if UNRECORDED not in cell.metadata.get("tags", ())]
         first = f"import sys; sys.path.insert(0, {str(ROOT / 'docs')!r}); import recordings; recordings.begin()"
         notebook.cells.insert(0, nbformat.v4.new_code_cell(first))
         notebook.cells.append(nbformat.v4.new_code_cell("recordings.end()"))
