@@ -37,7 +37,7 @@ class Answer:
     def __init__(self, question: Question, notebook: Notebook, view: str, shell: InteractiveShell, policy: str) -> None:
         self._question = question
         self._notebook = notebook
-        self._tabular = surface(view) != "text"
+        self._surface = surface(view)
         self._view = LiveView(question.name, view, "json" if question.object_model else "")
         self._shell = shell
         self._policy = policy
@@ -70,8 +70,8 @@ class Answer:
     @contextmanager
     def _kept(self, asked: Asked[Any, Any]) -> Iterator[None]:
         """Keep what was answered by the end of the block, and have it end in time."""
-        table = ObjectTable(asked.objects) if asked.objects and self._tabular else None
-        self._log.growing = table.grow if table else None
+        table = ObjectTable(asked.objects) if asked.objects and self._surface != "text" else None
+        self._log.growing = table.grow if table and self._surface == "widget" else None  # else nobody watches
         try:
             with self._timed(asked.run):
                 yield
