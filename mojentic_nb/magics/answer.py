@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from IPython.core.error import UsageError
@@ -37,7 +37,7 @@ class Answer:
     def __init__(self, question: Question, notebook: Notebook, view: str, shell: InteractiveShell, policy: str) -> None:
         self._question = question
         self._notebook = notebook
-        self._surface = surface(view)
+        self._where = surface(view)
         self._view = LiveView(question.name, view, "json" if question.object_model else "")
         self._shell = shell
         self._policy = policy
@@ -70,17 +70,18 @@ class Answer:
     @contextmanager
     def _kept(self, asked: Asked[Any, Any]) -> Iterator[None]:
         """Keep what was answered by the end of the block, and have it end in time."""
-        table = ObjectTable(asked.objects) if asked.objects and self._surface != "text" else None
-        self._log.growing = table.grow if table and self._surface == "widget" else None  # else nobody watches
+        table = nullcontext() if asked.objects is None or self._where == "text" else self._table(asked.objects)
         try:
-            with self._timed(asked.run):
+            with self._timed(asked.run), table:
                 yield
         except asyncio.CancelledError as error:
             raise KeyboardInterrupt from error  # which is what an interrupt of an awaited cell is
         finally:
-            if table:
-                table.end()
             self._keep(asked.run, asked.objects)
+
+    def _table(self, objects: ObjectStream[Any] | AsyncObjectStream[Any]) -> AbstractContextManager[None]:
+        """Show them as a table, too."""
+        return ObjectTable(objects, live=self._where == "widget").filling()
 
     @contextmanager
     def _timed(self, run: Run | AsyncRun) -> Iterator[None]:

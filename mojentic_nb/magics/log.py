@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from mojentic_nb.llm import Event, TextDelta
+from mojentic_nb.llm import Event
 from mojentic_nb.llm.gateways.base import Request
 from mojentic_nb.llm.tracing import RunTracer
 from mojentic_nb.tracer import TracerSystem
@@ -13,16 +11,12 @@ __all__ = ["EventLog"]
 
 
 class EventLog:
-    """Stands between a broker and `tracer`, for one run.
-
-    `events` are those of the run, so far; `growing`, if any, is called when its text has grown.
-    """
+    """Stands between a broker and `tracer`, for one run. `events` are those of the run, so far."""
 
     def __init__(self, tracer: TracerSystem) -> None:
         self.correlation_id = ""
         self.events: list[Event] = []
         self._tracer = tracer
-        self.growing: Callable[[], None] | None = None
         self._recorder: RunTracer | None = None
 
     def begin(self, correlation_id: str) -> EventLog:
@@ -35,7 +29,5 @@ class EventLog:
         """Take note of what the run tells, and pass it on."""
         if not isinstance(happening, Request | Exception):
             self.events.append(happening)
-            if self.growing is not None and isinstance(happening, TextDelta):
-                self.growing()
         if self._recorder is not None:
             self._recorder.record(happening)

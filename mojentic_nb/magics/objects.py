@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
-import time
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from IPython.display import display
@@ -11,6 +13,7 @@ from pydantic import BaseModel
 
 from mojentic_nb.display.table import Table
 from mojentic_nb.llm.object_stream import AsyncObjectStream, ObjectStream
+from mojentic_nb.llm.threads import in_background
 
 from .values import shortened
 
@@ -22,35 +25,43 @@ CELL = 500  # characters of a cell
 
 
 class ObjectTable:
-    """Displays the object of `stream`, as far as it has come, below what is displayed already."""
+    """Displays the object of `stream` below what is displayed already: as it comes if `live`, else in the end."""
 
-    def __init__(self, stream: ObjectStream[Any] | AsyncObjectStream[Any]) -> None:
+    def __init__(self, stream: ObjectStream[Any] | AsyncObjectStream[Any], *, live: bool) -> None:
+        self._live = live
         self._stream = stream
         self._handle: Any = None
-        self._due = 0.0
+        self._shown = ""
+        self._ended = threading.Event()
 
-    def grow(self) -> None:
-        """Show what has come, unless that was done a moment ago."""
-        now = time.monotonic()
-        if now >= self._due:
-            shown = self._show(self._stream.snapshot)
-            self._due = now + PERIOD if shown < LARGE else float("inf")
+    @contextmanager
+    def filling(self) -> Iterator[None]:
+        """Show within the ``with`` block what comes, and at its end what has come."""
+        growing = in_background(self._grow)
+        try:
+            yield
+        finally:
+            self._ended.set()
+            growing.result()
+            self._show()
 
-    def end(self) -> None:
-        """Show the object as it is in the end, or as far as it came."""
-        self._show(self._stream.snapshot)
+    def _grow(self) -> None:
+        while self._live and not self._ended.wait(PERIOD) and len(self._shown) < LARGE:
+            self._show()
 
-    def _show(self, value: object) -> int:
-        """Show `value`; return how many characters that took."""
+    def _show(self) -> None:
+        value = self._stream.snapshot
         if value is None:
-            return 0
+            return
         table = as_table(value)
         bundle = {"text/plain": repr(table), "text/html": table._repr_html_()}
+        if bundle["text/html"] == self._shown:
+            return
+        self._shown = bundle["text/html"]
         if self._handle is None:
             self._handle = display(bundle, raw=True, display_id=True)
         else:
             self._handle.update(bundle, raw=True)
-        return len(bundle["text/html"])
 
 
 def as_table(value: object) -> Table:

@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, expect
 SETUP = '''\
 %load_ext mojentic_nb
 %env OPENAI_API_KEY=sk-test
+%env NO_PROXY=127.0.0.1
 %llm alias m openai:m --base-url {url}
 %config LLMMagics.model = "m"
 from pydantic import BaseModel
@@ -107,7 +108,7 @@ def lab(notebook: MagicLab) -> MagicLab:
 def test_the_views_stop_ends_the_answer_and_the_cell_ends_normally(lab: MagicLab):
     lab.server.play(paused("Once **upon**"))
     index = lab.started("%%llm --fresh\nTell me a story.")
-    expect(lab.cell(index).locator(".mnb strong")).to_have_text("upon")
+    lab.cell(index).locator(".mnb strong", has_text="upon").wait_for()
     assert lab.running(index)
 
     lab.cell(index).get_by_role("button", name="Stop").click()

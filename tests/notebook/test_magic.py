@@ -13,33 +13,6 @@ from IPython.utils.capture import capture_output
 from loopback import Cut, Hold, Loopback, Reply, chunk, completion, json_reply, sse
 
 
-@pytest.fixture
-def bare_shell(monkeypatch: pytest.MonkeyPatch, tmp_path):
-    """A fresh shell."""
-    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
-    monkeypatch.setenv("NO_COLOR", "1")
-    shell = InteractiveShell.instance()
-    yield shell
-    shell.history_manager.end_session()
-    InteractiveShell.clear_instance()
-
-
-@pytest.fixture
-def shell(bare_shell: InteractiveShell):
-    """A fresh shell with the extension loaded."""
-    bare_shell.run_line_magic("load_ext", "mojentic_nb")
-    yield bare_shell
-    bare_shell.run_line_magic("unload_ext", "mojentic_nb")
-
-
-@pytest.fixture
-def model(server: Loopback, monkeypatch: pytest.MonkeyPatch) -> Loopback:
-    """The server that answers to `-m openai:…`."""
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
-    monkeypatch.setenv("OPENAI_BASE_URL", server.url)
-    return server
-
-
 def test_the_answer_is_written_and_who_gave_it(shell, model: Loopback, capsys: pytest.CaptureFixture):
     model.play(Reply([completion("Because", " of", " scattering.")]))
 
