@@ -15,6 +15,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from chromium import ARGUMENTS, executable  # noqa: E402
 from lab import ASK, LOAD, Lab, serving_notebooks  # noqa: E402
+from loopback import Loopback, Reply, chunk, completion, sse  # noqa: E402
 
 
 def quickstart(page: Page, url: str) -> None:
@@ -70,6 +71,84 @@ def waterfall(page: Page, url: str, notebooks: Path) -> None:
     lab.shut_down()
 
 
+PLAYED = """\
+%load_ext mojentic_nb
+%env OPENAI_API_KEY=none
+%env NO_PROXY=127.0.0.1
+%llm alias played openai:played --base-url {url}
+%config LLMMagics.model = "played"
+
+import pandas as pd
+from pydantic import BaseModel
+
+sales = pd.DataFrame({{"city": ["Oslo", "Rome", "Lima"], "units": [120, 80, 45]}})
+
+
+def temperature(city: str) -> str:
+    \"\"\"The temperature in a city.\"\"\"
+    return f"21.5 °C in {{city}}"
+
+
+class Trip(BaseModel):
+    city: str
+    days: int
+"""
+ANSWER, VALUES, TOOL, APPROVAL, OBJECTS = range(1, 6)
+MAGIC = [
+    "%%llm -m local\nWhat makes a good chart?",
+    "%%llm --fresh --dry-run\nWhich city should we look at first, and why?\n\n{{ sales }}",
+    "%%llm --fresh -t temperature\nDo I need a coat in Oslo today?",
+    "%%llm --fresh -t temperature --approve\nDo I need a coat in Oslo today?",
+    "%%llm --fresh --as list[Trip] -o trips\nPlan three short trips in Europe.",
+]
+TRIPS = [
+    '{"value": [',
+    '{"city": "Oslo", "days": 3}',
+    ', {"city": "Rome", "days": 2}',
+    ', {"city": "Porto", "days": 4}]}',
+]
+
+
+def magic(page: Page, url: str, notebooks: Path) -> None:
+    """What `%%llm` can do, a picture for each; the embedded model answers the first, a server plays the others."""
+    server = Loopback()
+    call = {"name": "temperature", "arguments": '{"city": "Oslo"}'}
+    delta = {"tool_calls": [{"index": 0, "id": "call_1", "type": "function", "function": call}]}
+    calling = sse({"choices": [{"index": 0, "delta": delta, "finish_reason": None}]}, chunk(finish_reason="tool_calls"))
+    answer = completion("**No.** ", "At 21.5 °C ", "a light jacket ", "for the evening will do.")
+    server.play(*(Reply([body]) for body in (calling, answer, calling, answer, completion(*TRIPS))))
+    cells = [nbformat.v4.new_code_cell(source) for source in (PLAYED.format(url=server.url), *MAGIC)]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), notebooks / "magic.ipynb")
+    lab = Lab(page, url)
+    lab.open("magic.ipynb")
+    lab.run(0)
+    lab.wait_until_done(0)
+    lab.run(ANSWER)
+    page.wait_for_function("view => view.innerText.length > 600", arg=lab.cell(ANSWER).locator(".mnb").element_handle())
+    lab.cell(ANSWER).screenshot(path=PICTURES / "magic-answer.png")
+    lab.cell(ANSWER).get_by_role("button", name="Stop").click()
+    lab.wait_until_done(ANSWER)
+    lab.run(VALUES)
+    lab.wait_until_done(VALUES)
+    lab.cell(VALUES).screenshot(path=PICTURES / "magic-values.png")
+    lab.run(TOOL)
+    lab.wait_until_done(TOOL)
+    lab.output(TOOL).locator("summary").first.click()
+    lab.cell(TOOL).screenshot(path=PICTURES / "magic-tool.png")
+    lab.run(APPROVAL)
+    approve = lab.cell(APPROVAL).get_by_role("button", name="Approve")
+    approve.wait_for()
+    lab.cell(APPROVAL).screenshot(path=PICTURES / "magic-approval.png")
+    approve.click()
+    lab.wait_until_done(APPROVAL)
+    lab.run(OBJECTS)
+    lab.wait_until_done(OBJECTS)
+    lab.cell(OBJECTS).screenshot(path=PICTURES / "magic-as.png")
+    lab.shut_down()
+    server.close()
+
+
 def main() -> None:
     """Take them all."""
     chromium = executable()
@@ -79,6 +158,8 @@ def main() -> None:
             quickstart(browser.new_page(viewport={"width": 1000, "height": 760}), url)
             page = browser.new_page(viewport={"width": 1280, "height": 760}, device_scale_factor=2)
             waterfall(page, url, Path(home) / "notebooks")
+            page = browser.new_page(viewport={"width": 1000, "height": 1200}, device_scale_factor=2)
+            magic(page, url, Path(home) / "notebooks")
         browser.close()
 
 

@@ -215,3 +215,63 @@ def test_two_notebooks_share_nothing(kernel: Kernel):
         assert kernel.models() != other.models()
     finally:
         other.close()
+
+
+@pytest.fixture
+def asked(kernel: Kernel, server: Loopback) -> Kernel:
+    """A kernel whose model is the server."""
+    server.play(*(Reply([completion("So", " it is.")]) for _ in range(3)))
+    kernel.run(f"%env OPENAI_BASE_URL={server.url}\n%env OPENAI_API_KEY=none\n%config LLMMagics.model = 'openai:m'")
+    return kernel
+
+
+def test_the_answer_is_the_cells_value(asked: Kernel):
+    asked.run("%%llm -o answer\nWell?")  # the third cell
+
+    assert asked.value("(_ is answer is Out[3] is _3, str(_))") == "(True, 'So it is.')"
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "%%capture captured\n%%llm\nWell?",
+        "get_ipython().run_cell_magic('llm', '', 'Well?')",
+        "get_ipython().run_cell('%%llm\\nWell?'); None",
+    ],
+)
+def test_inside_of_another_cell_it_is_a_plain_call(asked: Kernel, cell: str):
+    assert "error" not in [message["msg_type"] for message in asked.run(cell)]
+
+    assert asked.value("str(get_ipython().displayhook._)") == "'So it is.'"
+
+
+def test_without_autoawait_it_is_a_plain_call(asked: Kernel):
+    asked.run("%autoawait off")
+
+    assert "So it is." in saved(asked.run("%%llm\nWell?"))["text/plain"]
+
+
+@pytest.mark.parametrize(("view", "kinds"), [("static", ["display_data"]), ("text", ["stream"])])
+@pytest.mark.parametrize("way", ["--view {}", "%env MOJENTIC_NB_DISPLAY={}", "%config LLMMagics.view = '{}'"])
+def test_how_it_is_shown_can_be_chosen(asked: Kernel, way: str, view: str, kinds: list[str]):
+    option = way.format(view)
+    if not option.startswith("--"):
+        asked.run(option)
+        option = ""
+
+    messages = asked.run(f"%%llm {option}\nWell?")
+
+    assert sorted({message["msg_type"] for message in messages}) == kinds
+
+
+def test_the_cell_that_the_front_end_names_is_the_one_that_is_replaced(asked: Kernel, server: Loopback):
+    for question in ("First?", "First, in other words?"):
+        message = asked.client.session.msg(
+            "execute_request",
+            {"code": f"%%llm\n{question}", "silent": False, "store_history": True, "allow_stdin": True},
+            metadata={"cellId": "a"},
+        )
+        asked.client.shell_channel.send(message)
+        list(asked.messages(message["header"]["msg_id"]))
+
+    assert [said["content"] for said in server.requests[-1].body["messages"]] == ["First, in other words?"]
