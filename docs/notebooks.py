@@ -11,7 +11,7 @@ from nbclient import NotebookClient
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from notebooks import environment, paths  # noqa: E402
+from notebooks import environment, paths
 
 KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
 

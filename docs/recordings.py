@@ -10,6 +10,7 @@ import json
 import sys
 import tempfile
 from pathlib import Path
+from typing import ClassVar
 
 import nbformat
 from nbclient import NotebookClient
@@ -18,9 +19,15 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 import notebooks  # noqa: E402
-
-from mojentic_nb.llm import LLMToolCall, ModelEvent, StepFinish, TextDelta, ToolCallEnd, Usage  # noqa: E402
-from mojentic_nb.llm import gateways  # noqa: E402
+from mojentic_nb.llm import (  # noqa: E402
+    LLMToolCall,
+    ModelEvent,
+    StepFinish,
+    TextDelta,
+    ToolCallEnd,
+    Usage,
+    gateways,
+)
 from mojentic_nb.llm.gateways import LocalGateway, RecordingGateway, ScriptedGateway, providers  # noqa: E402
 
 RECORDINGS = notebooks.NOTEBOOKS / "recordings"
@@ -60,8 +67,7 @@ SCRIPTS: dict[str, list[str | list[ModelEvent]]] = {
         "That your name is Ada, and that you study rivers.",
         "Nothing: you have not told me anything yet.",
         "The Nile is the longest, with 6,650 km. The Thames has 346 km, so it fits in about **19 times**.",
-        "Two rivers, the Nile and the Amazon, are five times as long as the Rhine and more. Beside them the Thames can "
-        "hardly be seen.",
+        "Two rivers stand out, the Nile and the Amazon. Beside them the Thames can hardly be seen.",
     ],
     "04_script": [
         as_json(
@@ -95,7 +101,7 @@ SCRIPTS: dict[str, list[str | list[ModelEvent]]] = {
 class Recorder(RecordingGateway):
     """Stands in for the replay of the file `path`, and makes it."""
 
-    sources: dict[str, LocalGateway | ScriptedGateway] = {}
+    sources: ClassVar[dict[str, LocalGateway | ScriptedGateway]] = {}
 
     def __init__(self, path: str | Path, *, speed: float | None = None) -> None:  # noqa: ARG002 (as a replay has it)
         name = Path(path).stem

@@ -1,7 +1,7 @@
 """The example notebooks: where they are, how they are run, and how nbval compares them with their saved outputs.
 
-Everything that runs them uses this: the tests, `make test`, `make notebooks` and `make recordings`. As a program it runs
-nbval over all of them.
+Everything that runs them uses this: the tests, `make test`, `make notebooks` and `make recordings`. As a program it
+runs nbval over all of them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def paths() -> list[Path]:
 def environment() -> dict[str, str]:
     """An environment in which they do the same everywhere: no key, no chosen model, no Ollama of whoever runs them."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
-    # The port of "discard": nothing listens. Model files that somebody chose would answer otherwise, so none is kept.
+    # Nothing listens at the port of "discard".
     return {**kept, "OLLAMA_HOST": "http://127.0.0.1:9", "NO_PROXY": "127.0.0.1", "PYTHONPATH": str(ROOT)}
 
 

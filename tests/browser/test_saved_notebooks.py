@@ -1,5 +1,7 @@
-"""The saved notebooks can be read anywhere: without a kernel, without scripts, in light and dark, by the rules of GitHub
-and nbviewer, and they hold nothing of the machine on which they were run."""
+"""The saved notebooks can be read anywhere: without a kernel, without scripts, in light and dark, also on GitHub.
+
+They hold nothing of the machine on which they were run.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +11,10 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbconvert import HTMLExporter, MarkdownExporter
-from notebooks import NOTEBOOKS, paths
 from playwright.sync_api import Browser, Page
 
 from mojentic_nb.llm.gateways.redaction import Redaction
+from notebooks import NOTEBOOKS, paths
 
 MACHINE = re.compile(r"/(?:home|Users|root|tmp|var|opt|work)/|[A-Z]:\\\\|site-packages|ipykernel_\d|\bat 0x[0-9a-f]{6}")
 ACTIVE = re.compile(r"<script|<iframe|<object|<embed|<link|javascript:|\son\w+\s*=|https?://", re.IGNORECASE)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import shutil
-from pathlib import Path
 
 import nbformat
 import pytest
+
 from notebooks import NOTEBOOKS, nbval
 
 # What is changed in the saved outputs of a copy: the cell, the rendering, what was saved and what is put there.
