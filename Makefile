@@ -12,7 +12,7 @@ SAY := @printf '\n==> %s\n'
 ROOT_ARGS := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test check docs frontend check-frontend fresh pictures notebooks clean
+.PHONY: help lab test check docs frontend check-frontend fresh pictures notebooks recordings clean
 
 help:
 	@echo "make lab        start JupyterLab on the quickstart notebook, answered by a model on this machine"
@@ -20,9 +20,10 @@ help:
 	@echo "make check      lint, formatting and types"
 	@echo "make docs       build the documentation's pages into site/, and fail on a link that leads nowhere"
 	@echo "make frontend   check, test and bundle the live view's JavaScript; needs Node 20, which nothing else does"
-	@echo "make fresh      test 'make lab' itself, in a fresh clone and an empty home"
+	@echo "make fresh      test 'make lab' itself and the steps of Binder, in fresh clones and empty homes"
 	@echo "make pictures   take the screenshots of the README anew"
 	@echo "make notebooks  run the notebooks anew and save their outputs"
+	@echo "make recordings record anew what the notebooks replay"
 	@echo "make clean      remove the virtual environment $(VENV) and all caches"
 	@echo "The first run installs into $(VENV); later ones start at once and need no network."
 	@echo "LAB_ARGS='--no-browser --port=9999' goes to JupyterLab, PYTHON=python3.12 chooses the Python."
@@ -35,7 +36,7 @@ test: $(VENV)/.test
 	$(SAY) "Python tests, which reach every line and branch of mojentic_nb/llm and mojentic_nb/tracer"
 	@$(PY) -m pytest tests --ignore=tests/browser --ignore=tests/fresh --cov
 	$(SAY) "Notebooks, run and compared with their saved outputs"
-	@$(PY) -m pytest --nbval --nbval-current-env notebooks
+	@$(PY) tests/notebooks.py
 	$(SAY) "JupyterLab in a browser"
 	@$(PY) -m pytest tests/browser
 
@@ -59,7 +60,7 @@ check-frontend: frontend
 	@git diff --exit-code --stat -- mojentic_nb/display/static
 
 fresh: $(VENV)/.test
-	$(SAY) "'make lab' in a fresh clone and an empty home"
+	$(SAY) "'make lab' and the steps of Binder, in fresh clones and empty homes"
 	@$(PY) -m pytest tests/fresh
 
 pictures: $(VENV)/.test
@@ -67,6 +68,9 @@ pictures: $(VENV)/.test
 
 notebooks: $(VENV)/.test
 	@$(PY) docs/notebooks.py
+
+recordings: $(VENV)/.test
+	@$(PY) docs/recordings.py
 
 clean:
 	rm -rf $(VENV) site .mypy_cache .pytest_cache .ruff_cache .hypothesis test-results

@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
+import sys
+import tempfile
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
 
-NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from notebooks import environment, paths
+
+KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
+
+
+def run(path: Path) -> None:
+    """Run a notebook and save it, free of what differs from machine to machine."""
+    notebook = nbformat.read(path, as_version=4)
+    client = NotebookClient(
+        notebook, resources={"metadata": {"path": str(path.parent)}}, coalesce_streams=True, record_timing=False
+    )
+    with tempfile.TemporaryDirectory() as home:
+        client.execute(env={**environment(), "IPYTHONDIR": home})
+    notebook.metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+    nbformat.write(notebook, path)
 
 
 def main() -> None:
-    """Run every notebook and save it, free of what differs from machine to machine."""
-    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
-        print(path.name)
-        notebook = nbformat.read(path, as_version=4)
-        NotebookClient(notebook, coalesce_streams=True, record_timing=False).execute()
-        notebook.metadata.language_info = {"name": "python"}
-        for cell in notebook.cells:
-            cell.metadata.pop("execution", None)
-        nbformat.write(notebook, path)
+    """Run all notebooks, or those that are named on the command line."""
+    for path in paths():
+        if set(sys.argv[1:]) <= {path.stem}:
+            print(path.name)
+            run(path)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ import traceback
 from pathlib import Path
 from types import TracebackType
 
+from IPython import get_ipython
+
 import mojentic_nb.llm
 
 from .blocks import Failure
@@ -25,6 +27,8 @@ def failure(error: object, output: str) -> Failure:
         return {"type": "", "message": bounded(output), "traceback": None}
     steps = theirs(error.__traceback__)
     told = traceback.TracebackException(type(error), error, steps, limit=-30, compact=True) if steps else None
+    for step in told.stack if told else ():
+        step.filename = readable(step.filename)
     return {
         "type": type(error).__name__ if told else "",
         "message": bounded(said(error)),
@@ -37,3 +41,9 @@ def theirs(steps: TracebackType | None) -> TracebackType | None:
     while steps and steps.tb_frame.f_code.co_filename.startswith(OURS):
         steps = steps.tb_next
     return steps
+
+
+def readable(filename: str) -> str:
+    """The name of a file of code; a notebook's cell by its number, as IPython does, not by a file that isn't there."""
+    shell = get_ipython()
+    return " ".join((shell and shell.compile.format_code_name(filename)) or (filename,))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import matplotlib as mpl
 import pandas as pd
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import HTML, SVG, Markdown
 from matplotlib.figure import Figure
 from PIL import Image
@@ -252,6 +253,20 @@ def test_an_error_is_told_with_the_steps_of_the_tools_own_code():
     assert told["traceback"].count("File ") == 1
     assert "raise KeyError(city)" in told["traceback"]
     assert parts(result) is None
+
+
+def test_a_step_in_a_notebooks_cell_is_told_by_the_cells_number():
+    shell = InteractiveShell.instance()
+    shell.run_cell("def tool(): raise KeyError('Orly')", store_history=True)
+    number = shell.execution_count - 1
+
+    with pytest.raises(KeyError) as raised:
+        shell.user_ns["tool"]()
+
+    told = failure(raised.value, "")["traceback"]
+    assert f'File "Cell In[{number}]", line 1, in tool' in told
+    assert "ipykernel" not in told
+    InteractiveShell.clear_instance()
 
 
 @pytest.mark.parametrize("error", [PermissionError("The call was denied."), TimeoutError("Too late.")])

@@ -1,0 +1,69 @@
+"""nbval, as `make test` runs it, sees a changed answer and a changed tool result, and nothing in changed durations."""
+
+from __future__ import annotations
+
+import re
+import shutil
+
+import nbformat
+import pytest
+
+from notebooks import NOTEBOOKS, nbval
+
+# What is changed in the saved outputs of a copy: the cell, the rendering, what was saved and what is put there.
+CHANGES = {
+    "answer_text": ("first-call", "text/plain", "12 times 17 is 204.", "12 times 17 is 205."),
+    "answer_html": ("first-call", "text/html", "12 times 17 is 204.", "12 times 17 is 205."),
+    "result_text": ("several", "text/plain", '"temperature": 29', '"temperature": 28'),
+    "result_html": ("several", "text/html", ">29\n</span>", ">28\n</span>"),
+    "arguments": ("several", "text/plain", 'weather(city="Rome")', 'weather(city="Oslo")'),
+    "outcome": ("failing", "text/plain", "failed", "denied"),
+    "tokens": ("several", "text/html", "112 tokens in", "113 tokens in"),
+}
+DURATION = re.compile(r"\d+\.\d\d s\b")
+
+
+def copy(cell_id: str) -> nbformat.NotebookNode:
+    """The notebook on tools as far as that cell."""
+    notebook = nbformat.read(NOTEBOOKS / "02_tools.ipynb", as_version=4)
+    ids = [cell.id for cell in notebook.cells]
+    notebook.cells = notebook.cells[: ids.index(cell_id) + 1]
+    return notebook
+
+
+@pytest.fixture(scope="module")
+def failed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[int]]:
+    """The code cells that nbval finds changed, by the copy's name: all copies are compared in one go."""
+    folder = tmp_path_factory.mktemp("copies")
+    shutil.copytree(NOTEBOOKS / "recordings", folder / "recordings")
+    for name, (cell_id, kind, saved, put) in CHANGES.items():
+        notebook = copy(cell_id)
+        data = notebook.cells[-1].outputs[0].data
+        assert saved in data[kind]
+        data[kind] = data[kind].replace(saved, put)
+        nbformat.write(notebook, folder / f"{name}.ipynb")
+    notebook = copy("several")
+    data = notebook.cells[-1].outputs[0].data
+    for kind, text in data.items():
+        assert DURATION.search(text)
+        data[kind] = DURATION.sub("2 min 5 s", text)
+    nbformat.write(notebook, folder / "durations.ipynb")
+
+    said = nbval(sorted(folder.glob("*.ipynb")), "--color=no").stdout
+
+    results: dict[str, list[int]] = {path.stem: [] for path in folder.glob("*.ipynb")}
+    for name, cell in re.findall(r"^FAILED \S*?(\w+)\.ipynb::Cell (\d+)", said, re.MULTILINE):
+        results[name].append(int(cell))
+    assert re.search(r"\d+ passed", said), said
+    return results
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_changed_output_is_seen_in_its_cell(failed: dict[str, list[int]], name: str):
+    code = [cell for cell in copy(CHANGES[name][0]).cells if cell.cell_type == "code"]
+
+    assert failed[name] == [len(code) - 1]
+
+
+def test_durations_may_change(failed: dict[str, list[int]]):
+    assert failed["durations"] == []
