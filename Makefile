@@ -12,12 +12,13 @@ SAY := @printf '\n==> %s\n'
 ROOT_ARGS := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test check frontend check-frontend fresh pictures notebooks clean
+.PHONY: help lab test check docs frontend check-frontend fresh pictures notebooks clean
 
 help:
 	@echo "make lab        start JupyterLab on the quickstart notebook, answered by a model on this machine"
 	@echo "make test       run every test: Python, notebooks, and JupyterLab in a browser"
 	@echo "make check      lint, formatting and types"
+	@echo "make docs       build the documentation's pages into site/, and fail on a link that leads nowhere"
 	@echo "make frontend   check, test and bundle the live view's JavaScript; needs Node 20, which nothing else does"
 	@echo "make fresh      test 'make lab' itself, in a fresh clone and an empty home"
 	@echo "make pictures   take the screenshots of the README anew"
@@ -43,6 +44,11 @@ check: $(VENV)/.test
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
 
+# Material for MkDocs tells at each build that Zensical is its successor, unless told not to.
+docs: $(VENV)/.docs
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet
+	$(SAY) "The documentation is in site/index.html"
+
 # The bundle is committed, so that nobody needs Node to install or to test the package.
 frontend:
 	$(SAY) "Types, tests and bundle of the live view"
@@ -64,7 +70,7 @@ notebooks: $(VENV)/.test
 	@$(PY) docs/notebooks.py
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis test-results
+	rm -rf $(VENV) site .mypy_cache .pytest_cache .ruff_cache .hypothesis test-results
 
 # Each stamp is made anew when pyproject.toml changes.
 $(VENV)/.lab: pyproject.toml | $(VENV)/.python
@@ -82,6 +88,11 @@ $(VENV)/.test: pyproject.toml | $(VENV)/.python
 	$(SAY) "Looking for a Chromium for the browser tests"
 	@$(PY) tests/chromium.py
 	@touch $(VENV)/.lab $@
+
+$(VENV)/.docs: pyproject.toml | $(VENV)/.python
+	$(SAY) "Installing mojentic_nb and what builds its documentation into $(VENV) (once)"
+	@$(PIP) -e ".[docs]"
+	@touch $@
 
 $(VENV)/.python:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("mojentic_nb needs Python 3.11 or newer, $(PYTHON) is " + sys.version.split()[0] + ": call make with PYTHON=python3.11, say")'

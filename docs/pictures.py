@@ -15,6 +15,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from chromium import ARGUMENTS, executable  # noqa: E402
 from lab import ASK, LOAD, Lab, serving_notebooks  # noqa: E402
+from loopback import Loopback, Reply, chunk, completion, sse  # noqa: E402
 
 
 def quickstart(page: Page, url: str) -> None:
@@ -44,30 +45,186 @@ gateway = LocalGateway()
 broker = LLMBroker(gateway.model, gateway, tracer=tracer)
 
 
-def ask(text, before=(), max_tokens=60):
-    run = broker.stream([*before, LLMMessage(content=text)], max_tokens=max_tokens, correlation_id="charts")
-    return list(run) and run.messages
+def count_primes(limit: int) -> int:
+    \"""Count the prime numbers below a limit.\"""
+    sieve = bytearray([1]) * limit
+    for number in range(2, int(limit**0.5) + 1):
+        for multiple in range(number * number, limit, number):
+            sieve[multiple] = 0
+    return sum(sieve) - 2
 
 
-first = ask("What makes a good chart?")
-ask("Say that in one sentence.", first, 30)
+def ask(text, **options):
+    return broker.generate([LLMMessage(content=text)], correlation_id="primes", **options)
+
+
+def ask_below(limit):
+    question = f"How many prime numbers are there below {limit}?"
+    return ask(question, tools=[count_primes], tool_choice="required")
+
+
+ask("What is a prime number?", max_tokens=60)
 with ThreadPoolExecutor() as pool:
-    list(pool.map(ask, ["Name three kinds of charts.", "What is a scatter plot?"]))""",
-    'tracer.waterfall("charts")',
+    answers = list(pool.map(ask_below, [2_000_000, 4_000_000]))""",
+    'tracer.waterfall("primes")',
 ]
 
 
 def waterfall(page: Page, url: str, notebooks: Path) -> None:
-    """The waterfall of four requests to the embedded model, the last two of which were sent at once."""
-    cells = [nbformat.v4.new_code_cell(source) for source in CELLS]
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), notebooks / "tracing.ipynb")
+    """The waterfall of three questions to the embedded model; the last two, with a tool, were asked at once."""
+    write(notebooks / "tracing.ipynb", CELLS)
     lab = Lab(page, url)
     lab.open("tracing.ipynb")
     lab.run_all()
     lab.wait_until_done(1)
     lab.output(1).first.screenshot(path=PICTURES / "waterfall.png")
     lab.shut_down()
+
+
+APPLICATION = """\
+import asyncio
+import time
+
+import ipywidgets
+
+from mojentic_nb.display import LiveView
+from mojentic_nb.llm import LLMBroker, LLMMessage, LLMToolCall, StepFinish, TextDelta, ToolCallEnd
+from mojentic_nb.llm.gateways import ScriptedGateway
+
+
+def weather(city: str) -> dict:
+    return {"city": city, "celsius": 21, "sky": "clear"}
+
+
+def paced(text):
+    for word in text.split(" "):
+        yield TextDelta(word + " ")
+        time.sleep(0.05)
+    yield StepFinish("stop")
+
+
+call = LLMToolCall(id="call_1", name="weather", arguments={"city": "Paris"})
+told = \"\"\"It is **21 °C** in Paris, under a clear sky.
+
+| time | outside |
+|---|---|
+| noon | a walk along the river |
+| evening | a table on the terrace |
+
+Take a light jacket for the evening: it cools down after sunset.\"\"\"
+broker = LLMBroker("scripted", ScriptedGateway([[ToolCallEnd(call), StepFinish("tool_calls")], paced(told)]))
+running = set()
+
+
+def submitted(change):
+    run = broker.astream([LLMMessage(content=change["new"])], tools=[weather])
+    task = asyncio.get_running_loop().create_task(answer.awatch(run))
+    running.add(task)
+    task.add_done_callback(running.discard)"""
+SHOWN = """\
+question = ipywidgets.Text(placeholder="Ask something", continuous_update=False)
+answer = LiveView("scripted")
+question.observe(submitted, "value")
+ipywidgets.VBox([question, answer])"""
+
+
+def application(page: Page, url: str, notebooks: Path) -> None:
+    """The application of docs/widgets.md, in the middle of an answer."""
+    write(notebooks / "application.ipynb", [APPLICATION, SHOWN])
+    lab = Lab(page, url)
+    lab.open("application.ipynb")
+    lab.run_all()
+    lab.wait_until_done(1)
+    output = lab.output(1).first
+    field = output.locator("input[type=text]")
+    field.fill("How is Paris?")
+    field.press("Enter")
+    output.get_by_text("Take a light jacket").wait_for()
+    output.screenshot(path=PICTURES / "widgets.png")
+    lab.shut_down()
+
+
+def write(path: Path, sources: list[str]) -> None:
+    """Write a notebook with these cells."""
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), path)
+
+
+PLAYED = """\
+%load_ext mojentic_nb
+%env OPENAI_API_KEY=none
+%env NO_PROXY=127.0.0.1
+%llm alias played openai:played --base-url {url}
+%config LLMMagics.model = "played"
+
+import pandas as pd
+from pydantic import BaseModel
+
+sales = pd.DataFrame({{"city": ["Oslo", "Rome", "Lima"], "units": [120, 80, 45]}})
+
+
+def temperature(city: str) -> str:
+    \"\"\"The temperature in a city.\"\"\"
+    return f"21.5 °C in {{city}}"
+
+
+class Trip(BaseModel):
+    city: str
+    days: int
+"""
+ANSWER, VALUES, TOOL, APPROVAL, OBJECTS = range(1, 6)
+MAGIC = [
+    "%%llm -m local\nWhat makes a good chart?",
+    "%%llm --dry-run\nWhich city should we look at first, and why?\n\n{{ sales }}",
+    "%%llm --fresh -t temperature\nDo I need a coat in Oslo today?",
+    "%%llm --fresh -t temperature --approve\nDo I need a coat in Oslo today?",
+    "%%llm --fresh --as list[Trip] -o trips\nPlan three short trips in Europe.",
+]
+TRIPS = [
+    '{"value": [',
+    '{"city": "Oslo", "days": 3}',
+    ', {"city": "Rome", "days": 2}',
+    ', {"city": "Porto", "days": 4}]}',
+]
+
+
+def magic(page: Page, url: str, notebooks: Path) -> None:
+    """What `%%llm` can do, a picture for each; the embedded model answers the first, a server plays the others."""
+    server = Loopback()
+    call = {"name": "temperature", "arguments": '{"city": "Oslo"}'}
+    delta = {"tool_calls": [{"index": 0, "id": "call_1", "type": "function", "function": call}]}
+    calling = sse({"choices": [{"index": 0, "delta": delta, "finish_reason": None}]}, chunk(finish_reason="tool_calls"))
+    answer = completion("**No.** ", "At 21.5 °C ", "a light jacket ", "for the evening will do.")
+    server.play(*(Reply([body]) for body in (calling, answer, calling, answer, completion(*TRIPS))))
+    write(notebooks / "magic.ipynb", [PLAYED.format(url=server.url), *MAGIC])
+    lab = Lab(page, url)
+    lab.open("magic.ipynb")
+    lab.run(0)
+    lab.wait_until_done(0)
+    lab.run(ANSWER)
+    page.wait_for_function("view => view.innerText.length > 600", arg=lab.cell(ANSWER).locator(".mnb").element_handle())
+    lab.cell(ANSWER).screenshot(path=PICTURES / "magic-answer.png")
+    lab.cell(ANSWER).get_by_role("button", name="Stop").click()
+    lab.wait_until_done(ANSWER)
+    lab.run(VALUES)
+    lab.wait_until_done(VALUES)
+    lab.cell(VALUES).screenshot(path=PICTURES / "magic-values.png")
+    lab.run(TOOL)
+    lab.wait_until_done(TOOL)
+    lab.output(TOOL).locator("summary").first.click()
+    lab.cell(TOOL).screenshot(path=PICTURES / "magic-tool.png")
+    lab.run(APPROVAL)
+    approve = lab.cell(APPROVAL).get_by_role("button", name="Approve")
+    approve.wait_for()
+    lab.cell(APPROVAL).screenshot(path=PICTURES / "magic-approval.png")
+    approve.click()
+    lab.wait_until_done(APPROVAL)
+    lab.run(OBJECTS)
+    lab.wait_until_done(OBJECTS)
+    lab.cell(OBJECTS).screenshot(path=PICTURES / "magic-as.png")
+    lab.shut_down()
+    server.close()
 
 
 def main() -> None:
@@ -79,6 +236,9 @@ def main() -> None:
             quickstart(browser.new_page(viewport={"width": 1000, "height": 760}), url)
             page = browser.new_page(viewport={"width": 1280, "height": 760}, device_scale_factor=2)
             waterfall(page, url, Path(home) / "notebooks")
+            application(page, url, Path(home) / "notebooks")
+            page = browser.new_page(viewport={"width": 1000, "height": 1200}, device_scale_factor=2)
+            magic(page, url, Path(home) / "notebooks")
         browser.close()
 
 

@@ -18,8 +18,14 @@ from providers_on_wire import PROVIDERS, event
 
 from mojentic_nb import tracer
 from mojentic_nb.llm import CompletionConfig, Event, errors, events, gateways
+from mojentic_nb.magics import LLMMagics
+from mojentic_nb.magics.commands import COMMANDS
+from mojentic_nb.magics.options import parse
+from mojentic_nb.magics.prompt import parts
 
 EXAMPLE = re.compile(r"^```python\n(.*?)^```$(?:\n\n(`{3,})text\n(.*?)^\2$)?", re.DOTALL | re.MULTILINE)
+CELL = re.compile(r"^```ipython\n(%.*?)^```$", re.DOTALL | re.MULTILINE)  # of a notebook
+FOREIGN = re.compile(r"^```py\n(.*?)^```$", re.DOTALL | re.MULTILINE)  # how others write it; not run
 LONG_FENCE = re.compile(r"^(`{4,})text$.*?^\1$", re.DOTALL | re.MULTILINE)  # around what has fences of its own
 
 
@@ -57,6 +63,7 @@ class Doc:
 
 DOCS = {path.stem: Doc(path) for path in sorted((Path(__file__).parents[1] / "docs").glob("*.md"))}
 BROKER = DOCS["broker"]
+MAGIC = "magic"  # its cells are IPython's: tests/notebook/test_magic_doc.py
 
 
 def says(provider: str, *texts: str) -> Reply:
@@ -97,6 +104,11 @@ EXCHANGES = {
     ],
     "Recording and replaying": [(CHAT, says("chat", "It is ", "Paris."))],
     "Objects": [(CHAT, says("chat", '{"name": "Ada Lovelace", ', '"born": 1815}'))],
+    "From Mojentic": [(CHAT, says("chat", "Hello! ", "How can I help?"))],
+    "From chatlas": [
+        (CHAT, called("get_current_weather", '{"lat": 37.77, "lng": -122.42}')),
+        (CHAT, says("chat", "It is ", "sunny.")),
+    ],
     "Functions as tools": [
         (CHAT, called("room_temperature", '{"room": "kitchen"}')),
         (CHAT, says("chat", "Yes, it is 21.5 °C ", "in the kitchen.")),
@@ -120,13 +132,13 @@ def providers(server: Loopback, monkeypatch: pytest.MonkeyPatch) -> Loopback:
 
 
 # These pages are read from their beginning: what one section defines, the next ones use.
-STORIES = ("tools", "tracing")
+STORIES = ("security", "tools", "tracing", "widgets")
 TOGETHER = [(name, list(DOCS[name].sections)) for name in STORIES]
 TOGETHER += [
     (name, [section])
     for name, doc in DOCS.items()
     for section in doc.sections
-    if name not in STORIES and any(doc.examples(section))
+    if name not in (*STORIES, MAGIC) and any(doc.examples(section))
 ]
 
 
@@ -156,14 +168,14 @@ def test_its_examples_run_and_print_what_it_shows(
             example.run(namespace)
             printed = capsys.readouterr().out
             if example.output is None:  # it prints nothing, or what a model says, which differs from run to run
-                assert bool(printed) == ("print(" in example.source)
+                assert bool(printed) == bool(re.search(r"print\(|\.a?show\(", example.source))
             else:
                 assert printed.rstrip("\n") == example.output.rstrip("\n")
 
     assert [request.path for request in providers.requests] == [path for path, _ in exchanges]
 
 
-@pytest.mark.parametrize("name", DOCS)
+@pytest.mark.parametrize("name", [name for name in DOCS if name != MAGIC])
 def test_all_its_examples_are_run(name: str):
     doc = DOCS[name]
     text = LONG_FENCE.sub("```text", doc.text)
@@ -173,7 +185,37 @@ def test_all_its_examples_are_run(name: str):
     assert blocks.count("python") == len(run)
     shown = len([example for example in run if example.output is not None])
     assert blocks.count("text") == shown + (doc is BROKER)  # the grammar
-    assert set(blocks) == {"python", "text"}
+    assert set(blocks) <= {"python", "text", "ipython", "py"}
+
+
+def test_what_others_write_can_be_read():
+    foreign = [source for doc in DOCS.values() for source in FOREIGN.findall(doc.text)]
+
+    assert foreign
+    for source in foreign:
+        ast.parse(source)
+
+
+def test_its_cells_say_what_the_magics_understand():
+    cells = [cell for doc in DOCS.values() for cell in CELL.findall(doc.text)]
+
+    assert cells
+    for cell in cells:
+        first, _, question = cell.partition("\n")
+        magic, _, line = first.partition(" ")
+        match magic:
+            case "%%llm":
+                assert parse(LLMMagics.llm, line)
+                assert question.strip()
+                assert list(parts(question))
+            case "%llm":
+                assert line.split()[0] in COMMANDS
+            case "%config":
+                setting = ast.parse(line).body[0].targets[0]
+                assert setting.value.id == "LLMMagics"
+                assert setting.attr in LLMMagics.class_trait_names(config=True)
+            case other:
+                assert other in ("%load_ext", "%%ai")
 
 
 def test_its_grammar_is_that_of_the_code():
@@ -204,7 +246,8 @@ def test_the_table_of_what_is_traced_leaves_nothing_out():
 
 @pytest.mark.parametrize("name", DOCS)
 def test_its_links_lead_somewhere(name: str):
-    links = re.findall(r"\]\((?!http)([^)#]*)(?:#([^)]+))?\)", DOCS[name].text)
+    prose = re.sub(r"^```.*?^```$", "", DOCS[name].text, flags=re.DOTALL | re.MULTILINE)
+    links = re.findall(r"\]\((?!http)([^)#]*)(?:#([^)]+))?\)", prose)
 
     assert links
     for file, anchor in links:
@@ -215,7 +258,8 @@ def test_its_links_lead_somewhere(name: str):
 
 
 def test_its_commands_run_what_is_there(project: Path):
-    programs = re.findall(r"^\$ python (\S+)", BROKER.text, re.MULTILINE)
+    text = "".join(doc.text for doc in DOCS.values())
+    programs = re.findall(r"^\$ python (\w+/\S+)", text, re.MULTILINE)
 
     assert programs
     assert [program for program in programs if not (project / program).exists()] == []

@@ -36,9 +36,15 @@ NOTICES = {
 
 
 class Fold:
-    """Adds a run's events to `blocks`, inside the tool block `parent` if there is one; `seconds` is the time."""
+    """Adds a run's events to `blocks`, inside the tool block `parent` if there is one; `seconds` is the time.
 
-    def __init__(self, blocks: Blocks, seconds: Callable[[], float], parent: int | None = None) -> None:
+    The text is code of that `language`, if there is one.
+    """
+
+    def __init__(
+        self, blocks: Blocks, seconds: Callable[[], float], parent: int | None = None, language: str = ""
+    ) -> None:
+        self._language = language
         self._blocks = blocks
         self._seconds = seconds
         self._parent = parent
@@ -72,11 +78,11 @@ class Fold:
             case ToolResult():
                 self._result(event)
             case Retry(attempt, delay, reason):
-                self._notice("warning", f"{reason} Trying again in {delay:.1f} s (retry {attempt}).")
+                self.notice("warning", f"{reason} Trying again in {delay:.1f} s (retry {attempt}).")
             case Finish(reason):
                 self.close()
                 if reason in NOTICES:
-                    self._notice("warning", NOTICES[reason])
+                    self.notice("warning", NOTICES[reason])
 
     def close(self) -> None:
         """The run is over: what is open is closed, calls without a result are cancelled."""
@@ -96,6 +102,8 @@ class Fold:
             self._blocks.append(self._open, delta)
             return
         self._close_text()
+        if kind == "text" and self._language:
+            delta = f"```{self._language}\n{delta}"
         timing = {"started": self._seconds(), "seconds": None} if kind == "reasoning" else {}
         self._open = self._blocks.add(kind=kind, parent=self._parent, text=delta, **timing)
 
@@ -105,7 +113,8 @@ class Fold:
             self._blocks.set(self._open, seconds=round(lasted, 3))
         self._open = None
 
-    def _notice(self, level: str, text: str) -> None:
+    def notice(self, level: str, text: str) -> None:
+        """Add a notice."""
         self._close_text()
         self._blocks.add(kind="notice", parent=self._parent, level=level, text=text)
 

@@ -42,8 +42,9 @@ class LiveView(anywidget.AnyWidget):
     In an application of ipywidgets the view is a widget like any other: put it into a ``VBox``, and have it
     :meth:`watch` one run after the other (:meth:`awatch`).
 
-    `model` is the name to show, `view` how to (*widget*, *static*, *text*), where that is not to fit the front end.
-    ``broker.astream(..., approve=view.approve)`` has the reader decide on each call. `transcript` is what was shown.
+    `model` is the name to show, `view` how (*widget*, *static*, *text*), where that is not to fit the front end. The
+    answer's text is Markdown, or code of the `language` that is given. ``broker.astream(..., approve=view.approve)``
+    has the reader decide on each call. `transcript` is what was shown.
     """
 
     _esm = STATIC / "loader.js"
@@ -54,14 +55,15 @@ class LiveView(anywidget.AnyWidget):
     _clickable = traitlets.Bool(default_value=False).tag(sync=True)
     _replaced: ClassVar[list[LiveView]] = []
 
-    def __init__(self, model: str = "", view: str = "auto") -> None:
+    def __init__(self, model: str = "", view: str = "auto", language: str = "") -> None:
         self._built = False
         self._model = model
         self._view = view
+        self._language = language
         self._run: Run | AsyncRun | None = None
         self._asked: dict[str, asyncio.Future[bool]] = {}
         self._terminal: Terminal | None = None
-        self.transcript = Transcript(model)
+        self.transcript = Transcript(model, language=language)
         self._wire = Wire(self.transcript, self.send)
         super().__init__()
         self._built = True
@@ -113,6 +115,10 @@ class LiveView(anywidget.AnyWidget):
                 async for event in run:
                     self._feed(event)
 
+    def notice(self, level: str, text: str) -> None:
+        """Tell the reader, from any thread, what no event of the run says; `level` is *info*, *warning* or *error*."""
+        self._wire.notice(level, text)
+
     def approve(self, call: LLMToolCall) -> bool | str | Awaitable[bool | str]:
         """Let the reader decide whether `call` may run: by a click on its card, else by ``input()``.
 
@@ -138,19 +144,19 @@ class LiveView(anywidget.AnyWidget):
             yield
         finally:
             saved = {"text/html": as_html(self.transcript), "text/plain": as_text(self.transcript)}
-            if where == "static":
-                display(saved, raw=True)  # type: ignore[no-untyped-call]
+            if self._terminal:
+                self._terminal.end(self.transcript)
             elif handle:
                 handle.update(saved, raw=True)
                 self._retire()
-            elif self._terminal:
-                self._terminal.end(self.transcript)
+            else:
+                display(saved, raw=True)  # type: ignore[no-untyped-call]
 
     @contextmanager
     def _following(self, run: Run | AsyncRun) -> Iterator[None]:
         """Draw within the ``with`` block what `run` does, and how it ends."""
         self._run = run
-        self.transcript = Transcript(self._model)
+        self.transcript = Transcript(self._model, language=self._language)
         self._wire = Wire(self.transcript, self.send, self._wire.seq + 1)
         self._clickable = self.comm is not None and isinstance(run, AsyncRun) and clicks_arrive()
         self.send_state("_snapshot")
@@ -175,8 +181,9 @@ class LiveView(anywidget.AnyWidget):
 
     async def _clicked(self, call_id: str) -> bool | str:
         """What the reader decides about that call, by a click on its card."""
-        if call_id in self._asked:
-            return "Another call of the same id waits for approval"
+        if call_id in self._asked:  # one card for two calls: a click would decide about one that nobody saw
+            settle(self._asked[call_id], approved=False)
+            return "Another call has the same id"
         decision: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._asked[call_id] = decision
         self._wire.approval(call_id, pending=True)

@@ -32,7 +32,7 @@ PRE = (
 CLASS = re.compile(r'(<[a-z][a-z0-9]*(?: [^<>]*)?) class="(mnb-[a-z0-9 -]+)"')
 
 STYLES: dict[str, str] = {
-    "root": "max-width:100%;margin:0;line-height:1.55;text-align:left;overflow-wrap:break-word;",
+    "root": "max-width:100%;margin:0;line-height:1.55;text-align:start;overflow-wrap:break-word;",
     "prose": "margin:0 0 8px;",
     "card": f"{BOX}margin:8px 0;background:rgba(128,128,128,0.04);",
     "summary": "cursor:pointer;padding:5px 10px;line-height:22px;",

@@ -53,4 +53,4 @@ def settled(block: Block) -> bool:
     """Whether a line tells of `block`, now that it changes no more."""
     if block["kind"] == "tool":
         return block["parent"] is None and block["state"] in get_args(ToolOutcome)
-    return block["kind"] == "notice"
+    return block["kind"] == "notice" and block["level"] != "error"  # which is raised, and told by who catches it

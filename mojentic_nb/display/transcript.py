@@ -45,14 +45,14 @@ __all__ = ["Transcript"]
 class Transcript:
     """What a run has said and done so far. `model` is the name to show, `clock` gives seconds.
 
-    Feed it from one thread at a time. After :class:`~mojentic_nb.llm.Finish`, :meth:`fail` or :meth:`stop` it is at its
-    end and changes no more.
+    The answer's text is Markdown, or code of the `language` that is given. Feed it from one thread at a time. After
+    :class:`~mojentic_nb.llm.Finish`, :meth:`fail` or :meth:`stop` it is at its end and changes no more.
     """
 
-    def __init__(self, model: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, model: str, clock: Callable[[], float] = time.monotonic, language: str = "") -> None:
         self._blocks = Blocks()
         self._meter = Meter(model, clock)
-        self._fold = Fold(self._blocks, self._meter.seconds)
+        self._fold = Fold(self._blocks, self._meter.seconds, language=language)
 
     def feed(self, event: Event) -> list[Op]:
         """Take the run's next event in; the operations that it causes, maybe none."""
@@ -77,6 +77,13 @@ class Transcript:
     def stop(self) -> list[Op]:
         """The run was stopped, by an interrupt say, and has no more events: calls without a result are cancelled."""
         return self.feed(Finish("cancelled"))
+
+    def notice(self, level: str, text: str) -> list[Op]:
+        """Something happened that is no event of the run; `level` is *info*, *warning* or *error*."""
+        if self._meter.ended:
+            return []
+        self._fold.notice(level, bounded(text))
+        return self._taken()
 
     def approval(self, call_id: str, *, pending: bool) -> list[Op]:
         """A person has to approve of that call, or no longer; nothing for a call that has ended."""

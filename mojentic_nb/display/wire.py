@@ -50,6 +50,11 @@ class Wire:
         with self._lock:
             self._take(self._transcript.stop())
 
+    def notice(self, level: str, text: str) -> None:
+        """Something happened that is no event of the run."""
+        with self._lock:
+            self._take(self._transcript.notice(level, text))
+
     def approval(self, call_id: str, *, pending: bool) -> None:
         """A person has to approve of that call, or no longer."""
         with self._lock:

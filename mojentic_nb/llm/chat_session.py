@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from copy import copy
 from dataclasses import dataclass
 
@@ -12,11 +12,11 @@ from .broker import LLMBroker
 from .config import CompletionConfig
 from .context import FittingGateway, Measured, Tokenizer, Window, check_follows, followed_by
 from .conversation import Conversation
-from .gateways.base import Tool
 from .gateways.mojentic import as_gateway
 from .message_composers import MessageBuilder
 from .messages import LLMMessage, MessageRole
 from .run import AsyncRun, Run
+from .tools.function_tool import Tools
 from .tools.job import Approve
 
 __all__ = ["ChatSession"]
@@ -43,7 +43,8 @@ class ChatSession:
     """A conversation with the model of `llm`, a broker.
 
     `system_prompt` says how the model is to behave; None or "" says nothing. `tools` are what it may call, `approve`
-    decides of each call, as with the broker. `config`, or Mojentic's single `temperature`, says how answers are made.
+    decides of each call, and `tool_choice` says whether each question has to begin with one, as with the broker.
+    `config`, or Mojentic's single `temperature`, says how answers are made.
 
     Before a request that would take more than `max_context` tokens the oldest exchanges are left out, whole (a question
     with all that answers it), until it fits; the system prompt and the last question always stay. Tokens are counted as
@@ -55,20 +56,22 @@ class ChatSession:
     However an answer ends, what was seen of it is kept, and :attr:`messages` is a history that providers accept. A
     question of which nothing came, because asking failed, is not kept: ask it again.
 
-    `llm`, `tools`, `config`, `approve` and `max_context` may be changed; what they are counts from the next question.
+    `llm`, `tools`, `config`, `approve`, `tool_choice` and `max_context` may be changed; what they are counts from the
+    next question.
     """
 
-    def __init__(  # noqa: PLR0917 (as in Mojentic)
+    def __init__(  # noqa: PLR0913, PLR0917 (as in Mojentic)
         self,
         llm: LLMBroker,
         system_prompt: str | None = "You are a helpful assistant.",
-        tools: Sequence[Tool] | None = None,
+        tools: Tools | None = None,
         max_context: int = 32768,
         tokenizer_gateway: Tokenizer | None = None,
         config: CompletionConfig | None = None,
         temperature: float | None = None,
         *,
         approve: Approve | None = None,
+        tool_choice: str | None = None,
     ) -> None:
         if not isinstance(llm, LLMBroker):
             raise TypeError(f"A session wants a broker, as in ChatSession(LLMBroker(model, gateway)), not {llm!r}.")
@@ -80,6 +83,7 @@ class ChatSession:
         self.tokenizer_gateway = tokenizer_gateway
         self.config = config or CompletionConfig(temperature=temperature)
         self.approve = approve
+        self.tool_choice = tool_choice
         self._messages: list[LLMMessage] = []
         self._measured = Measured()
         self._exchange: Exchange | None = None
@@ -113,7 +117,7 @@ class ChatSession:
         """
         with self._lock:
             broker, gateway, messages = self._asking(query)
-            run = broker.stream(messages, self.tools, self.config, approve=self.approve)
+            run = broker.stream(messages, self.tools, self.config, approve=self.approve, tool_choice=self.tool_choice)
             self._exchange = Exchange(run.conversation, gateway, weakref.ref(iter(run)))
             return run
 
@@ -129,7 +133,7 @@ class ChatSession:
         """Ask, and get the run whose events can be iterated with ``async for``; the session follows it."""
         with self._lock:
             broker, gateway, messages = self._asking(query)
-            run = broker.astream(messages, self.tools, self.config, approve=self.approve)
+            run = broker.astream(messages, self.tools, self.config, approve=self.approve, tool_choice=self.tool_choice)
             self._exchange = Exchange(run.conversation, gateway, weakref.ref(aiter(run)))
             return run
 

@@ -179,4 +179,7 @@ class Finish:
 
 
 ModelEvent = TextDelta | ReasoningDelta | ToolCallStart | ToolCallDelta | ToolCallEnd | StepFinish
+"""What a gateway may yield: what happens while a model answers one request."""
+
 Event = ModelEvent | Retry | ToolProgress | ToolResult | Finish
+"""What a run yields: what its gateway does, and what becomes of tool calls, retries and the run itself."""

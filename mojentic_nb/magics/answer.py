@@ -3,43 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import threading
 from collections.abc import Awaitable, Iterator
-from contextlib import contextmanager
-from functools import partial
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
+from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
-from pydantic import BaseModel
 
 from mojentic_nb.display import LiveView, can_ask
-from mojentic_nb.llm import AsyncRun, LLMToolCall, Run
+from mojentic_nb.display.surface import surface
+from mojentic_nb.llm import AsyncRun, LLMMessage, LLMToolCall, MessageRole, Run
 from mojentic_nb.llm.object_stream import AsyncObjectStream, ObjectStream
 
 from .chats import Exchange
 from .code import code_of
 from .log import EventLog
 from .notebook import Notebook
-from .question import Question
+from .objects import ObjectTable, as_value
+from .question import Asked, Question
 from .response import Response
 
 __all__ = ["Answer"]
 
 
 class Answer:
-    """The answer to `question`, shown in `view`.
+    """The answer to `question`, shown as `view` says.
 
     `policy` is what becomes of calls that want approval where nobody can be asked. However it ends, what was answered
     is then in the conversation, in the variable that ``--out`` names and in ``_``.
     """
 
-    def __init__(
-        self, question: Question, notebook: Notebook, view: LiveView, shell: InteractiveShell, policy: str
-    ) -> None:
+    def __init__(self, question: Question, notebook: Notebook, view: str, shell: InteractiveShell, policy: str) -> None:
         self._question = question
         self._notebook = notebook
-        self._view = view
+        self._where = surface(view)
+        self._view = LiveView(question.name, view, "json" if question.object_model else "")
         self._shell = shell
         self._policy = policy
         self._log = EventLog(notebook.tracer)
@@ -47,15 +46,17 @@ class Answer:
 
     def show(self) -> None:
         """Ask, and show the answer as it streams."""
-        run, objects = self._question.begin(self._approve)
-        with self._kept(run, objects):
-            self._view.show(run)
+        with beginning():
+            asked = self._question.begin(self._approve)
+        with self._kept(asked):
+            self._view.show(asked.run)
 
     async def ashow(self) -> None:
         """The same, asynchronously: meanwhile the kernel hears clicks."""
-        run, objects = self._question.abegin(self._approve)
-        with self._kept(run, objects):
-            await self._view.ashow(run)
+        with beginning():
+            asked = self._question.abegin(self._approve)
+        with self._kept(asked):
+            await self._view.ashow(asked.run)
 
     def _approve(self, call: LLMToolCall) -> bool | str | Awaitable[bool | str]:
         """Whether `call` may run: most may, unless ``--approve`` or their tool says that a person has to decide."""
@@ -67,30 +68,54 @@ class Answer:
         return self._view.approve(call)
 
     @contextmanager
-    def _kept(self, run: Run | AsyncRun, objects: ObjectStream[Any] | AsyncObjectStream[Any] | None) -> Iterator[None]:
-        """Keep what the run has said by the end of the block, and have it end in time."""
-        timer = threading.Timer(self._question.options.timeout or 0, run.cancel)
-        timer.daemon = True
-        if self._question.options.timeout:
-            timer.start()
+    def _kept(self, asked: Asked[Any, Any]) -> Iterator[None]:
+        """Keep what was answered by the end of the block, and have it end in time."""
+        table = nullcontext() if asked.objects is None or self._where == "text" else self._table(asked.objects)
         try:
-            yield
+            with self._timed(asked.run), table:
+                yield
         except asyncio.CancelledError as error:
             raise KeyboardInterrupt from error  # which is what an interrupt of an awaited cell is
         finally:
+            self._keep(asked.run, asked.objects)
+
+    def _table(self, objects: ObjectStream[Any] | AsyncObjectStream[Any]) -> AbstractContextManager[None]:
+        """Show them as a table, too."""
+        return ObjectTable(objects, live=self._where == "widget").filling()
+
+    @contextmanager
+    def _timed(self, run: Run | AsyncRun) -> Iterator[None]:
+        """Stop `run` when its time is up."""
+        seconds = self._question.options.timeout
+        if seconds is None:
+            yield
+            return
+
+        def stop() -> None:
+            self._view.notice("warning", f"Stopped: the {seconds:g} s of --timeout were over.")
+            run.cancel()
+
+        timer = threading.Timer(seconds, stop)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
             timer.cancel()
-            self._keep(run, objects)
 
     def _keep(self, run: Run | AsyncRun, objects: ObjectStream[Any] | AsyncObjectStream[Any] | None) -> None:
-        """Give the answer to the conversation and to the user's variables."""
-        self._exchanged(run)
+        """Give the answer to the conversation and to the user's variables; nothing, if none has begun."""
+        messages = run.messages[len(self._question.history) :]
+        if len(messages) == 1:
+            return
+        self._exchange(run, messages)
         response = Response.of(
             run,
             self._view.transcript,
             self._log.events,
             self._question.name,
-            table(objects.object) if objects else None,
-            partial(self._notebook.tracer.waterfall, self._log.correlation_id),
+            as_value(objects.object) if objects else None,
+            self._notebook.tracer.waterfall(self._log.correlation_id),
         )
         self._shell.displayhook.update_user_ns(response)
         if self._question.options.out:
@@ -98,20 +123,28 @@ class Answer:
         if self._question.options.code and (code := code_of(response)):
             self._shell.set_next_input(code)
 
-    def _exchanged(self, run: Run | AsyncRun) -> None:
-        """Make the exchange a part of the conversation, if there is one and the model said anything."""
+    def _exchange(self, run: Run | AsyncRun, messages: list[LLMMessage]) -> None:
+        """Make the exchange a part of the conversation, if there is one; it ends with a word of the model's."""
         question = self._question
-        messages = tuple(run.messages[len(question.messages) - 1 :])
-        if question.chat is None or not messages[1:]:
-            return
-        question.chat.put(
-            Exchange(question.cell, messages, question.name, question.options.system, run.usage, run.finish_reason)
-        )
+        if messages[-1].role is not MessageRole.Assistant:
+            messages.append(LLMMessage(role=MessageRole.Assistant, content=""))
+        if question.chat is not None:
+            question.chat.put(
+                Exchange(
+                    question.cell,
+                    tuple(messages),
+                    question.name,
+                    question.options.system,
+                    run.usage,
+                    run.finish_reason,
+                )
+            )
 
 
-def table(value: object) -> object:
-    """`value`, but a list of models as a DataFrame where pandas is in use."""
-    pandas = sys.modules.get("pandas")
-    if pandas and isinstance(value, list) and value and all(isinstance(row, BaseModel) for row in value):
-        return pandas.DataFrame([row.model_dump() for row in value])
-    return value
+@contextmanager
+def beginning() -> Iterator[None]:
+    """Tell in one line what a broker can't be asked, such as for an object that is none."""
+    try:
+        yield
+    except (TypeError, ValueError, NotImplementedError) as error:
+        raise UsageError(str(error)) from error

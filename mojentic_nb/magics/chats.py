@@ -61,10 +61,10 @@ class Chat:
         cells = [exchange.cell for exchange in self.exchanges]
         return cells.index(cell) if cell in cells else len(cells)
 
-    def history(self, cell: str, system: str | None) -> Iterator[LLMMessage]:
-        """The messages before that cell, under `system` or else the last one that was given."""
+    def history(self, cell: str, system: str | None, default: str = "") -> Iterator[LLMMessage]:
+        """The messages before that cell, under `system`, else the last one that was given, else the `default`."""
         before = self.before(cell)
-        systems = [system, *(exchange.system for exchange in reversed(before))]
+        systems = [system, *(exchange.system for exchange in reversed(before)), default]
         if said := next(filter(None, systems), None):
             yield LLMMessage(role=MessageRole.System, content=said)
         for exchange in before:

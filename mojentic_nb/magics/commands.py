@@ -11,19 +11,21 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 
 from mojentic_nb.display.surface import kernel
 from mojentic_nb.display.table import Table
 from mojentic_nb.llm import LLMError, Usage
+from mojentic_nb.llm.errors import ConfigurationError
 from mojentic_nb.llm.gateways.providers import PROVIDERS, gateway_for
 from mojentic_nb.tracer import Waterfall
 
+from .aliases import Model
 from .chats import Exchange
 from .notebook import MAIN
-from .tools import BUILT_IN, tools_in
+from .tools import BUILT_IN, is_tool, tools_in
 from .values import shortened
 
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ def run_command(magics: LLMMagics, line: str) -> object:
     except TypeError as error:
         if error.__traceback__ and error.__traceback__.tb_next:  # from within
             raise
-        raise UsageError(f"%llm {name}: {summary(command)}") from error
+        raise UsageError(f"%llm {name} can't take that: {summary(command)}") from error
 
 
 def summary(command: Callable[..., object]) -> str:
@@ -90,13 +92,21 @@ def models_of(provider: str) -> Iterator[tuple[str, str]]:
 def tools(magics: LLMMagics) -> Table:
     """%llm tools lists the tools and functions that -t can name."""
     own = [(name, described(value), "yours") for name, value in tools_in(magics.namespace).items()]
-    built_in = [(name, described(tool), "built in") for name, tool in BUILT_IN.items()]
+    built_in = [(name, described_built_in(name), "built in") for name in BUILT_IN]
     return Table(("tool", "what it does", ""), [*own, *built_in])
 
 
-def described(tool: object) -> str:
+def described_built_in(name: str) -> str:
+    """What a built-in tool does, or why it can't be had."""
+    try:
+        return described(BUILT_IN[name]())
+    except ConfigurationError as error:
+        return str(error)
+
+
+def described(tool: Any) -> str:  # noqa: ANN401 (a tool or a function)
     """The first line of what a tool or a function says of itself."""
-    said = getattr(tool, "description", None) or tool.__doc__ or ""
+    said = tool.descriptor["function"].get("description", "") if is_tool(tool) else tool.__doc__ or ""
     return shortened(str(said).strip().partition("\n")[0], 100)
 
 
@@ -124,18 +134,18 @@ def chats(magics: LLMMagics) -> Table:
     return Table(("chat", "exchanges", "tokens"), rows, "There is no conversation yet.")
 
 
-def forget(magics: LLMMagics, chat: str = MAIN) -> str:
+def forget(magics: LLMMagics, chat: str = MAIN) -> None:
     """%llm forget [CHAT] forgets a conversation, by default the notebook's."""
     count = len(known_chat(magics, chat))
     magics.notebook.chats.pop(chat, None)
-    return f"Forgot {count} exchanges of {chat}."
+    print(f"Forgot {count} {'exchange' if count == 1 else 'exchanges'} of {chat}.")
 
 
 def known_chat(magics: LLMMagics, name: str) -> list[Exchange]:
     """The exchanges of a conversation. Raises UsageError for a name that no cell has used."""
     chats = magics.notebook.chats
     if name != MAIN and name not in chats:
-        raise UsageError(f"There is no chat {name!r}: there are {', '.join({MAIN, *chats})}.")
+        raise UsageError(f"There is no chat {name!r}: there are {', '.join(sorted({MAIN, *chats}))}.")
     return list(chats[name].exchanges)
 
 
@@ -146,7 +156,7 @@ def usage(magics: LLMMagics) -> Table:
         rows.append((cell, *counts(spent)))
     for model, spent in magics.notebook.ledger.by(lambda entry: entry.model).items():
         rows.append((model, *counts(spent)))
-    return Table(("", "in", "out", "cached"), rows, "No tokens were used yet.")
+    return Table(("cell or model", "in", "out", "cached"), rows, "No tokens were used yet.")
 
 
 def trace(magics: LLMMagics) -> Waterfall | None:
@@ -179,7 +189,9 @@ def alias(magics: LLMMagics, name: str = "", *spec: str) -> Table:
     if name and not spec:
         raise UsageError(f"What does {name!r} stand for? Write %llm alias {name} PROVIDER:MODEL.")
     if name:
-        magics.aliases = {**magics.aliases, name: " ".join(spec)}
+        model = shlex.join(spec)
+        Model.read(name, model)
+        magics.aliases = {**magics.aliases, name: model}
     return Table(("alias", "model"), list(magics.aliases.items()), "There are no aliases.")
 
 

@@ -34,7 +34,7 @@ def matcher_for(magics: LLMMagics) -> Matcher:
         fragment = words[-1]
         offered: Iterable[str] = ()
         if len(lines) == 1 and words[0] == f"%%{name}":
-            offered = options_after(magics, words[1:-1])
+            offered = options_after(magics, words[1:-1], fragment)
         elif line.lstrip().startswith(f"%{name} "):
             offered = commands_after(magics, line.split()[1:] if not fragment else line.split()[1:-1])
         found = [SimpleCompletion(text, type="option") for text in offered if text.startswith(fragment)]
@@ -44,13 +44,14 @@ def matcher_for(magics: LLMMagics) -> Matcher:
     return matcher
 
 
-def options_after(magics: LLMMagics, words: list[str]) -> Iterable[str]:
-    """What may follow these words of a ``%%llm`` line."""
+def options_after(magics: LLMMagics, words: list[str], fragment: str) -> Iterable[str]:
+    """What may follow these words of a ``%%llm`` line, in place of the `fragment`."""
     match words[-1:]:
         case ["-m" | "--model"]:
             return models(magics)
         case ["-t" | "--tool"]:
-            return [*tools_in(magics.namespace), *BUILT_IN]
+            before = fragment[: fragment.rfind(",") + 1]
+            return [before + name for name in (*tools_in(magics.namespace), *BUILT_IN)]
         case ["-c" | "--chat"]:
             return list(magics.notebook.chats)
         case ["--tool-choice"]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 from IPython.core.error import UsageError
@@ -12,13 +11,13 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 from traitlets import Dict, Enum, Int, Unicode
 
-from mojentic_nb.display import LiveView
 from mojentic_nb.llm import LLMError
 from mojentic_nb.llm.gateways.providers import configured_name
 
+from .aliases import Model
 from .answer import Answer
 from .cells import Cells
-from .chats import cell_key
+from .chats import Chat, cell_key
 from .commands import run_command
 from .dry_run import preview
 from .errors import render_in_one_line
@@ -107,10 +106,10 @@ class LLMMagics(Magics):
         names: dict[str, Any] = self._shell.user_ns
         return names
 
-    def full_model(self, name: str | None) -> str:
-        """What the model's `name` stands for; None is the default one, "" if none is set."""
+    def model_called(self, name: str | None) -> Model:
+        """What the model's `name` stands for; None is the default one, which has no name if none is set."""
         chosen = name or self.model or configured_name()
-        return str(self.aliases.get(chosen, chosen))
+        return Model.read(chosen, self.aliases[chosen]) if chosen in self.aliases else Model(chosen)
 
     def _answer(self, line: str, cell: str) -> Answer | None:
         """The answer that is to be shown; None where nothing is to be sent. Raises UsageError and LLMError."""
@@ -121,7 +120,7 @@ class LLMMagics(Magics):
         if said.dry_run:
             print(preview(question))
             return None
-        view = LiveView(question.name, view="text" if said.raw else said.view or self.view)
+        view = "text" if said.raw else said.view or self.view
         return Answer(question, self.notebook, view, self._shell, self.approval)
 
     def _question(self, said: Options, cell: str) -> Question:
@@ -130,9 +129,9 @@ class LLMMagics(Magics):
         key = cell_key(self.cells.cell_id, cell)
         chat = None if said.fresh else self.notebook.chats[said.chat or MAIN]
         number = f"In [{len(self.namespace.get('In', [''])) - 1}]"
-        name, broker = self.notebook.broker(self.full_model(said.model), number, self.max_context)
-        said = replace(said, system=said.system or self.system or None)
-        return asked_by(said, cell.strip("\n"), self.namespace, name, broker, chat, key)
+        name, broker = self.notebook.broker(self.model_called(said.model), number, self.max_context)
+        history = (chat or Chat()).history(key, said.system, self.system)
+        return asked_by(said, cell.strip("\n"), self.namespace, name, broker, history, chat, key)
 
     @contextmanager
     def _in_one_line(self) -> Iterator[None]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
-
 from mojentic_nb.llm import Event
 from mojentic_nb.llm.gateways.base import Request
 from mojentic_nb.llm.tracing import RunTracer
@@ -16,13 +14,14 @@ class EventLog:
     """Stands between a broker and `tracer`, for one run. `events` are those of the run, so far."""
 
     def __init__(self, tracer: TracerSystem) -> None:
-        self.correlation_id = str(uuid.uuid4())
+        self.correlation_id = ""
         self.events: list[Event] = []
         self._tracer = tracer
         self._recorder: RunTracer | None = None
 
     def begin(self, correlation_id: str) -> EventLog:
         """Listen to a run that begins."""
+        self.correlation_id = correlation_id
         self._recorder = self._tracer.begin(correlation_id)
         return self
 

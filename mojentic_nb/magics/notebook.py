@@ -12,6 +12,7 @@ from mojentic_nb.llm.gateways.mojentic import as_gateway
 from mojentic_nb.llm.gateways.providers import broker_for, found_name
 from mojentic_nb.tracer import TracerSystem
 
+from .aliases import Model
 from .chats import Chat
 from .metering import Ledger, MeteredGateway
 
@@ -21,28 +22,29 @@ MAIN = "main"
 
 
 class Notebook:
-    """The state of one session. `models` are the names of those that were asked or listed."""
+    """The state of one session: `models` names those that were asked or listed, `local` has those that were started."""
 
     def __init__(self) -> None:
         self.chats: defaultdict[str, Chat] = defaultdict(Chat)
         self.ledger = Ledger()
         self.tracer = TracerSystem()
-        self._local: dict[Path, LocalGateway] = {}
+        self.local: dict[Path, LocalGateway] = {}
         self.models: dict[str, None] = {}
         self._found = ""
 
-    def broker(self, name: str, cell: str, max_context: int) -> tuple[str, LLMBroker]:
-        """The full name of the model called `name`, and a broker for a question of `cell` to it.
+    def broker(self, model: Model, cell: str, max_context: int) -> tuple[str, LLMBroker]:
+        """The full name of `model`, and a broker for a question of `cell` to it.
 
-        "" is the model found at hand. A model on this machine stays loaded from cell to cell. A gateway to a server is
-        made anew for each, so that a key or an address that was changed in the environment counts at once. Requests
-        are cut to `max_context` tokens, and the ledger is told of them.
+        One without a name is the model found at hand. A model on this machine stays loaded from cell to cell. A gateway
+        to a server is made anew for each, so that a key or an address that was changed in the environment counts at
+        once. Requests are cut to `max_context` tokens, and the ledger is told of them.
         """
+        name = model.name
         if not name:
             name = self._found = self._found or found_name()
-        broker = broker_for(name)
+        broker = broker_for(name, base_url=model.base_url, api_key=model.key)
         if isinstance(broker.adapter, LocalGateway):
-            broker.adapter = self._local.setdefault(broker.adapter.model_path, broker.adapter)
+            broker.adapter = self.local.setdefault(broker.adapter.model_path, broker.adapter)
         full_name = f"{name.partition(':')[0].strip()}:{broker.model}"
         metered = MeteredGateway(as_gateway(broker.adapter), self.ledger, cell, full_name)
         broker.adapter = FittingGateway(metered, Window(max_context), Measured())
@@ -55,6 +57,6 @@ class Notebook:
 
     def close(self) -> None:
         """End the models that this session started."""
-        for gateway in self._local.values():
+        for gateway in self.local.values():
             gateway.close()
-        self._local.clear()
+        self.local.clear()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+from argparse import ArgumentTypeError
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
+from keyword import iskeyword
 from typing import Any
 
 from IPython.core.error import UsageError
@@ -16,6 +19,22 @@ __all__ = ["EFFORTS", "FLAGS", "VIEWS", "Options", "options", "parse"]
 def unquoted(text: str) -> str:
     """`text` without the quotes around it, which IPython leaves in an argument of a magic."""
     return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
+
+
+def variable(text: str) -> str:
+    """`text` as the name of a variable."""
+    name = unquoted(text)
+    if not name.isidentifier() or iskeyword(name):
+        raise ArgumentTypeError(f"{name!r} is no name of a variable")
+    return name
+
+
+def duration(text: str) -> float:
+    """`text` as seconds, more than none."""
+    seconds = float(text)
+    if not 0 < seconds <= threading.TIMEOUT_MAX:
+        raise ArgumentTypeError(f"{text} is no time to wait: give seconds, more than 0")
+    return seconds
 
 
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
@@ -40,7 +59,7 @@ ARGUMENTS = (
         "-c", "--chat", metavar="NAME", type=unquoted, help="The conversation to go on with, by default the notebook's."
     ),
     argument("--fresh", action="store_true", help="Ask outside any conversation."),
-    argument("-o", "--out", metavar="NAME", type=unquoted, help="The variable that gets the answer; _ has it as well."),
+    argument("-o", "--out", metavar="NAME", type=variable, help="The variable that gets the answer; _ has it as well."),
     argument(
         "--as", dest="as_", metavar="MODEL", type=unquoted, help="The pydantic model, or list[MODEL], to answer with."
     ),
@@ -56,7 +75,7 @@ ARGUMENTS = (
     argument("--max-tokens", type=int, metavar="N", help="End the answer after so many tokens."),
     argument("--reasoning-effort", choices=EFFORTS, help="How much to reason before the answer."),
     argument("--max-steps", type=int, metavar="N", help="Rounds of tool calls at most; 10 if not given."),
-    argument("--timeout", type=float, metavar="SECONDS", help="End the answer after so many seconds."),
+    argument("--timeout", type=duration, metavar="SECONDS", help="End the answer after so many seconds."),
     argument("--code", action="store_true", help="Put the answer's code into a new cell below."),
     argument("--view", choices=VIEWS, help="How to show the answer; auto fits the front end."),
     argument("--raw", action="store_true", help="Show the answer's text as it is, not as Markdown."),

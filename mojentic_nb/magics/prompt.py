@@ -88,18 +88,19 @@ def expression_at(text: str, start: int) -> tuple[Expression, int] | None:
     return None
 
 
-def evaluate(expression: Expression | str, namespace: Mapping[str, Any]) -> object:
-    """The value of an expression; raises :class:`PromptError` where it has none."""
+def evaluate(expression: Expression | str, namespace: Mapping[str, Any], option: str = "") -> object:
+    """The value of an expression, which that `option` has if not the text; raises :class:`PromptError` if none."""
     if isinstance(expression, str):
         try:
             expression = Expression(expression, compile(expression.strip(), "<%%llm>", "eval"))
         except (SyntaxError, ValueError) as error:
-            raise PromptError(f"{expression} is no Python expression.") from error
+            raise PromptError(f"{option} {expression} is no Python expression.") from error
+    place = f"{option} {expression.source}" if option else f"{{{{ {expression.source} }}}}"
     try:
         return eval(expression.code, dict(namespace))  # noqa: S307 (the user's own cell)
     except NameError as error:
         raise PromptError(
-            f"There is no {error.name!r}, in {{{{ {expression.source} }}}}: define it first. {ESCAPE}"
+            f"There is no {error.name!r}, in {place}: define it first.{'' if option else f' {ESCAPE}'}"
         ) from error
     except Exception as error:
-        raise PromptError(f"{{{{ {expression.source} }}}} failed: {type(error).__name__}: {error}") from error
+        raise PromptError(f"{place} failed: {type(error).__name__}: {error}") from error

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from IPython.core.error import UsageError
 from pydantic import ValidationError
@@ -20,7 +20,19 @@ from .prompt import PromptError, compose, evaluate
 from .tools import named_tools
 from .values import Image, shown
 
-__all__ = ["Question"]
+__all__ = ["Asked", "Question", "asked_by"]
+
+
+R = TypeVar("R", bound=Run | AsyncRun)
+S = TypeVar("S", bound=ObjectStream[Any] | AsyncObjectStream[Any])
+
+
+@dataclass(frozen=True)
+class Asked(Generic[R, S]):
+    """The run of a question, and where an object is wanted its stream over the same run."""
+
+    run: R
+    objects: S | None = None
 
 
 @dataclass(frozen=True)
@@ -43,12 +55,13 @@ class Question:
         """What is sent."""
         return [*self.history, self.message]
 
-    def begin(self, approve: Approve) -> tuple[Run, ObjectStream[Any] | None]:
-        """Ask: the run, and where an object is wanted its stream over the same run."""
+    def begin(self, approve: Approve) -> Asked[Run, ObjectStream[Any]]:
+        """Ask."""
         if self.object_model is None:
-            return self.broker.stream(
+            run = self.broker.stream(
                 self.messages, self.tools, self.config, tool_choice=self.options.tool_choice, approve=approve
-            ), None
+            )
+            return Asked(run)
         stream = self.broker.stream_object(
             self.messages,
             self.object_model,
@@ -57,14 +70,15 @@ class Question:
             tool_choice=self.options.tool_choice,
             approve=approve,
         )
-        return stream.run, stream
+        return Asked(stream.run, stream)
 
-    def abegin(self, approve: Approve) -> tuple[AsyncRun, AsyncObjectStream[Any] | None]:
+    def abegin(self, approve: Approve) -> Asked[AsyncRun, AsyncObjectStream[Any]]:
         """The same, asynchronously."""
         if self.object_model is None:
-            return self.broker.astream(
+            run = self.broker.astream(
                 self.messages, self.tools, self.config, tool_choice=self.options.tool_choice, approve=approve
-            ), None
+            )
+            return Asked(run)
         stream = self.broker.astream_object(
             self.messages,
             self.object_model,
@@ -73,7 +87,7 @@ class Question:
             tool_choice=self.options.tool_choice,
             approve=approve,
         )
-        return stream.run, stream
+        return Asked(stream.run, stream)
 
 
 def asked_by(  # noqa: PLR0917 (each is one thing that a cell brings)
@@ -82,6 +96,7 @@ def asked_by(  # noqa: PLR0917 (each is one thing that a cell brings)
     namespace: Mapping[str, Any],
     name: str,
     broker: LLMBroker,
+    history: Iterable[LLMMessage],
     chat: Chat | None,
     cell: str,
 ) -> Question:
@@ -90,7 +105,7 @@ def asked_by(  # noqa: PLR0917 (each is one thing that a cell brings)
         raise UsageError(f"--tool-choice {options.tool_choice} needs tools: name them with -t.")
     try:
         message = compose(text, namespace, [image(path, namespace) for path in options.image])
-        object_model = evaluate(options.as_, namespace) if options.as_ else None
+        object_model = evaluate(options.as_, namespace, "--as") if options.as_ else None
     except PromptError as error:
         raise UsageError(str(error)) from error
     try:
@@ -104,7 +119,7 @@ def asked_by(  # noqa: PLR0917 (each is one thing that a cell brings)
         broker=broker,
         cell=cell,
         message=message,
-        history=tuple((chat or Chat()).history(cell, options.system)),
+        history=tuple(history),
         chat=chat,
         tools=named_tools(options.tools, namespace),
         config=config,

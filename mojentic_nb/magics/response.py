@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Self
 
 from mojentic_nb.display import Transcript, as_html
@@ -17,7 +16,7 @@ class Response(str):
 
     `messages` are the conversation with it, `tool_calls` what the model called on the way, `events` what happened,
     `usage` the tokens that it took, `model` who gave it, `finish_reason` why it ended (None after an error), `object`
-    what ``--as`` asked for.
+    what ``--as`` asked for, `trace` when its requests and calls began and ended.
     """
 
     messages: list[LLMMessage]
@@ -27,8 +26,8 @@ class Response(str):
     model: str
     finish_reason: FinishReason | None
     object: Any
-    _transcript: Transcript
-    _waterfall: Callable[[], Waterfall]
+    trace: Waterfall
+    _html: str
 
     @classmethod
     def of(
@@ -38,7 +37,7 @@ class Response(str):
         events: list[Event],
         model: str,
         object: Any,  # noqa: A002, ANN401 (what the user asked for)
-        waterfall: Callable[[], Waterfall],
+        trace: Waterfall,
     ) -> Self:
         """The response that `run` is, as it was shown in `transcript`."""
         last = run.partial
@@ -50,14 +49,9 @@ class Response(str):
         response.model = model
         response.finish_reason = run.finish_reason
         response.object = object
-        response._waterfall = waterfall
-        response._transcript = transcript
+        response.trace = trace
+        response._html = as_html(transcript)
         return response
 
-    @property
-    def trace(self) -> Waterfall:
-        """When its requests and calls began and ended."""
-        return self._waterfall()
-
     def _repr_html_(self) -> str:
-        return as_html(self._transcript)
+        return self._html

@@ -131,12 +131,12 @@ class Waterfall:
         return f"<div style='position:relative;height:22px;min-width:240px'>{lines}{bar}</div>"
 
     def _percent(self, time: float) -> float:
-        return 100 * time / self._timeline.duration if self._timeline.duration else 0.0
+        return 100 * (time / self._timeline.duration) if self._timeline.duration else 0.0
 
     def _place(self, row: Row) -> Place:
         first = min(row.first or 0.0, row.end - row.start)
         left, width = self._percent(row.start - self._timeline.start), self._percent(row.end - row.start)
-        return Place(left, width, 100 * first / (row.end - row.start) if first else 0.0)
+        return Place(left, width, 100 * (first / (row.end - row.start)) if first else 0.0)
 
     def _bar(self, row: Row) -> str:
         """The row's bar as text."""

@@ -15,7 +15,7 @@ TESTS = Path(__file__).parents[1]
 SETUP = f"""
 import asyncio, sys
 from pathlib import Path
-sys.path[:0] = [{str(TESTS)!r}, {str(TESTS / "display")!r}]
+sys.path.insert(0, {str(TESTS)!r})
 from paced import *
 from mojentic_nb.display.live import LiveView
 """
@@ -226,8 +226,8 @@ def test_reasoning_is_open_while_it_comes_and_then_folds(live: LiveLab):
     assert thought.get_attribute("open") is not None
     live.open_gate("thought")
 
+    expect(thought).not_to_have_attribute("open", "")
     expect(thought.locator("summary")).to_have_text(re.compile(r"Reasoning · \d+\.\d+ s"))
-    assert thought.get_attribute("open") is None
     live.open_gate("end")
     live.wait_until_done(index)
 
@@ -337,3 +337,63 @@ def test_a_page_that_is_loaded_anew_in_the_middle_ends_readable(
         expect(lab.output(index)).to_contain_text("Before and after.")
         expect(lab.output(index)).to_contain_text("34 out")
         lab.shut_down()
+
+
+def test_hostile_answers_do_nothing(browser: Browser, served: str, home: Path, tmp_path: Path):
+    with browser.new_context() as context:
+        lab = LiveLab(context.new_page(), served)
+        lab.gates = tmp_path
+        lab.open(new_notebook(home / "notebooks", "hostile.ipynb"))
+        lab.run(0)
+        lab.wait_until_done(0)
+        lab.page.evaluate("() => { window.pwned = () => { window.wasPwned = true } }")
+        asked: list[str] = []
+        context.on("request", lambda request: asked.append(request.url))
+        title, body = lab.page.title(), lab.page.locator("body > *").count()
+        index = lab.cell_running(
+            "from display.attacks import ATTACKS, said_everywhere\n"
+            "view = LiveView()\n"
+            "display(view)\n"
+            "for attack in ATTACKS.values():\n"
+            "    with view._following(None):\n"
+            "        for event in said_everywhere(attack):\n"
+            "            view._feed(event)\n"
+            "    await asyncio.sleep(0.06)  # the page's to draw it\n"
+            "await view.awatch(asking([*text('All is well.'), END]).astream(QUESTION))"
+        )
+        lab.wait_until_done(index)
+        expect(lab.view(index)).to_contain_text("All is well.", timeout=60_000)
+
+        assert not lab.page.evaluate("'wasPwned' in window")
+        assert [url for url in asked if not url.startswith((served, "blob:", "data:"))] == []
+        assert lab.page.title() == title
+        assert lab.page.locator("body > *").count() == body
+        assert lab.page.locator(".mnb :is(script, iframe, object, embed, form, style, link, svg, math)").count() == 0
+        lab.shut_down()
+
+
+def test_the_saved_answer_looks_as_the_view_did(live: LiveLab):
+    said = (
+        "# Title\\n\\nSome *text*, `code`, a [link](https://example.org).\\n\\n- one\\n- two\\n\\n"
+        "| a | b |\\n|:--|--:|\\n| 1 | 2 |\\n\\n```python\\nprint(1)\\n```\\n\\n> Quoted.\\n\\nEnd."
+    )
+    run = (
+        "tools = [PacedTool('good', {'a': 1}), PacedTool('bad', ValueError('no'))]\n"
+        f"broker = asking([*reasoning('Hm.'), *call('good', x=1), *call('bad', y=2), CALLS], [*text('{said}'), END])\n"
+    )
+    index = live.cell_running(
+        f"{run}view = LiveView('m')\ndisplay(view)\nawait view.awatch(broker.astream(QUESTION, tools))"
+    )
+    live.wait_until_done(index)
+    expect(live.view(index)).to_contain_text("End.")
+    saved = live.cell_running(f"{run}await LiveView('m').ashow(broker.astream(QUESTION, tools))")
+    live.wait_until_done(saved)
+    expect(live.output(saved)).to_contain_text("End.")
+
+    for text in ("Title", "Some", "one", "Quoted.", "good", "ValueError: no", "End."):
+        drawn = live.view(index).get_by_text(text).first.bounding_box()
+        kept = live.output(saved).get_by_text(text).first.bounding_box()
+        top, kept_top = live.output(index).bounding_box()["y"], live.output(saved).bounding_box()["y"]
+        assert drawn["x"] == pytest.approx(kept["x"], abs=2), text
+        assert drawn["y"] - top == pytest.approx(kept["y"] - kept_top, abs=8), text
+        assert drawn["height"] == pytest.approx(kept["height"], abs=2), text

@@ -131,3 +131,14 @@ test("what is drawn is what an earlier drawing was, once it is the same", () => 
 
   assert.equal(root.firstChild, paragraph);
 });
+
+test("alignment, numbers and formulas' sources get past the purifier", () => {
+  const root = place();
+
+  root.append(render("| a |\n|--:|\n| 1 |\n\n3. three\n4. four\n\nand $x^2$ and $y$"));
+
+  assert.equal(root.querySelector("td").getAttribute("align"), "right");
+  assert.equal(root.querySelector("ol").start, 3);
+  const sources = [...root.querySelectorAll(".mnb-math")].map((formula) => formula.dataset.mnbKey);
+  assert.deepEqual(sources, ["$x^2$", "$y$"]);
+});

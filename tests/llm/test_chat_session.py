@@ -111,6 +111,27 @@ def test_an_answer_streams_both_ways():
     assert [content for _, content in said(chat)[1:]] == ["Count.", "One two.", "Go on.", "Three four."]
 
 
+def test_functions_are_tools():
+    def weather(city: str) -> str:
+        return f"Rain in {city}."
+
+    chat = session(calling("Rome"), "Take an umbrella.", tools=[weather])
+    chat.send("How is Rome?")
+
+    assert said(chat)[-2:] == [("tool", "Rain in Rome."), ("assistant", "Take an umbrella.")]
+
+
+@pytest.mark.parametrize("how", BOTH)
+def test_each_question_begins_with_the_call_that_is_chosen(how: str):
+    script = [calling("Rome"), "Sunny.", calling("Paris", turn=1), "Rainy."]
+    chat = session(*script, tools=[Weather()], tool_choice="weather")
+
+    for question in ("How is Rome?", "And Paris?"):
+        send(chat, how, question)
+
+    assert [request.tool_choice for request in chat.llm.adapter.requests] == ["weather", "auto"] * 2
+
+
 @pytest.mark.parametrize("how", BOTH)
 def test_rounds_of_calls_are_kept_whole(how: str):
     chat = session(calling("Rome", "Paris"), "Sunny in both.", tools=[Weather()])
@@ -129,11 +150,12 @@ def test_rounds_of_calls_are_kept_whole(how: str):
     assert_goes_on(chat)
 
 
-def test_what_a_session_is_made_with_goes_along():
+@pytest.mark.parametrize("how", BOTH)
+def test_what_a_session_is_made_with_goes_along(how: str):
     config = CompletionConfig(max_tokens=7)
     chat = session(calling("Rome"), "I may not.", tools=[Weather()], config=config, approve=lambda _: "no")
 
-    chat.send("Is it sunny?")
+    send(chat, how, "Is it sunny?")
 
     assert chat.messages[3].content == "The call was denied: no."
     assert chat.llm.adapter.requests[0].config is config
@@ -356,8 +378,13 @@ def test_an_answer_that_was_left_by_break():
     assert chat.send("And?") == "Yes."
 
 
-def test_an_asynchronous_answer_that_was_dropped_before_the_loop_could_close_it():
-    chat = session("One two three.", "Yes.")
+@pytest.mark.parametrize(
+    ("step", "kept"),
+    [("One two three.", "One"), ([ToolCallStart("a", "count"), StepFinish("stop")], "")],
+    ids=["after a word", "before one"],
+)
+def test_an_asynchronous_answer_that_was_dropped_before_the_loop_could_close_it(step, kept: str):
+    chat = session(step, "Yes.")
 
     async def ask() -> str:
         async for _ in chat.astream("Count."):
@@ -365,7 +392,7 @@ def test_an_asynchronous_answer_that_was_dropped_before_the_loop_could_close_it(
         return await chat.asend("And?")
 
     assert asyncio.run(ask()) == "Yes."
-    assert [content for _, content in said(chat)[1:]] == ["Count.", "One", "And?", "Yes."]
+    assert [content for _, content in said(chat)[1:]] == ["Count.", kept, "And?", "Yes."]
 
 
 # What can be asked
@@ -419,6 +446,8 @@ def test_lists_of_messages_and_tools_are_nobodys_but_their_owners():
     chat = session(calling("Rome"), "Sunny.", tools=tools)
 
     chat.messages.append(LLMMessage(content="Mine."))
+    chat.insert_message(inserted := LLMMessage(role=ASSISTANT, content="What is it?"))
+    inserted.content = "Mine."
     chat.send("Is it sunny?")
 
     assert len(tools) == 1

@@ -659,6 +659,14 @@ def test_the_file_stays_where_it_was_when_the_program_moves(tmp_path: Path, monk
     assert replayer(tmp_path / "runs.json").generate(QUESTION) == "One."
 
 
+def test_the_home_folder_has_its_short_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    recorder(Path("~/runs.json"), "One.").generate(QUESTION)
+
+    assert (tmp_path / "runs.json").exists()
+    assert replayer(Path("~/runs.json")).generate(QUESTION) == "One."
+
+
 def test_half_a_character_is_no_obstacle(path: Path):
     recorder(path, "Half: \ud83d").generate(QUESTION)
 

@@ -63,6 +63,19 @@ def test_a_type_that_is_no_object(broker: LLMBroker):
     assert colors == "none" or all(isinstance(color, Color) for color in colors)
 
 
+class Box(BaseModel):
+    best: Fruit
+    other: Fruit | Literal["none"] | None = None
+    rest: list[Fruit] = Field(max_length=1)
+
+
+def test_models_within_a_model(broker: LLMBroker):
+    box = broker.generate_object(QUESTION, Box, BRIEF)
+
+    assert type(box.best.color) is Color
+    assert all(isinstance(fruit, Fruit) for fruit in box.rest)
+
+
 def test_a_model_that_holds_itself(broker: LLMBroker):
     """However long the model would go on, the beginning is one of it."""
     with broker.stream_object(QUESTION, Tree, BRIEF) as stream:

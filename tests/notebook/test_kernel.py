@@ -14,6 +14,9 @@ from loopback import Loopback, Reply, completion
 LONG = "%%llm -m local\nTell me a very long story about the sea."
 
 
+SHOWN = ("stream", "display_data", "update_display_data", "execute_result", "error", "comm_open", "comm_msg")
+
+
 class Kernel:
     """A running kernel, asked as a front end does."""
 
@@ -40,11 +43,15 @@ class Kernel:
                 continue
             if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
                 return
-            if message["msg_type"] in ("stream", "display_data", "execute_result", "error"):
+            if message["msg_type"] in SHOWN:
                 yield message
 
     def run(self, code: str, *, watched: bool = True) -> list[dict]:
         return list(self.messages(self.start(code, watched=watched)))
+
+    def value(self, code: str) -> str:
+        """What the cell shows as its value."""
+        return self.run(code)[-1]["content"]["data"]["text/plain"]
 
     def models(self) -> list[psutil.Process]:
         """The model processes that this kernel has started."""
@@ -69,17 +76,36 @@ def kernel():
 
 
 def text(messages: list[dict]) -> str:
-    return "".join(message["content"]["text"] for message in messages if message["msg_type"] == "stream")
+    """What the live view of a cell was told of the answer."""
+    deltas = [message["content"]["data"] for message in messages if message["msg_type"] == "comm_msg"]
+    ops = [op for data in deltas if data["method"] == "custom" for op in data["content"].get("ops", ())]
+    pieces = [op[2]["text"] for op in ops if op[0] == "block" and op[2]["kind"] == "text"]
+    return "".join([*pieces, *(op[3] for op in ops if op[0] == "append" and op[2] == "text")])
+
+
+def saved(messages: list[dict]) -> dict:
+    """The saved answer."""
+    kinds = ("display_data", "update_display_data")
+    return [message["content"]["data"] for message in messages if message["msg_type"] in kinds][-1]
+
+
+def begun(messages):
+    """Wait until the answer of a cell has begun; all messages until then."""
+    found = []
+    while not text(found):
+        found.append(next(messages))
+    return found
 
 
 def test_the_answer_streams_while_the_cell_runs(kernel: Kernel):
-    *pieces, last = kernel.run("%%llm -m local\nWhat makes a good chart?")
+    messages = kernel.run("%%llm -m local\nWhat makes a good chart?")
 
-    assert len(pieces) > 3
-    assert {piece["msg_type"] for piece in pieces} == {"stream"}
-    assert len(text(pieces)) > 40
-    assert last["content"]["data"]["text/plain"].startswith("local:SmolLM2-135M-Instruct · ")
-    assert last["content"]["data"]["text/html"].startswith("<small ")
+    kinds = [message["msg_type"] for message in messages]
+    assert kinds.count("comm_msg") > 3
+    assert kinds.count("display_data") == kinds.count("update_display_data") == 1
+    assert len(text(messages)) > 40
+    assert "local:SmolLM2-135M-Instruct" in saved(messages)["text/html"]
+    assert saved(messages)["text/plain"].startswith(text(messages).strip())
 
 
 def test_a_burst_arrives_whole_each_character_once_and_in_few_messages(kernel: Kernel, server: Loopback):
@@ -87,43 +113,44 @@ def test_a_burst_arrives_whole_each_character_once_and_in_few_messages(kernel: K
     server.play(Reply([completion(*words)]))
     kernel.run(f"%env OPENAI_BASE_URL={server.url}")
 
-    *pieces, last = kernel.run("%%llm -m openai:m\nTell me.")
+    messages = kernel.run("%%llm -m openai:m\nTell me.")
 
-    assert text(pieces) == "".join(words) + "\n"
-    assert len(pieces) < 1000  # Jupyter's server discards what comes at more than 1,000 a second
-    assert "20000 tokens" in last["content"]["data"]["text/plain"]
+    assert text(messages) == "".join(words)
+    assert len(messages) < 1000  # Jupyter's server discards what comes at more than 1,000 a second
+    assert "20,000 out" in saved(messages)["text/plain"]
 
 
-def test_a_run_that_nobody_watches_saves_the_answer_in_one_piece(kernel: Kernel):
+def test_a_run_that_nobody_watches_is_one_static_output(kernel: Kernel):
     messages = kernel.run("%%llm -m local\nWhat makes a good chart?", watched=False)
 
-    assert [message["msg_type"] for message in messages] == ["stream", "display_data"]
-    assert len(text(messages)) > 40
+    assert [message["msg_type"] for message in messages] == ["display_data"]
+    assert set(saved(messages)) == {"text/html", "text/plain"}
 
 
 def test_an_interrupt_stops_the_generation_and_keeps_the_answer(kernel: Kernel):
-    request = kernel.start(LONG)
-    messages = kernel.messages(request)
-    first = next(messages)
+    messages = kernel.messages(kernel.start(LONG))
+    first = begun(messages)
 
     kernel.manager.interrupt_kernel()
     started = time.monotonic()
-    *rest, footer, error = messages
+    rest = list(messages)
 
     assert time.monotonic() - started < 5  # the whole answer takes half a minute
-    assert len(text([first, *rest])) > 0
-    assert "stopped after" in footer["content"]["data"]["text/plain"]
-    assert error["content"]["ename"] == "KeyboardInterrupt"
-    assert error["content"]["traceback"] == ["KeyboardInterrupt"]
-    assert kernel.run(SLOT_GOES_IDLE)[0]["content"]["data"]["text/plain"] == "True"
-    assert kernel.run("6 * 7")[0]["content"]["data"]["text/plain"] == "42"
-    assert "SmolLM2" in kernel.run("%%llm -m local\nHello")[-1]["content"]["data"]["text/plain"]
+    assert saved(rest)["text/plain"].startswith(text([*first, *rest]).strip())
+    assert "stopped after" in saved(rest)["text/plain"]
+    (error,) = [message["content"] for message in rest if message["msg_type"] == "error"]
+    assert error["ename"] == "KeyboardInterrupt"
+    assert error["traceback"] == ["KeyboardInterrupt"]
+    assert kernel.value(SLOT_GOES_IDLE) == "True"
+    assert kernel.value("6 * 7") == "42"
+    assert kernel.value("len(_2) > 0, _2.finish_reason") == "(True, 'cancelled')"
+    assert "SmolLM2" in saved(kernel.run("%%llm -m local\nHello"))["text/plain"]
 
 
 SLOT_GOES_IDLE = """
 import json, time, urllib.request
 def busy():
-    (gateway,) = get_ipython().magics_manager.registry["LLMMagics"]._local.values()
+    (gateway,) = get_ipython().magics_manager.registry["LLMMagics"].notebook.local.values()
     process = gateway.process
     request = urllib.request.Request(process.url + "/slots", headers={"authorization": "Bearer " + process.api_key})
     return json.load(urllib.request.urlopen(request))[0]["is_processing"]
@@ -139,25 +166,25 @@ def test_an_error_is_one_line_and_the_kernel_goes_on(kernel: Kernel):
 
     (line,) = error["content"]["traceback"]
     assert line.startswith("ConfigurationError: The model file /no/such.gguf can't be read")
-    assert kernel.run("6 * 7")[0]["content"]["data"]["text/plain"] == "42"
+    assert kernel.value("6 * 7") == "42"
 
 
 def test_a_model_that_crashes_does_not_take_the_kernel_along(kernel: Kernel):
     messages = kernel.messages(kernel.start(LONG))
-    next(messages)
+    begun(messages)
 
     kernel.models()[0].send_signal(signal.SIGSEGV)
-    *_, error = messages
+    (error,) = [message for message in messages if message["msg_type"] == "error"]
 
     assert error["content"]["ename"] == "ProviderUnavailableError"
     assert "killed by signal 11" in error["content"]["evalue"]
-    assert "SmolLM2" in kernel.run("%%llm -m local\nHello")[-1]["content"]["data"]["text/plain"]
+    assert "SmolLM2" in saved(kernel.run("%%llm -m local\nHello"))["text/plain"]
 
 
 @pytest.mark.parametrize("generating", [True, False])
 def test_a_killed_kernel_leaves_no_model_behind(kernel: Kernel, generating: bool):
     messages = kernel.messages(kernel.start(LONG if generating else "%%llm -m local\nHello"))
-    next(messages) if generating else list(messages)
+    begun(messages) if generating else list(messages)
     assert len(kernel.models()) == 1
     processes = kernel.descendants()
 

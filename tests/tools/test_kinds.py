@@ -12,7 +12,7 @@ from driving import BOTH, events_of
 from grammar import assert_run
 from toolbox import Tool, calling, kept, outputs, reports
 
-from mojentic_nb.llm import ToolResult
+from mojentic_nb.llm import Event, ToolResult
 from mojentic_nb.llm.tools.runner import SerialToolRunner
 
 
@@ -194,3 +194,21 @@ def test_a_tool_blocks_no_event_loop():
         return told
 
     assert asyncio.run(reader()) == ["waited"]
+
+
+def test_a_tool_in_a_thread_reports_no_faster_than_the_event_loop_can_take_it():
+    def steps():
+        nonlocal made
+        while made < 2000:
+            made += 1
+            yield made
+
+    def see(event: Event) -> None:
+        if reports([event]):
+            ahead.append(made - event.value)
+
+    made, ahead = 0, []
+    events_of(calling("async", [Tool(steps)]), see)
+
+    assert len(ahead) == 2000
+    assert max(ahead) < 5

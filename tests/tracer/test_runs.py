@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import threading
 import time
@@ -28,6 +29,7 @@ from mojentic_nb.llm import (
     ToolProgress,
     ToolResult,
     Usage,
+    tool,
 )
 from mojentic_nb.llm.errors import MaxToolIterationsExceededError, ProviderUnavailableError, RateLimitError
 from mojentic_nb.llm.gateways import ScriptedGateway
@@ -97,6 +99,56 @@ def test_what_is_kept_of_a_run_with_tools(how: str):
     assert all(first.timestamp - 1e-6 <= event.started <= event.timestamp for event in (answer, tool, batch, end, done))
     assert len({event.run_id for event in events}) == 1
     assert sorted(events, key=lambda event: event.timestamp) == events
+
+
+def raises() -> None:
+    raise OSError("no disk")
+
+
+def unsayable() -> object:
+    cycle: list[object] = []
+    cycle.append(cycle)
+    return cycle
+
+
+@tool(timeout=0.05)
+async def hangs() -> None:
+    await asyncio.Event().wait()
+
+
+@tool(approval=True)
+def pays() -> str:
+    return "paid"
+
+
+FAILING = {
+    "raises": ("failed", "OSError: no disk"),
+    "unsayable": ("failed", "ValueError: "),
+    "hangs": ("timed_out", "hangs had no result after 0.05 s"),
+    "pays": ("denied", "The call was denied: it needs approval"),
+    "nowhere": ("failed", "LookupError: There is no tool 'nowhere'"),
+}
+
+
+@pytest.mark.parametrize("how", BOTH)
+def test_however_a_call_fails_the_model_the_reader_and_the_trace_are_told_the_same(how: str):
+    calls = [LLMToolCall(id=name, name=name, arguments={}) for name in FAILING]
+    asked, tracer = traced([*map(ToolCallEnd, calls), StepFinish("tool_calls")], "Pity.")
+    run = begin(asked, how, QUESTION, [raises, unsayable, hangs, pays])
+
+    results = [event for event in events_of(run) if isinstance(event, ToolResult)]
+
+    kept = tracer.get_events(ToolCallTracerEvent, filter_func=lambda event: event.is_error)
+    assert sorted((event.tool_name, event.result, event.outcome) for event in kept) == sorted(
+        (result.call.name, result.output, result.outcome) for result in results
+    )
+    told = [message.content for message in run.messages if message.role is MessageRole.Tool]
+    assert told == [result.output for result in results]
+    for result, (outcome, says) in zip(results, FAILING.values(), strict=True):
+        assert result.outcome == outcome
+        assert result.output.startswith(says)
+    (batch,) = tracer.get_events(ToolBatchTracerEvent)
+    assert (batch.success_count, batch.failure_count) == (0, 5)
 
 
 def test_a_run_has_one_id_of_its_own_unless_one_is_given():
@@ -491,9 +543,10 @@ def test_a_tracer_that_fails_does_not_break_the_run_and_is_heard(how: str):
     assert kinds(tracer) == [*REQUEST, *END]
 
 
-def test_what_is_no_tracer_is_refused():
-    with pytest.raises(TypeError, match="'yes' is no tracer: give a mojentic_nb.tracer.TracerSystem, or None"):
-        LLMBroker("a-model", ScriptedGateway([]), tracer="yes")
+@pytest.mark.parametrize("tracer", ["yes", TracerSystem])
+def test_what_is_no_tracer_is_refused(tracer):
+    with pytest.raises(TypeError, match=r"is no tracer: give a mojentic_nb.tracer.TracerSystem\(\), or None"):
+        LLMBroker("a-model", ScriptedGateway([]), tracer=tracer)
 
 
 @pytest.mark.parametrize(

@@ -338,6 +338,7 @@ RECORDED = st.one_of(
 
 
 @given(st.lists(RECORDED, max_size=5))
+@example([RetryTracerEvent(0.0, model="m", attempt=1, delay=1e308, reason="")])
 @settings(max_examples=150)
 def test_no_events_break_it_whatever_their_times(events: list[TracerEvent]):
     waterfall = Waterfall(events)

@@ -16,7 +16,8 @@ const ADDRESS = /^(?:https?:|mailto:|#)/i;
 const PURIFY = {
   ALLOWED_TAGS: TAGS.split(" "),
   ALLOWED_ATTR: ATTRIBUTES,
-  ALLOWED_URI_REGEXP: ADDRESS,
+  ALLOWED_URI_REGEXP: ADDRESS, // of all attributes but those that are known to hold no address
+  ADD_URI_SAFE_ATTR: ["align", "start", "type", "data-mnb-key"],
   ALLOW_DATA_ATTR: false,
   ALLOW_ARIA_ATTR: false,
   RETURN_DOM_FRAGMENT: /** @type {const} */ (true),

@@ -17,6 +17,7 @@ import { StatusLine } from "./statusline.js";
 
 const TICK = 100; // milliseconds between two looks at the timers
 const SHARE = 4; // a painting is followed by a pause of this many times what it took, so that the page stays free
+const LONGEST_PAUSE = 500; // milliseconds
 
 const SIGNS = { info: "", warning: "⚠ ", error: "✗ " };
 
@@ -97,7 +98,8 @@ export class View {
     this.dirty.clear();
     this.tick();
     this.follower.update();
-    this.free = performance.now() + (performance.now() - began) * SHARE;
+    const painted = performance.now();
+    this.free = painted + Math.min((painted - began) * SHARE, LONGEST_PAUSE);
   }
 
   /**

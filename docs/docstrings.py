@@ -1,0 +1,70 @@
+"""Docstrings as the reference shows them: Sphinx's roles become links, its literal blocks code, traits tell their help.
+
+A name is looked up as Python would, from the object whose docstring it is outwards. Where the site has no page for it,
+it stays plain code.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import griffe
+
+ROLE = re.compile(r":(?:class|meth|func|attr|data|mod|exc):`(~?)([\w.]+)`")
+LITERAL = re.compile(r"::$(?=\n\n {4})", re.MULTILINE)
+
+
+class Docstrings(griffe.Extension):
+    """Rewrites the docstrings of a package once all of it is known."""
+
+    def on_package(self, *, pkg: griffe.Module, **_: Any) -> None:
+        """Rewrite those of `pkg`."""
+        for described in objects(pkg):
+            if isinstance(described, griffe.Attribute):
+                tell_help(described)
+            if described.docstring:
+                described.docstring.value = rewritten(described.docstring.value, described)
+
+
+def objects(root: griffe.Object) -> Iterator[griffe.Object]:
+    """`root` and all that is defined in it."""
+    yield root
+    for member in root.members.values():
+        if isinstance(member, griffe.Object):
+            yield from objects(member)
+
+
+def tell_help(attribute: griffe.Attribute) -> None:
+    """Make a trait's help its docstring, and leave of its value what it may be."""
+    for call in ast.walk(ast.parse(str(attribute.value))):
+        for keyword in call.keywords if isinstance(call, ast.Call) else ():
+            if keyword.arg == "help":
+                attribute.docstring = griffe.Docstring(ast.literal_eval(keyword.value), parent=attribute)
+                call.keywords.remove(keyword)
+                attribute.value = ast.unparse(call)
+                return
+
+
+def rewritten(text: str, described: griffe.Object) -> str:
+    """The docstring `text` in Markdown."""
+    return ROLE.sub(lambda role: link(role[2], short=bool(role[1]), described=described), LITERAL.sub(":", text))
+
+
+def link(name: str, *, short: bool, described: griffe.Object) -> str:
+    """A link to `name`, or its code where the site has no such page."""
+    shown = name.rpartition(".")[2] if short else name.lstrip(".")
+    return f'<autoref optional identifier="{path_of(name, described)}"><code>{shown}</code></autoref>'
+
+
+def path_of(name: str, described: griffe.Object) -> str:
+    """The full path of what `name` means in the docstring of `described`."""
+    first = name.partition(".")[0]
+    scope: griffe.Object | None = described
+    while scope:
+        if first and first in scope.members:
+            return f"{scope.path}.{name}"
+        scope = scope.parent
+    return name

@@ -1,0 +1,228 @@
+"""`LiveView` in a real kernel, by the messages that a front end gets and sends."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from paced import asking
+
+from mojentic_nb.display.live import LiveView
+from mojentic_nb.llm import LLMMessage
+
+from .conftest import Frontend
+
+SHOW = "LiveView('m').show(broker.stream(QUESTION))"
+ASHOW = "await LiveView('m').ashow(broker.astream(QUESTION))"
+
+
+def applied(state: dict, ops: list) -> dict:
+    """The state after operations, by their definition."""
+    for op in ops:
+        match op:
+            case ["block", _, block]:
+                state["blocks"].append(block)
+            case ["append", index, field, delta]:
+                state["blocks"][index][field] += delta
+            case ["set", index, fields]:
+                state["blocks"][index].update(fields)
+            case ["status", fields]:
+                state["status"].update(fields)
+    return state
+
+
+@pytest.mark.parametrize("show", [SHOW, ASHOW])
+def test_a_view_gets_every_character_once_and_the_saved_answer_takes_its_place(frontend: Frontend, show: str):
+    frontend.run(f"broker = asking([*text('An *answer* ' * 200), END])\n{show}")
+
+    (displayed,) = frontend.of("display_data")
+    first, *_, last = frontend.snapshots()
+    deltas = frontend.deltas()
+    assert "application/vnd.jupyter.widget-view+json" in displayed["data"]
+    assert [delta["seq"] for delta in deltas] == list(range(first["seq"] + 1, last["seq"] + 1))
+    state = applied(first["state"], [op for delta in deltas for op in delta["ops"]])
+    assert state == last["state"]
+    assert state["blocks"][0]["text"] == "An *answer* " * 200
+    assert sum(len(str(delta)) for delta in deltas) < 2 * len(str(state)) + 200 * len(deltas)
+    assert frontend.saved().keys() == {"text/html", "text/plain"}
+    assert "<em>answer</em>" in frontend.saved()["text/html"]
+    assert frontend.saved()["text/plain"].startswith("An *answer* An")
+    assert frontend.of("update_display_data")[0]["transient"] == displayed["transient"]
+
+
+def test_the_text_arrives_while_the_model_pauses(frontend: Frontend, tmp_path: Path):
+    frontend.start(f"broker = asking([*text('first'), gates / 'go', *text('last'), END])\n{SHOW}")
+    frontend.read_until("comm_msg", "firs")
+    (tmp_path / "go").touch()
+    frontend.finish()
+
+    assert frontend.saved()["text/plain"].startswith("firstlast")
+
+
+def test_where_nobody_watches_there_is_the_saved_answer_alone(frontend: Frontend):
+    frontend.run(f"broker = asking([*text('An *answer*'), END])\n{ASHOW}", watched=False)
+
+    (displayed,) = frontend.of("display_data")
+    assert displayed["data"].keys() == {"text/html", "text/plain"}
+    assert not frontend.of("comm_open")
+    assert not frontend.of("comm_msg")
+    assert not frontend.of("update_display_data")
+
+
+def test_the_environment_says_how_to_show_it(frontend: Frontend):
+    frontend.run(f"%env MOJENTIC_NB_DISPLAY=text\nbroker = asking([*text('An *answer*'), END])\n{SHOW}")
+    assert "An *answer*\nm · 1,200 tokens in (1,024 cached), 34 out" in frontend.printed()
+    assert not frontend.of("display_data")
+
+    frontend.run(f"%env MOJENTIC_NB_DISPLAY=static\nbroker = asking([*text('An *answer*'), END])\n{SHOW}")
+    assert len(frontend.of("display_data")) == 1
+    assert not frontend.of("comm_open")
+
+    frontend.run(f"%env MOJENTIC_NB_DISPLAY=magic\n{SHOW}")
+    (error,) = frontend.of("error")
+    assert error["evalue"] == "MOJENTIC_NB_DISPLAY='magic' is no way to show an answer: use auto, widget, static, text."
+    frontend.run("%env MOJENTIC_NB_DISPLAY=auto")
+
+
+def test_stop_ends_the_answer(frontend: Frontend):
+    frontend.start(
+        "run = asking([*text('Some'), gates / 'never', END]).astream(QUESTION)\n"
+        "await LiveView().ashow(run)\n"
+        "print(run.finish_reason)"
+    )
+    frontend.read_until("comm_msg", "Some")
+    frontend.click(type="stop")
+    frontend.finish()
+
+    assert frontend.printed() == "cancelled\n"
+    assert "stopped after 1 token" in frontend.saved()["text/plain"]
+
+
+@pytest.mark.parametrize(("approved", "state"), [(True, "done"), (False, "denied")])
+def test_a_click_decides_about_a_call(frontend: Frontend, approved: bool, state: str):
+    frontend.start(
+        "view = LiveView()\n"
+        "broker = asking([*call('delete', path='/x'), CALLS], [*text('Well.'), END])\n"
+        "await view.ashow(broker.astream(QUESTION, [PacedTool('delete', 'gone')], approve=view.approve))\n"
+        "print(view.transcript.state()['blocks'][0]['state'])"
+    )
+    frontend.read_until("comm_msg", "'approval'")
+    frontend.click(type="decision", id="other", approved=True)
+    frontend.click(type="decision", id="delete", approved=approved)
+    frontend.click(type="decision", id="delete", approved=not approved)
+    frontend.finish()
+
+    assert frontend.printed() == f"{state}\n"
+
+
+def test_two_calls_of_the_same_id_are_both_denied(frontend: Frontend):
+    frontend.run(
+        "view = LiveView()\n"
+        "broker = asking([*call('delete', path='/x'), *call('delete', path='/y'), CALLS], [*text('Well.'), END])\n"
+        "run = broker.astream(QUESTION, [PacedTool('delete', 'gone')], approve=view.approve)\n"
+        "await view.ashow(run)\n"
+        "print([message.content for message in run.messages if message.role.value == 'tool'])"
+    )
+
+    assert frontend.printed() == "['The call was denied.', 'The call was denied: Another call has the same id.']\n"
+
+
+@pytest.mark.parametrize(("said", "state"), [("y", "done"), ("", "denied")])
+def test_where_clicks_do_not_arrive_input_asks(frontend: Frontend, said: str, state: str):
+    frontend.start(
+        "view = LiveView()\n"
+        "broker = asking([*call('delete', path='/x'), CALLS], [*text('Well.'), END])\n"
+        "view.show(broker.stream(QUESTION, [PacedTool('delete', 'gone')], approve=view.approve))\n"
+        "print(view.transcript.state()['blocks'][0]['state'])"
+    )
+    asked = frontend.client.get_stdin_msg(timeout=60)
+    frontend.client.input(said)
+    frontend.finish()
+
+    assert asked["content"]["prompt"] == 'Let delete({"path": "/x"}) run? [y/N] '
+    assert frontend.printed() == f"{state}\n"
+
+
+def test_where_nobody_can_be_asked_a_call_is_denied(frontend: Frontend):
+    frontend.run(
+        "view = LiveView()\n"
+        "broker = asking([*call('delete', path='/x'), CALLS], [*text('Well.'), END])\n"
+        "view.show(broker.stream(QUESTION, [PacedTool('delete', 'gone')], approve=view.approve))",
+        watched=False,
+    )
+
+    (displayed,) = frontend.of("display_data")
+    assert "It needs approval, and nobody is there to give it" in displayed["data"]["text/plain"]
+
+
+def test_a_view_that_misses_something_gets_a_snapshot(frontend: Frontend, tmp_path: Path):
+    frontend.start(f"broker = asking([*text('first'), gates / 'go', *text('last'), END])\n{ASHOW}")
+    frontend.read_until("comm_msg", "firs")
+    before = len(frontend.snapshots())
+    frontend.click(type="snapshot")
+    frontend.read_until("comm_msg", "_snapshot")
+    snapshot = frontend.snapshots()[before]
+    (tmp_path / "go").touch()
+    frontend.finish()
+
+    assert "first".startswith(snapshot["state"]["blocks"][0]["text"])
+    later = [delta for delta in frontend.deltas() if delta["seq"] > snapshot["seq"]]
+    assert (
+        applied(snapshot["state"], [op for delta in later for op in delta["ops"]]) == frontend.snapshots()[-1]["state"]
+    )
+
+
+@pytest.mark.parametrize("show", [SHOW, ASHOW])
+def test_an_interrupt_keeps_what_has_arrived(frontend: Frontend, show: str):
+    frontend.start(f"broker = asking([*text('Some'), gates / 'never', END])\n{show}")
+    frontend.read_until("comm_msg", "Some")
+    frontend.manager.interrupt_kernel()
+    frontend.finish()
+
+    assert frontend.of("error")[0]["ename"] in ("KeyboardInterrupt", "CancelledError")
+    assert frontend.saved()["text/plain"].startswith("Some\n")
+    assert "stopped after 1 token" in frontend.saved()["text/plain"]
+
+
+def test_what_a_run_raises_is_shown_and_raised(frontend: Frontend):
+    frontend.run(f"broker = asking([*text('Some'), ConnectionError('the line is dead')])\n{SHOW}")
+
+    assert frontend.of("error")[0]["ename"] == "ConnectionError"
+    assert "Error: ConnectionError: the line is dead" in frontend.saved()["text/plain"]
+
+
+def test_views_are_closed_once_the_next_has_ended(frontend: Frontend):
+    cell = f"broker = asking([*text('Some'), END])\n{SHOW}"
+    frontend.run(cell)
+    (opened,) = frontend.of("comm_open", "anywidget")
+    assert opened["comm_id"] not in str(frontend.of("comm_close"))
+
+    frontend.run(cell)
+
+    assert opened["comm_id"] in str(frontend.of("comm_close"))
+
+
+def test_a_view_that_nobody_displays_sends_nothing(frontend: Frontend):
+    frontend.run("LiveView().watch(asking([*text('Some'), END]).stream(QUESTION))")
+
+    assert not frontend.of("comm_open")
+    assert not frontend.of("comm_msg")
+
+
+def test_the_wrong_kind_of_run_is_told_in_one_line():
+    view, broker, question = LiveView(), asking(), [LLMMessage(content="Well?")]
+
+    with pytest.raises(TypeError, match=r"^LiveView.show\(\) takes Run, not an AsyncRun: use ashow\(\).$"):
+        view.show(broker.astream(question))
+    with pytest.raises(TypeError, match=r"^LiveView.watch\(\) takes Run, not 'text': give it what broker.stream\(\)"):
+        view.watch("text")
+
+
+def test_the_wrong_kind_of_run_is_told_in_one_line_asynchronously():
+    view, broker, question = LiveView(), asking(), [LLMMessage(content="Well?")]
+
+    with pytest.raises(TypeError, match=r"^LiveView.ashow\(\) takes AsyncRun, not a Run: use show\(\).$"):
+        asyncio.run(view.ashow(broker.stream(question)))
+    with pytest.raises(TypeError, match=r"^LiveView.awatch\(\) takes AsyncRun, not a Run: use watch\(\).$"):
+        asyncio.run(view.awatch(broker.stream(question)))

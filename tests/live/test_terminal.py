@@ -1,0 +1,73 @@
+"""An answer on standard output, and where answers are shown."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import pytest
+from paced import CALLS, END, QUESTION, PacedTool, asking, call, text
+
+from mojentic_nb.display.live import LiveView
+from mojentic_nb.display.surface import can_ask, clicks_arrive, surface
+from mojentic_nb.llm import Retry, TextDelta
+
+
+def test_text_streams_and_calls_and_notices_are_lines(capsys: pytest.CaptureFixture):
+    tools = [PacedTool("good", {"sky": "clear"}), PacedTool("bad", ValueError("no such thing"))]
+    broker = asking(
+        [*text("Let me\x07 look."), *call("good", city="Paris"), *call("bad"), CALLS], [*text("Clear."), END]
+    )
+
+    LiveView("m").show(broker.stream(QUESTION, tools))
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "Let me␇ look."
+    assert any(line.startswith('✓ good(city="Paris")') for line in lines)
+    assert any(line.startswith("✗ bad() · failed") for line in lines)
+    assert "    ValueError: no such thing" in lines
+    assert lines[-2] == "Clear."
+    assert lines[-1].startswith("m · 2,100 tokens in (1,024 cached), 55 out · ")
+
+
+def test_an_error_is_raised_and_not_told_twice(capsys: pytest.CaptureFixture):
+    with pytest.raises(ConnectionError):
+        LiveView("m").show(asking([*text("Some"), ConnectionError("dead")]).stream(QUESTION))
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "Some"
+    assert lines[1].startswith("m · ")
+    assert lines[1].endswith("failed")
+
+
+def test_a_retry_is_a_line_at_once(capsys: pytest.CaptureFixture):
+    from mojentic_nb.display.terminal import Terminal
+    from mojentic_nb.display.transcript import Transcript
+
+    transcript, terminal = Transcript("m"), Terminal()
+    for event in (Retry(1, 0.5, "Busy."), TextDelta("Now.")):
+        transcript.feed(event)
+        terminal.feed(event, transcript)
+    terminal.end(transcript)
+
+    assert capsys.readouterr().out.startswith("Note: Busy. Trying again in 0.5 s (retry 1).\nNow.\n")
+
+
+def test_outside_of_a_kernel_answers_are_text():
+    assert surface() == "text"
+    assert not clicks_arrive()
+
+
+@pytest.mark.parametrize(("said", "ran"), [("yes\n", True), ("n\n", False), ("\n", False)])
+def test_a_terminal_is_asked_for_approval(monkeypatch: pytest.MonkeyPatch, said: str, ran: bool):
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(sys, "stdin", Terminal(said))
+    view = LiveView()
+    broker = asking([*call("delete"), CALLS], [*text("Well."), END])
+    view.show(broker.stream(QUESTION, [PacedTool("delete", "gone")], approve=view.approve))
+
+    assert can_ask()
+    assert (view.transcript.state()["blocks"][0]["state"] == "done") == ran

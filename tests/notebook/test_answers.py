@@ -1,0 +1,354 @@
+"""What the options of `%%llm` do, what becomes of an answer, and how conversations go on."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from itertools import pairwise
+
+import pandas as pd
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
+from loopback import Cut, Hold, Loopback, Reply, chunk, completion, sse
+from pydantic import BaseModel
+
+from mojentic_nb.llm.tools import tool
+
+
+class Trip(BaseModel):
+    city: str
+    days: int
+
+
+def sky(city: str) -> str:
+    """Look at the sky."""
+    return f"clear in {city}"
+
+
+def says(*texts: str) -> Reply:
+    return Reply([completion(*texts)])
+
+
+def calls(name: str, arguments: str = '{"city": "Oslo"}') -> Reply:
+    call = {"index": 0, "id": f"call_{name}", "type": "function", "function": {"name": name, "arguments": arguments}}
+    delta = {"choices": [{"index": 0, "delta": {"tool_calls": [call]}, "finish_reason": None}]}
+    return Reply([sse(delta, chunk(finish_reason="tool_calls"))])
+
+
+def paused(text: str) -> Reply:
+    return Reply([sse(chunk(text), done=False), Hold()])
+
+
+class Notebook:
+    """A shell that asks the server."""
+
+    def __init__(self, shell: InteractiveShell, server: Loopback) -> None:
+        self.shell = shell
+        self.server = server
+        self.names = shell.user_ns
+        self.names.update(Trip=Trip, sky=sky)
+
+    def ask(self, options: str = "", question: str = "Well?", *replies: Reply):
+        """Run a cell; its result."""
+        self.server.play(*(replies or [says("So.")]))
+        return self.shell.run_cell(f"%%llm {options}\n{question}", store_history=True)
+
+    def run(self, code: str):
+        return self.shell.run_cell(code, store_history=True)
+
+    @property
+    def body(self) -> dict:
+        """The last request."""
+        return self.server.requests[-1].body
+
+    @property
+    def sent(self) -> list[tuple[str, object]]:
+        """The last request's messages."""
+        return [(message["role"], message.get("content")) for message in self.body["messages"]]
+
+
+@pytest.fixture
+def nb(shell: InteractiveShell, model: Loopback) -> Notebook:
+    shell.run_cell('%config LLMMagics.model = "openai:m"')
+    return Notebook(shell, model)
+
+
+SETTINGS = {
+    "--temperature 0.5": ("temperature", 0.5),
+    "--max-tokens 7": ("max_tokens", 7),
+    "--reasoning-effort low": ("reasoning_effort", "low"),
+    "-m openai:other": ("model", "other"),
+    "-t sky --tool-choice required": ("tool_choice", "required"),
+}
+
+
+@pytest.mark.parametrize(("options", "setting"), SETTINGS.items(), ids=SETTINGS)
+def test_settings_are_sent(nb: Notebook, options: str, setting: tuple[str, object]):
+    assert nb.ask(options).success
+
+    assert nb.body[setting[0]] == setting[1]
+
+
+def test_what_is_not_said_is_not_sent(nb: Notebook):
+    nb.ask()
+
+    assert not {"temperature", "max_tokens", "reasoning_effort", "tools", "tool_choice"} & nb.body.keys()
+
+
+def test_the_system_is_told_first_and_for_the_rest_of_the_chat(nb: Notebook):
+    nb.run('%config LLMMagics.system = "Be kind."')
+    nb.ask()
+    assert nb.sent[0] == ("system", "Be kind.")
+    nb.ask('-s "Be brief."', "Second?")
+    assert nb.sent[0] == ("system", "Be brief.")
+    nb.ask("", "Third?")
+    assert nb.sent[0] == ("system", "Be brief.")
+    nb.ask("--fresh", "Fourth?")
+    assert nb.sent == [("system", "Be kind."), ("user", "Fourth?")]
+
+
+def test_tools_are_named_and_called(nb: Notebook):
+    nb.names["both"] = [sky, tool(name="other")(sky)]
+
+    nb.ask("-t both -t current_datetime", "Well?", calls("sky"), says("Clear."))
+
+    assert [each["function"]["name"] for each in nb.body["tools"]] == ["sky", "other", "get_current_datetime"]
+    assert nb.sent[-1] == ("tool", "clear in Oslo")
+    assert nb.names["_"] == "Clear."
+    assert [call.name for call in nb.names["_"].tool_calls] == ["sky"]
+
+
+def test_the_rounds_of_tools_have_a_limit(nb: Notebook, capsys: pytest.CaptureFixture):
+    result = nb.ask("-t sky --max-steps 1", "Well?", calls("sky"), calls("sky"))
+
+    assert not result.success
+    assert "MaxToolIterationsExceededError: The model still called tools after 1 rounds" in capsys.readouterr().out
+    nb.ask("", "And?")  # what was said stays valid for a provider
+    assert [role for role, _ in nb.sent] == ["user", "assistant", "tool", "assistant", "tool", "assistant", "user"]
+
+
+@pytest.mark.parametrize("options", ["-t sky --approve", "-t strict"])
+@pytest.mark.parametrize(("policy", "told"), [("deny", "nobody is there"), ("allow", "clear in Oslo")])
+def test_where_nobody_can_be_asked_the_policy_decides(nb: Notebook, options: str, policy: str, told: str):
+    nb.names["strict"] = tool(name="sky", approval=True)(sky)
+    nb.run(f'%config LLMMagics.approval = "{policy}"')
+
+    nb.ask(options, "Well?", calls("sky"), says("So."))
+
+    assert told in nb.sent[-1][1]
+
+
+def test_an_object_is_asked_for_and_kept(nb: Notebook):
+    nb.ask("--as Trip -o trip", "A trip.", says('{"city": "Oslo",', ' "days": 3}'))
+
+    assert nb.names["trip"].object == Trip(city="Oslo", days=3)
+    assert nb.body["response_format"]["type"] == "json_schema"
+
+
+ROWS = '{"value": [{"city": "Oslo", "days": 3}, {"city": "Rome", "days": 2}]}'
+
+
+def test_a_list_of_models_becomes_a_data_frame_and_a_table(nb: Notebook, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("MOJENTIC_NB_DISPLAY", "static")
+
+    with capture_output() as captured:
+        nb.ask("--as list[Trip]", "Trips.", says(ROWS))
+
+    pd.testing.assert_frame_equal(nb.names["_"].object, pd.DataFrame({"city": ["Oslo", "Rome"], "days": [3, 2]}))
+    answer, table = captured.outputs
+    assert "tokens" in answer.data["text/plain"]
+    assert table.data["text/plain"].split() == ["city", "days", "Oslo", "3", "Rome", "2"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "said", "shown"),
+    [
+        ("Trip", '{"city": "<b>", "days": 3}', "<td>"),
+        ("list[int]", '{"value": [1, 2]}', "value"),
+        ("int", '{"value": 4}', "4"),
+        ("list[Trip]", '{"value": []}', "There are no rows."),
+    ],
+)
+def test_any_object_is_a_table(nb: Notebook, monkeypatch, kind: str, said: str, shown: str):
+    monkeypatch.setenv("MOJENTIC_NB_DISPLAY", "static")
+
+    with capture_output() as captured:
+        nb.ask(f"--as {kind}", "So?", says(said))
+
+    html = captured.outputs[-1].data["text/html"]
+    assert shown.strip("<>") in html
+    assert "<b>" not in html
+
+
+def test_a_time_that_is_up_ends_the_answer_and_says_so(nb: Notebook, capsys: pytest.CaptureFixture):
+    result = nb.ask("--timeout 0.3", "Well?", paused("Once"))
+
+    out = capsys.readouterr().out
+    assert result.success
+    assert "Once\nNote: Stopped: the 0.3 s of --timeout were over.\nopenai:m" in out
+    assert "stopped after 1 token" in out
+    assert nb.names["_"].finish_reason == "cancelled"
+
+
+CODE = "So:\n```python\nx = 1\n```\nand\n```\ny = 2\n```\nnot\n```sh\nls\n```\n"
+
+
+@pytest.mark.parametrize(("said", "code"), [(CODE, "x = 1\n\ny = 2"), ("Nothing to run.", None)])
+def test_code_goes_into_a_new_cell(nb: Notebook, monkeypatch, said: str, code: str | None):
+    given: list[str] = []
+    monkeypatch.setattr(nb.shell, "set_next_input", given.append)
+
+    nb.ask("--code", "Well?", says(said))
+
+    assert given == ([code] if code else [])
+
+
+def test_a_picture_is_sent_by_path_and_by_expression(nb: Notebook, tmp_path):
+    from PIL import Image
+
+    picture = Image.new("RGB", (2, 2))
+    picture.save(tmp_path / "a.png")
+    nb.names["picture"] = picture
+
+    nb.ask(f"-i {tmp_path}/a.png -i picture", "What is it?")
+
+    kinds = [part["type"] for part in nb.sent[-1][1]]
+    assert kinds.count("image_url") == 2
+
+
+def test_a_dry_run_sends_nothing_and_tells_all(nb: Notebook, capsys: pytest.CaptureFixture):
+    nb.ask("-t sky", "First?", calls("sky"), says("Clear."))
+    capsys.readouterr()
+    count = len(nb.server.requests)
+
+    nb.run("%%llm --dry-run -s Kindly -t sky --temperature 0 -i http://x/a.png\nTwice 3 is {{ 2 * 3 }}\x1b[31m.")
+
+    out = capsys.readouterr().out
+    assert len(nb.server.requests) == count
+    for told in ("openai:m, about ", "Kindly", "calls sky(", "clear in Oslo", "Twice 3 is 6␛", "http://x/a.png"):
+        assert told in out
+    assert "sky: Look at the sky." in out
+    assert "temperature=0.0" in out
+
+
+def test_the_answer_is_a_value(nb: Notebook):
+    nb.ask("-o answer", "Well?", says("So", " it is."))
+
+    answer = nb.names["answer"]
+    assert nb.names["_"] is answer is nb.names["_2" if "_2" in nb.names else "_1"]
+    assert answer.upper() == "SO IT IS."
+    assert (answer.model, answer.usage.output_tokens, answer.finish_reason) == ("openai:m", 2, "stop")
+    assert [message.content for message in answer.messages] == ["Well?", "So it is."]
+    assert "1 request" in str(answer.trace)
+    assert "So it is." in answer._repr_html_()
+    pickled = pickle.loads(pickle.dumps(answer))  # noqa: S301 (our own)
+    for twin in (pickled, copy.copy(answer), copy.deepcopy(answer)):
+        assert (twin, twin.usage, twin.messages, twin.events) == (answer, answer.usage, answer.messages, answer.events)
+
+
+def test_an_answer_that_never_began_leaves_everything_as_it_was(nb: Notebook):
+    nb.ask("-o answer", "Well?", says("So."))
+    was = nb.names["answer"]
+
+    nb.ask("-o answer", "Now?", Reply(status=404))
+
+    assert nb.names["answer"] is nb.names["_"] is was
+    nb.ask("", "And?")
+    assert nb.sent == [("user", "Well?"), ("assistant", "So."), ("user", "And?")]
+
+
+def test_a_cell_is_known_by_its_text_where_it_has_no_id(nb: Notebook, capsys: pytest.CaptureFixture):
+    nb.ask("", "First?", says("one"))
+    nb.ask("", "Second?", says("two"))
+    nb.ask("", "First?", says("three"))
+
+    assert nb.sent == [("user", "First?")]
+    nb.ask("", "Third?")
+    assert [said for _, said in nb.sent] == ["First?", "three", "Second?", "two", "Third?"]
+    nb.run("%llm history")
+    stale = [line for line in capsys.readouterr().out.splitlines() if "stale: an earlier cell was run again" in line]
+    assert len(stale) == 1
+    assert "Second?" in stale[0]
+
+
+def test_a_cell_is_known_by_its_id(nb: Notebook):
+    nb.server.play(says("one"), says("two"))
+
+    nb.shell.run_cell("%%llm\nFirst?", cell_id="a")
+    nb.shell.run_cell("%%llm\nFirst, better?", cell_id="a")
+
+    assert nb.sent == [("user", "First, better?")]
+
+
+def test_conversations_are_apart(nb: Notebook):
+    nb.ask("-c one", "First?", says("one"))
+    nb.ask("-c two", "Second?")
+    assert nb.sent == [("user", "Second?")]
+    nb.ask("--fresh", "Third?")
+    assert nb.sent == [("user", "Third?")]
+    nb.ask("-c one", "Fourth?")
+    assert [said for _, said in nb.sent] == ["First?", "one", "Fourth?"]
+
+
+def test_an_answer_that_broke_off_stays_and_is_marked(nb: Notebook, capsys: pytest.CaptureFixture):
+    nb.ask("-t sky", "First?", calls("sky"), Reply([sse(chunk("It is"), done=False), Cut()]))
+    nb.ask("", "Second?")
+
+    roles = [role for role, _ in nb.sent]
+    assert roles == ["user", "assistant", "tool", "assistant", "user"]
+    assert all(pair != ("user", "user") for pair in pairwise(roles))
+    capsys.readouterr()
+    nb.run("%llm history")
+    assert "It is" in (first := capsys.readouterr().out.splitlines()[2])
+    assert "stopped" in first
+
+
+def test_an_error_right_after_a_result_leaves_a_valid_history(nb: Notebook):
+    nb.ask("-t sky", "First?", calls("sky"), Reply(status=404))
+    nb.ask("", "Second?")
+
+    assert [role for role, _ in nb.sent] == ["user", "assistant", "tool", "assistant", "user"]
+
+
+def test_a_budget_stops_a_loop(nb: Notebook, capsys: pytest.CaptureFixture):
+    nb.run("%config LLMMagics.max_tokens_per_notebook = 4")
+    nb.ask("", "First?", says("one", "two"))  # 3 in, 2 out
+
+    result = nb.ask("", "Second?")
+
+    assert not result.success
+    assert "BudgetExceededError: This notebook has used 5 tokens of the 4" in capsys.readouterr().out
+    assert len(nb.server.requests) == 1
+
+
+def test_inside_of_another_magic_it_is_a_plain_call(nb: Notebook):
+    nb.server.play(says("So."), says("Well."))
+
+    nb.run("%%capture captured\n%%llm\nWell?")
+    nb.run("get_ipython().run_cell_magic('llm', '--fresh', 'Well?')")
+
+    assert nb.names["captured"].stdout.startswith("So.\n")
+    assert nb.names["_"] == "Well."
+
+
+def test_an_error_has_one_line_and_its_traceback_is_kept(nb: Notebook, capsys: pytest.CaptureFixture):
+    result = nb.ask("", "Well?", Reply([json_error()], 401, "application/json"))
+    assert not result.success
+    assert len(capsys.readouterr().out.strip().splitlines()) == 2  # how the run went, and why
+
+    nb.run("%tb")
+
+    assert "Traceback (most recent call last)" in capsys.readouterr().out
+
+
+def json_error() -> bytes:
+    return b'{"error": {"message": "wrong key"}}'
+
+
+def test_raw_text_is_shown_as_it_is(nb: Notebook, monkeypatch, capsys: pytest.CaptureFixture):
+    monkeypatch.setenv("MOJENTIC_NB_DISPLAY", "static")
+
+    nb.ask("--raw", "Well?", says("**So.**"))
+
+    assert capsys.readouterr().out.startswith("**So.**\n")
