@@ -65,6 +65,7 @@ fresh: $(VENV)/.test
 
 pictures: $(VENV)/.test
 	@$(PY) docs/pictures.py
+	@$(PY) docs/animation.py
 
 notebooks: $(VENV)/.test
 	@$(PY) docs/notebooks.py

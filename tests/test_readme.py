@@ -26,7 +26,7 @@ def test_its_python_runs_and_streams(project: Path):
 def test_its_links_lead_somewhere(project: Path):
     links = re.findall(r"\]\((?!http)([^)]+)\)", (project / "README.md").read_text("utf-8"))
 
-    assert "docs/pictures/quickstart.png" in links
+    assert "docs/pictures/run.webp" in links
     assert [link for link in links if not (project / link).exists()] == []
 
 
