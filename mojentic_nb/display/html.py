@@ -76,7 +76,7 @@ def header(block: ToolBlock) -> str:
         f'<span class="mnb-name">{escaped(short(block["name"], 80))}</span>',
         f'<code class="mnb-arguments">{code(short_arguments(block))}</code>',
         f'<span class="mnb-state mnb-{tone}">{state}</span>' if state else "",
-        f'<span class="mnb-aside">{duration(block["seconds"])}</span>' if block["seconds"] else "",
+        f'<span class="mnb-aside">{duration(block["seconds"])}</span>' if block["seconds"] is not None else "",
     )
     return f'<span class="mnb-header">{" ".join(filter(None, pieces))}</span>'
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from io import BytesIO
 from pathlib import Path
 
 import nbformat
 import pytest
 from livelab import LiveLab, new_notebook
-from playwright.sync_api import Browser, expect
+from PIL import Image, ImageChops, ImageFilter, ImageStat
+from playwright.sync_api import Browser, Locator, expect
 
 
 @pytest.mark.parametrize(
@@ -331,3 +333,21 @@ def test_the_saved_answer_looks_as_the_view_did(live: LiveLab):
         assert drawn["x"] == pytest.approx(kept["x"], abs=2), text
         assert drawn["y"] - top == pytest.approx(kept["y"] - kept_top, abs=8), text
         assert drawn["height"] == pytest.approx(kept["height"], abs=2), text
+
+    drawn, kept = picture(live.view(index)), picture(live.output(saved).locator("> div"))
+    assert drawn.height == pytest.approx(kept.height, abs=8)
+    assert difference(drawn, kept) < 0.005
+    assert difference(drawn, ImageChops.offset(kept, 0, 30)) > 0.02
+
+
+def picture(element: Locator) -> Image.Image:
+    """A screenshot, in shades of grey."""
+    element.evaluate("element => element.scrollIntoView()")
+    return Image.open(BytesIO(element.screenshot(animations="disabled"))).convert("L")
+
+
+def difference(one: Image.Image, other: Image.Image) -> float:
+    """By how much of what there is from black to white two pictures differ, at a glance: text may move by pixels."""
+    size = (min(one.width, other.width), min(one.height, other.height))
+    glances = (image.crop((0, 0, *size)).filter(ImageFilter.BoxBlur(4)) for image in (one, other))
+    return ImageStat.Stat(ImageChops.difference(*glances)).mean[0] / 255

@@ -2,12 +2,13 @@
 
 `ATTACKS` are texts by name; :func:`said_everywhere` makes of one the events of a run that says it wherever hostile text
 can stand. An attack that succeeds calls ``pwned()``, asks a host of ``.invalid`` for something, or changes the page
-outside the answer.
+outside the answer. The tests of the front end have a copy, which ``python tests/display/attacks.py`` renews.
 """
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from mojentic_nb.llm import (
     Event,
@@ -24,7 +25,9 @@ from mojentic_nb.llm import (
     ToolResult,
 )
 
-__all__ = ["ATTACKS", "Page", "said_everywhere"]
+__all__ = ["ATTACKS", "COPY", "Page", "exported", "said_everywhere"]
+
+COPY = Path(__file__).parents[1] / "frontend" / "attacks.json"
 
 LEAK = "https://leak.invalid"
 
@@ -222,6 +225,11 @@ LARGE = {
 ATTACKS: dict[str, str] = {**HTML, **MARKDOWN, **LATEX, **CONTROLS, **LARGE}
 
 
+def exported() -> str:
+    """What the front end's copy has: all but the large ones."""
+    return json.dumps({name: text for name, text in ATTACKS.items() if name not in LARGE}, indent=1) + "\n"
+
+
 class Page:
     """A tool's result that tells the `text` to Jupyter as HTML, Markdown and SVG, as `kind` says."""
 
@@ -249,3 +257,7 @@ def said_everywhere(text: str) -> list[Event]:
         for call, display in zip(calls, displays, strict=True)
     ]
     return [*events, TextDelta("The end is here."), StepFinish("stop"), Finish("stop")]
+
+
+if __name__ == "__main__":
+    COPY.write_text(exported())

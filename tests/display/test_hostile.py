@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from display.attacks import ATTACKS, said_everywhere
+from display.attacks import ATTACKS, COPY, exported, said_everywhere
 from display.views import transcript_of
 from playwright.sync_api import Page, Route
 
@@ -114,3 +114,7 @@ def test_a_request_is_noticed(page: Page, requests: list[str]):
     findings(page, ATTACKS["img-load"])
 
     assert requests == ["https://leak.invalid/pixel.png"]
+
+
+def test_the_front_end_is_tested_with_the_same():
+    assert COPY.read_text() == exported(), "Renew it: python tests/display/attacks.py"
