@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from IPython.core.error import UsageError
 
+from mojentic_nb.llm.gateways.sdk import NO_KEY
+
 __all__ = ["Model"]
 
 FORM = "PROVIDER:MODEL [--base-url URL] [--key-variable NAME]"
@@ -42,9 +44,12 @@ class Model:
 
     @property
     def key(self) -> str | None:
-        """The key, None where it is the provider's own. Raises UsageError where the environment has none."""
+        """The key, None where it is the provider's own. Raises UsageError where the environment has none.
+
+        The provider's own key is nobody else's business: another address gets none unless it is named.
+        """
         if self.key_variable is None:
-            return None
+            return NO_KEY if self.base_url else None
         if not (key := os.environ.get(self.key_variable, "").strip()):
             raise UsageError(f"There is no key in the environment's {self.key_variable}: set it, outside the notebook.")
         return key

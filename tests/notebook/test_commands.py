@@ -129,6 +129,17 @@ def test_an_alias_has_an_address_and_the_name_of_a_key(said, model: Loopback, mo
     assert "sk-secret" not in told
 
 
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+def test_another_address_does_not_get_the_providers_key(said, model: Loopback, monkeypatch, provider: str):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-secret")
+    said(f"%llm alias mine {provider}:m --base-url {model.url}")
+
+    said("%%llm -m mine\nWell?")
+
+    assert "sk-secret" not in str(model.requests[0].headers)
+
+
 def test_an_alias_may_hold_a_path_with_spaces(said):
     said('%llm alias mine "local:/no such folder/x.gguf"')
 
