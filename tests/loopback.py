@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-PATIENCE = 10.0  # seconds after which a test that waits for something fails
+PATIENCE = 30.0  # seconds after which a test that waits for something fails
 
 
 class Hold:

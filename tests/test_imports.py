@@ -57,7 +57,7 @@ def test_the_notebooks_half_imports_silently_and_no_sdk(module: str):
 def test_all_names_are_there_and_public(name: str):
     module = importlib.import_module(name)
 
-    assert sorted(module.__all__, key=str.lower) == sorted(set(module.__all__), key=str.lower)
+    assert sorted(module.__all__) == sorted(set(module.__all__))
     for public in module.__all__:
         assert hasattr(module, public)
         assert not public.startswith("_") or public == "__version__"

@@ -15,7 +15,10 @@ def test_its_python_runs_and_streams(project: Path):
 
     result = subprocess.run([sys.executable, "-c", "\n".join(programs)], capture_output=True, text=True, check=True)
 
-    assert len(programs) == 2
+    answer, object_ = result.stdout.splitlines()[-2:]
+    assert len(programs) == 3
+    assert "12 times 17 is 204." in answer
+    assert object_ == "city='Lisbon' days=4"
     assert len(result.stdout) > 80
     assert result.stderr == ""
 

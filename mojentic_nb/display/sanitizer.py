@@ -30,6 +30,7 @@ PROPERTIES = {"color", "background-color", "text-align", "font-weight", "font-st
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 DEEPEST = 1_000
 IMAGE = re.compile(r'<img((?:\s+[a-z]+="[^"]*")*)\s*>')
+EMPTY_HEADER = re.compile(r"<th( [^<>]*)?></th>")
 TAGS = re.compile("(<[^>]*>)")  # what nh3 writes has no other angle brackets, nor quotes in the values of attributes
 DATA_IMAGE = re.compile(r"data:image/(png|jpeg|gif|webp);base64,[A-Za-z0-9+/=\s]*")
 
@@ -86,6 +87,7 @@ def sanitized_prose(text: str) -> str:
 def sanitized(text: str) -> str:
     """The HTML `text` of a tool without what could run, load, submit, cover or name anything of the page."""
     safe = IMAGE.sub(safe_image, FOREIGN.clean(text))
+    safe = EMPTY_HEADER.sub(r"<td\1></td>", safe)  # a header that says nothing, as in pandas' corner, is none
     return inlined("".join(piece if piece.startswith("<") else literal(piece) for piece in TAGS.split(safe)))
 
 

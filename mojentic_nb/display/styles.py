@@ -31,6 +31,12 @@ PRE = (
 
 CLASS = re.compile(r'(<[a-z][a-z0-9]*(?: [^<>]*)?) class="(mnb-[a-z0-9 -]+)"')
 
+
+def readable(color: str) -> str:
+    """A theme's colour, nearer to that of the text around: theirs alone are too pale for small letters on grey."""
+    return f"color-mix(in srgb,{color} 65%,currentcolor)"
+
+
 STYLES: dict[str, str] = {
     "root": "max-width:100%;margin:0;line-height:1.55;text-align:start;overflow-wrap:break-word;",
     "prose": "margin:0 0 8px;",
@@ -40,12 +46,12 @@ STYLES: dict[str, str] = {
     "vertical-align:top;white-space:nowrap;overflow:hidden;",
     "icon": "font-weight:bold;min-width:12px;text-align:center;",
     "name": "font-weight:600;",
-    "arguments": f"{MONO}font-size:12.5px;opacity:0.7;background:none;background-color:transparent;border:0;padding:0;"
+    "arguments": f"{MONO}font-size:12.5px;opacity:0.75;background:none;background-color:transparent;border:0;padding:0;"
     "color:inherit;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;flex:1 1 0;min-width:0;",
-    "aside": "font-size:12px;opacity:0.65;",
+    "aside": "font-size:12px;opacity:0.75;",
     "state": "font-size:12px;",
     "body": f"padding:2px 10px 10px;border-top:1px solid {GREY};border-top-color:{LINE};",
-    "label": "margin:8px 0 3px;font-size:11px;letter-spacing:0.4px;opacity:0.6;",
+    "label": "margin:8px 0 3px;font-size:11px;letter-spacing:0.4px;opacity:0.75;",
     "code": f"{PRE}white-space:pre;max-height:320px;",
     "wrapped": f"{PRE}white-space:pre-wrap;overflow-wrap:anywhere;max-height:320px;",
     "result": "max-height:400px;overflow:auto;",
@@ -54,11 +60,11 @@ STYLES: dict[str, str] = {
     "border-radius:4px;background:rgba(217,65,61,0.1);color:inherit;white-space:pre-wrap;overflow-wrap:anywhere;"
     "max-height:320px;overflow:auto;",
     "fold": "margin:6px 0 0;font-size:13px;",
-    "fold-summary": "cursor:pointer;font-size:12px;opacity:0.7;",
+    "fold-summary": "cursor:pointer;font-size:12px;opacity:0.75;",
     "reasoning": "margin:4px 0 8px;",
-    "reasoning-summary": "cursor:pointer;font-size:13px;opacity:0.65;",
+    "reasoning-summary": "cursor:pointer;font-size:13px;opacity:0.75;",
     "reasoning-body": f"margin:4px 0 8px 4px;padding:0 0 0 12px;border-left:2px solid {GREY};border-left-color:{LINE};"
-    "opacity:0.75;font-size:13px;max-height:400px;overflow:auto;",
+    "opacity:0.85;font-size:13px;max-height:400px;overflow:auto;",
     "notice-info": f"margin:8px 0;padding:6px 10px;border-left:3px solid {GREY};border-radius:4px;"
     "background:rgba(128,128,128,0.1);white-space:pre-wrap;overflow-wrap:anywhere;",
     "notice-warning": f"margin:8px 0;padding:6px 10px;border-left:3px solid #d07b16;border-left-color:{ORANGE};"
@@ -69,7 +75,7 @@ STYLES: dict[str, str] = {
     "plain": "white-space:pre-wrap;overflow-wrap:anywhere;margin:0 0 8px;",
     # of Markdown
     "code-box": "margin:6px 0 10px;border-radius:4px;background:rgba(128,128,128,0.1);",
-    "language": "padding:4px 10px 0;font-size:11px;line-height:16px;opacity:0.55;",
+    "language": "padding:4px 10px 0;font-size:11px;line-height:16px;opacity:0.75;",
     "pre": f"{SMALL_MONO}margin:0;padding:6px 10px 8px;border:0;background:none;background-color:transparent;"
     "overflow:auto;text-align:left;color:inherit;white-space:pre;",
     "inline-code": f"{MONO}font-size:0.9em;padding:1px 4px;border-radius:3px;background:rgba(128,128,128,0.15);"
@@ -85,13 +91,13 @@ STYLES: dict[str, str] = {
     "center": "text-align:center;",
     "right": "text-align:right;",
     # of states
-    "good": f"color:#3d9a45;color:{GREEN};",
-    "bad": f"color:#d9413d;color:{RED};",
-    "wary": f"color:#d07b16;color:{ORANGE};",
-    "busy": f"color:#2f8fd8;color:{BLUE};",
+    "good": f"color:#3d9a45;color:{readable(GREEN)};",
+    "bad": f"color:#d9413d;color:{readable(RED)};",
+    "wary": f"color:#d07b16;color:{readable(ORANGE)};",
+    "busy": f"color:#2f8fd8;color:{readable(BLUE)};",
     # of code: JupyterLab's variable, VS Code's, and a colour that can be read on white and on black
     **{
-        f"code-{lab}": f"color:var(--jp-mirror-editor-{lab}-color,var(--vscode-{vscode},{color}));"
+        f"code-{lab}": f"color:{readable(f'var(--jp-mirror-editor-{lab}-color,var(--vscode-{vscode},{color}))')};"
         for lab, vscode, color in (
             ("comment", "descriptionForeground", "#7c8590"),
             ("atom", "debugTokenExpression-boolean", "#2f7fd8"),

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import uuid
 import warnings
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from typing import Any, TypedDict, Unpack
 
 from .config import CompletionConfig
 from .conversation import Conversation
-from .gateways.base import Gateway, Tool
-from .gateways.mojentic import MojenticGateway
+from .gateways.mojentic import as_gateway
 from .gateways.ollama import OllamaGateway
 from .messages import LLMMessage
 from .object_stream import AsyncObjectStream, ObjectStream
 from .run import AsyncRun, Run
 from .structured import Answer, AnswerType, Object
-from .tools.function_tool import as_tools, check_choice
+from .tools.function_tool import Tools, as_tools, check_choice
 from .tools.job import Approve
 from .tools.runner import ToolRunner
 from .tracing import Tracer
@@ -57,8 +56,8 @@ class LLMBroker:
       to the model) doesn't; it may be ``async``;
     - `model`, in place of the broker's, and `correlation_id`, for the tracer.
 
-    Raises at the call TypeError for messages and tools that are none, ValueError for two tools of one name or for a
-    `tool_choice` that can't be met, and NotImplementedError for what can't stream; other errors
+    Raises at the call TypeError for messages, tools and the like that are none, ValueError for two tools of one name or
+    for a `tool_choice` that can't be met, and NotImplementedError for what can't stream; other errors
     (:class:`~mojentic_nb.llm.errors.LLMError`) come while the answer is read.
     """
 
@@ -76,17 +75,18 @@ class LLMBroker:
         self.adapter = OllamaGateway() if gateway is None else gateway
         self.tokenizer = tokenizer
         self.tracer = tracer
-        self.tool_runner = tool_runner or ToolRunner()
+        self.tool_runner = ToolRunner() if tool_runner is None else tool_runner
         self.max_retries = max_retries
-        if not any(hasattr(self.adapter, method) for method in ("stream", "complete_stream", "complete")):
-            raise TypeError(f"{self.adapter!r} is no gateway: it has neither stream nor complete_stream nor complete.")
-        if tracer is not None and not hasattr(tracer, "begin"):
-            raise TypeError(f"{tracer!r} is no tracer: give a mojentic_nb.tracer.TracerSystem, or None.")
+        as_gateway(self.adapter)  # raises where it is none
+        if tracer is not None and (isinstance(tracer, type) or not hasattr(tracer, "begin")):
+            raise TypeError(f"{tracer!r} is no tracer: give a mojentic_nb.tracer.TracerSystem(), or None.")
+        if isinstance(self.tool_runner, type) or not hasattr(self.tool_runner, "arun"):
+            raise TypeError(f"{tool_runner!r} is no tool runner: give a ToolRunner(), or None.")
 
     def stream(
         self,
         messages: Sequence[LLMMessage],
-        tools: Sequence[Tool | Callable[..., object]] | None = None,
+        tools: Tools | None = None,
         config: CompletionConfig | None = None,
         **options: Unpack[Options],
     ) -> Run:
@@ -97,7 +97,7 @@ class LLMBroker:
     def astream(
         self,
         messages: Sequence[LLMMessage],
-        tools: Sequence[Tool | Callable[..., object]] | None = None,
+        tools: Tools | None = None,
         config: CompletionConfig | None = None,
         **options: Unpack[Options],
     ) -> AsyncRun:
@@ -108,7 +108,7 @@ class LLMBroker:
     def generate_stream(
         self,
         messages: Sequence[LLMMessage],
-        tools: Sequence[Tool | Callable[..., object]] | None = None,
+        tools: Tools | None = None,
         config: CompletionConfig | None = None,
         *,
         object_model: object = None,
@@ -122,7 +122,7 @@ class LLMBroker:
     def agenerate_stream(
         self,
         messages: Sequence[LLMMessage],
-        tools: Sequence[Tool | Callable[..., object]] | None = None,
+        tools: Tools | None = None,
         config: CompletionConfig | None = None,
         *,
         object_model: object = None,
@@ -136,7 +136,7 @@ class LLMBroker:
     def generate(
         self,
         messages: Sequence[LLMMessage],
-        tools: Sequence[Tool | Callable[..., object]] | None = None,
+        tools: Tools | None = None,
         config: CompletionConfig | None = None,
         **options: Unpack[Options],
     ) -> str:
@@ -146,7 +146,7 @@ class LLMBroker:
     def agenerate(
         self,
         messages: Sequence[LLMMessage],
-        tools: Sequence[Tool | Callable[..., object]] | None = None,
+        tools: Tools | None = None,
         config: CompletionConfig | None = None,
         **options: Unpack[Options],
     ) -> Coroutine[Any, Any, str]:
@@ -159,7 +159,7 @@ class LLMBroker:
         object_model: type[Object],
         config: CompletionConfig | None = None,
         *,
-        tools: Sequence[Tool | Callable[..., object]] | None = None,
+        tools: Tools | None = None,
         **options: Unpack[Options],
     ) -> Object:
         """Ask for a value of the type `object_model`, and return it.
@@ -178,7 +178,7 @@ class LLMBroker:
         object_model: type[Object],
         config: CompletionConfig | None = None,
         *,
-        tools: Sequence[Tool | Callable[..., object]] | None = None,
+        tools: Tools | None = None,
         **options: Unpack[Options],
     ) -> Coroutine[Any, Any, Object]:
         """The same, asynchronously."""
@@ -192,7 +192,7 @@ class LLMBroker:
         object_model: type[Object],
         config: CompletionConfig | None = None,
         *,
-        tools: Sequence[Tool | Callable[..., object]] | None = None,
+        tools: Tools | None = None,
         **options: Unpack[Options],
     ) -> ObjectStream[Object]:
         """Ask for a value of the type `object_model`, and iterate what there is of it as it comes."""
@@ -207,7 +207,7 @@ class LLMBroker:
         object_model: type[Object],
         config: CompletionConfig | None = None,
         *,
-        tools: Sequence[Tool | Callable[..., object]] | None = None,
+        tools: Tools | None = None,
         **options: Unpack[Options],
     ) -> AsyncObjectStream[Object]:
         """The same for ``async for``."""
@@ -217,29 +217,22 @@ class LLMBroker:
         return AsyncObjectStream(conversation, self._arun(conversation), answer)
 
     def _run(self, conversation: Conversation, *, whole: bool = False) -> Run:
-        return Run(self._gateway(whole=whole), conversation, self.tool_runner)
+        return Run(as_gateway(self.adapter, whole=whole), conversation, self.tool_runner)
 
     def _arun(self, conversation: Conversation, *, whole: bool = False) -> AsyncRun:
-        return AsyncRun(self._gateway(whole=whole), conversation, self.tool_runner)
-
-    def _gateway(self, *, whole: bool = False) -> Gateway:
-        """The gateway, for an answer that streams or for a `whole` one."""
-        gateway: Gateway = (
-            self.adapter if hasattr(self.adapter, "stream") else MojenticGateway(self.adapter, whole=whole)
-        )
-        return gateway
+        return AsyncRun(as_gateway(self.adapter, whole=whole), conversation, self.tool_runner)
 
     def _check_streaming(self, options: Options, otherwise: str = "generate()") -> None:
         """Raise NotImplementedError where the answer can't stream."""
         model = options.get("model") or self.model
-        gateway = self._gateway()
+        gateway = as_gateway(self.adapter)
         if hasattr(gateway, "can_stream") and not gateway.can_stream(model):
             raise NotImplementedError(f"{model!r} can't stream at {self.adapter!r}: use {otherwise} instead.")
 
     def _conversation(
         self,
         messages: Sequence[LLMMessage],
-        tools: Sequence[Tool | Callable[..., object]] | None,
+        tools: Tools | None,
         config: CompletionConfig | None,
         options: Options,
         answer: Answer[Any] | None = None,
@@ -248,6 +241,9 @@ class LLMBroker:
             raise TypeError(
                 f"There is no option {min(unknown)!r}; there are config, {', '.join(Options.__annotations__)}."
             )
+        approve = options.get("approve")
+        if approve is not None and not callable(approve):
+            raise TypeError(f"approve is called with each call and decides: give a function, not {approve!r}.")
         usable = as_tools(tools)
         check_choice(options.get("tool_choice"), usable)
         return Conversation(
@@ -256,7 +252,7 @@ class LLMBroker:
             config_of(config, options),
             tools=usable,
             tool_choice=options.get("tool_choice"),
-            approve=options.get("approve"),
+            approve=approve,
             answer=answer,
             tracer=self.tracer,
             correlation_id=options.get("correlation_id") or str(uuid.uuid4()),
@@ -278,6 +274,8 @@ def config_of(config: CompletionConfig | None, options: Options) -> CompletionCo
     }
     if config is None:
         return CompletionConfig(**settings)
+    if not isinstance(config, CompletionConfig):
+        raise TypeError(f"config is a CompletionConfig, as in CompletionConfig(temperature=0.2), not {config!r}.")
     if settings:
         warnings.warn(
             f"config is given as well, so {', '.join(settings)} has no effect: put it into the config.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from copy import copy
 from dataclasses import dataclass
 
@@ -12,11 +12,11 @@ from .broker import LLMBroker
 from .config import CompletionConfig
 from .context import FittingGateway, Measured, Tokenizer, Window, check_follows, followed_by
 from .conversation import Conversation
-from .gateways.base import Tool
 from .gateways.mojentic import as_gateway
 from .message_composers import MessageBuilder
 from .messages import LLMMessage, MessageRole
 from .run import AsyncRun, Run
+from .tools.function_tool import Tools
 from .tools.job import Approve
 
 __all__ = ["ChatSession"]
@@ -62,7 +62,7 @@ class ChatSession:
         self,
         llm: LLMBroker,
         system_prompt: str | None = "You are a helpful assistant.",
-        tools: Sequence[Tool] | None = None,
+        tools: Tools | None = None,
         max_context: int = 32768,
         tokenizer_gateway: Tokenizer | None = None,
         config: CompletionConfig | None = None,

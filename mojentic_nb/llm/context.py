@@ -20,9 +20,8 @@ from typing import Protocol
 
 from .errors import ContextWindowError
 from .events import ModelEvent, StepFinish
-from .gateways.base import Gateway, Request
+from .gateways.base import Gateway, Request, astream
 from .messages import LLMMessage, MessageRole
-from .run import astream
 
 __all__ = ["FittingGateway", "Measured", "Tokenizer", "Window", "check_follows", "followed_by", "without"]
 

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, TypeGuard, Union, get_args, get_orig
 from pydantic import AliasChoices, BaseModel, RootModel, TypeAdapter
 from pydantic.fields import FieldInfo
 from pydantic_core import to_json
-from typing_extensions import is_typeddict  # also for the TypedDict that pydantic wants before Python 3.12
+from typing_extensions import is_typeddict  # of pydantic, which before Python 3.12 wants its TypedDict
 
 __all__ = ["MISSING", "Drafts", "is_model"]
 

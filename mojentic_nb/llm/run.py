@@ -12,10 +12,10 @@ from typing import Self
 
 from .conversation import Conversation
 from .errors import LLMError
-from .events import Event, FinishReason, ModelEvent, TextDelta, Usage
-from .gateways.base import AsyncGateway, Gateway, Request
+from .events import Event, FinishReason, TextDelta, Usage
+from .gateways.base import Gateway, Request, astream
 from .messages import LLMMessage
-from .threads import in_thread, pause
+from .threads import pause
 from .tools.runner import ToolRunner
 
 __all__ = ["AsyncRun", "Run"]
@@ -230,8 +230,3 @@ async def aask(gateway: Gateway, conversation: Conversation, request: Request) -
                 raise
         yield retry
         await pause(cancellation, retry.delay)
-
-
-def astream(gateway: Gateway, request: Request) -> AsyncGenerator[ModelEvent, None]:
-    """The model's events, those of a synchronous gateway from a thread."""
-    return gateway.astream(request) if isinstance(gateway, AsyncGateway) else in_thread(gateway.stream(request))

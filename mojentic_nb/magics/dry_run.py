@@ -21,7 +21,8 @@ def preview(question: Question) -> str:
 def lines(question: Question) -> Iterator[str]:
     """The same line by line."""
     tokens = Window(1).estimate(question.messages)
-    yield f"This would go to {question.name}, about {tokens} tokens in {len(question.messages)} messages:"
+    count = len(question.messages)
+    yield f"This would go to {question.name}, about {tokens} tokens in {count} message{'s' * (count != 1)}:"
     for message in question.messages:
         yield ""
         yield f"--- {message.role.value}"

@@ -22,7 +22,7 @@ from .commands import run_command
 from .dry_run import preview
 from .errors import render_in_one_line
 from .notebook import MAIN, Notebook
-from .options import Options, options, parse
+from .options import Options, parse, with_options
 from .question import Question, asked_by
 
 __all__ = ["LLMMagics"]
@@ -63,7 +63,7 @@ class LLMMagics(Magics):
         self.cells = Cells(shell, self.magic_name, target)
 
     @no_var_expand
-    @options
+    @with_options
     @line_cell_magic
     def llm(self, line: str, cell: str | None = None) -> Any:  # noqa: ANN401 (what a command shows)
         """Ask a language model; the answer streams into the cell.

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 
 from mojentic_nb.llm import ModelEvent, StepFinish, Usage
 from mojentic_nb.llm.errors import LLMError
-from mojentic_nb.llm.gateways.base import Gateway, Request
-from mojentic_nb.llm.run import astream
+from mojentic_nb.llm.gateways.base import Gateway, Request, astream
 
 __all__ = ["BudgetExceededError", "Ledger", "MeteredGateway"]
 

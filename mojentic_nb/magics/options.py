@@ -13,7 +13,7 @@ from typing import Any
 from IPython.core.error import UsageError
 from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
 
-__all__ = ["EFFORTS", "FLAGS", "VIEWS", "Options", "options", "parse"]
+__all__ = ["EFFORTS", "FLAGS", "VIEWS", "Options", "parse", "with_options"]
 
 
 def unquoted(text: str) -> str:
@@ -125,7 +125,7 @@ class Options:
         return {name: value for name, value in named.items() if value is not None}
 
 
-def options(magic: Callable[..., Any]) -> Callable[..., Any]:
+def with_options(magic: Callable[..., Any]) -> Callable[..., Any]:
     """Give a magic these options, and help that lists them."""
     decorated: Callable[..., Any] = reduce(lambda decorated, add: add(decorated), reversed(ARGUMENTS), magic)
     return magic_arguments()(decorated)  # type: ignore[no-any-return]

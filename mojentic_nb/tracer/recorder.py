@@ -27,7 +27,7 @@ from mojentic_nb.llm import (
     ToolResult,
     Usage,
 )
-from mojentic_nb.llm.gateways.base import Request
+from mojentic_nb.llm.gateways.base import Request, tool_name
 
 from .events import (
     LLMCallTracerEvent,
@@ -103,7 +103,7 @@ class Recorder:
                 *self._stamp(now),
                 model=request.model,
                 messages=messages,
-                tools=tuple(str(tool.descriptor["function"]["name"]) for tool in request.tools),
+                tools=tuple(map(tool_name, request.tools)),
                 temperature=request.config.temperature,
                 max_tokens=request.config.token_limit,
             )

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from typing_extensions import TypeVar  # with a default, which Python has from 3.13 on
+from typing_extensions import TypeVar  # of pydantic; with a default, which Python has from 3.13 on
 
 from .events import TracerEvent
 

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from lab import Lab, serving_notebooks
+from livelab import LiveLab, new_notebook
+from playwright.sync_api import Browser
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +28,22 @@ def lab(page, served: str):
     lab = Lab(page, served)
     yield lab
     lab.shut_down()
+
+
+@pytest.fixture(scope="module")
+def notebook(browser: Browser, served: str, home: Path) -> Iterator[LiveLab]:
+    """An open notebook whose kernel is set up."""
+    with browser.new_context(viewport={"width": 1100, "height": 900}) as context:
+        lab = LiveLab(context.new_page(), served)
+        lab.open(new_notebook(home / "notebooks", "live.ipynb"))
+        lab.run(0)
+        lab.wait_until_done(0)
+        yield lab
+        lab.shut_down()
+
+
+@pytest.fixture
+def live(notebook: LiveLab, tmp_path: Path) -> LiveLab:
+    """The notebook, with gates for this test."""
+    notebook.gates = tmp_path
+    return notebook

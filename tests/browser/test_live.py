@@ -3,78 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
 import pytest
-from lab import Lab
-from playwright.sync_api import Browser, Locator, expect
-
-TESTS = Path(__file__).parents[1]
-SETUP = f"""
-import asyncio, sys
-from pathlib import Path
-sys.path.insert(0, {str(TESTS)!r})
-from paced import *
-from mojentic_nb.display.live import LiveView
-"""
-
-
-class LiveLab(Lab):
-    """A notebook with a kernel that stays, for one cell after the other; `gates` is the folder of their gates."""
-
-    gates: Path
-
-    def cell_running(self, source: str) -> int:
-        """Run `source` in a new cell at the end; the cell's index."""
-        source = f"gates = Path({str(self.gates)!r})\n{source}"
-        index = self.page.evaluate(
-            """source => {
-                const notebook = window.jupyterapp.shell.currentWidget.content;
-                const cells = notebook.model.sharedModel;
-                cells.insertCell(cells.cells.length, { cell_type: 'code', source });
-                return cells.cells.length - 1;
-            }""",
-            source,
-        )
-        self.run(index)
-        return index
-
-    def open_gate(self, name: str) -> None:
-        """Let what waits at the gate go on."""
-        (self.gates / name).touch()
-
-    def view(self, index: int) -> Locator:
-        """The live view that the cell shows."""
-        return self.cell(index).locator(".mnb")
-
-
-def new_notebook(folder: Path, name: str) -> str:
-    """Make a notebook with nothing but the setup; its name."""
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(SETUP)])
-    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(notebook, folder / name)
-    return name
-
-
-@pytest.fixture(scope="module")
-def notebook(browser: Browser, served: str, home: Path) -> Iterator[LiveLab]:
-    """An open notebook whose kernel is set up."""
-    with browser.new_context(viewport={"width": 1100, "height": 900}) as context:
-        lab = LiveLab(context.new_page(), served)
-        lab.open(new_notebook(home / "notebooks", "live.ipynb"))
-        lab.run(0)
-        lab.wait_until_done(0)
-        yield lab
-        lab.shut_down()
-
-
-@pytest.fixture
-def live(notebook: LiveLab, tmp_path: Path) -> LiveLab:
-    """The notebook, with gates for this test."""
-    notebook.gates = tmp_path
-    return notebook
+from livelab import LiveLab, new_notebook
+from playwright.sync_api import Browser, expect
 
 
 @pytest.mark.parametrize(

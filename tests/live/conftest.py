@@ -42,7 +42,8 @@ class Frontend:
 
     def finish(self) -> list[Message]:
         """Read the cell's messages to the end: all of them."""
-        self.read_until("status", "idle")
+        while self.read_until("status", "idle")["parent_header"].get("msg_id") != self._asked:
+            pass  # it was a click's
         while self.client.get_shell_msg(timeout=PATIENCE)["parent_header"].get("msg_id") != self._asked:
             pass
         return self.messages

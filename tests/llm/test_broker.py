@@ -26,6 +26,7 @@ from mojentic_nb.llm import (
 )
 from mojentic_nb.llm.errors import BadRequestError, MaxToolIterationsExceededError
 from mojentic_nb.llm.gateways import OllamaGateway, OpenAIGateway, ScriptedGateway
+from mojentic_nb.llm.tools import ToolRunner
 
 QUESTION = [LLMMessage(content="Where?")]
 OLLAMA_ANSWER = b'{"message": {"content": "Paris"}}\n{"done": true, "done_reason": "stop"}\n'
@@ -195,6 +196,33 @@ def test_the_gateway_is_ollama_unless_one_is_given(server: Loopback, monkeypatch
 def test_a_gateway_that_is_none():
     with pytest.raises(TypeError, match="'gpt' is no gateway: it has neither stream nor complete_stream nor complete"):
         LLMBroker("a-model", "gpt")
+    with pytest.raises(
+        TypeError, match=r"ScriptedGateway is a class: give an instance of it, as in ScriptedGateway\(\)"
+    ):
+        LLMBroker("a-model", ScriptedGateway)
+
+
+@pytest.mark.parametrize("runner", [ToolRunner, 4], ids=["a class", "a number"])
+def test_a_tool_runner_that_is_none(runner):
+    with pytest.raises(TypeError, match=r"is no tool runner: give a ToolRunner\(\), or None"):
+        LLMBroker("a-model", ScriptedGateway([]), tool_runner=runner)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (
+            {"config": {"temperature": 1}},
+            r"^config is a CompletionConfig, as in CompletionConfig\(temperature=0.2\), not",
+        ),
+        ({"config": 0.5}, "not 0.5.$"),
+        ({"approve": True}, "^approve is called with each call and decides: give a function, not True.$"),
+    ],
+    ids=["a dictionary", "a number", "approve"],
+)
+def test_what_is_no_setting_is_refused_at_the_call(options: dict, says: str):
+    with pytest.raises(TypeError, match=says):
+        LLMBroker("a-model", ScriptedGateway([])).stream(QUESTION, **options)
 
 
 def test_a_broker_takes_mojentics_arguments_in_their_order():

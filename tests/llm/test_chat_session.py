@@ -111,6 +111,16 @@ def test_an_answer_streams_both_ways():
     assert [content for _, content in said(chat)[1:]] == ["Count.", "One two.", "Go on.", "Three four."]
 
 
+def test_functions_are_tools():
+    def weather(city: str) -> str:
+        return f"Rain in {city}."
+
+    chat = session(calling("Rome"), "Take an umbrella.", tools=[weather])
+    chat.send("How is Rome?")
+
+    assert said(chat)[-2:] == [("tool", "Rain in Rome."), ("assistant", "Take an umbrella.")]
+
+
 @pytest.mark.parametrize("how", BOTH)
 def test_rounds_of_calls_are_kept_whole(how: str):
     chat = session(calling("Rome", "Paris"), "Sunny in both.", tools=[Weather()])

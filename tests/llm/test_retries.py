@@ -26,7 +26,7 @@ from mojentic_nb.llm.errors import (
 from mojentic_nb.llm.gateways import OpenAIGateway, Timeout
 from mojentic_nb.llm.gateways.failures import retry_after
 
-BRIEF = Timeout(read=0.1, stall=0.1)
+BRIEF = 0.2  # seconds
 SOON = {"retry-after": "0.01"}
 END = [StepFinish("cancelled"), Finish("cancelled")]
 
@@ -35,9 +35,13 @@ all_providers = pytest.mark.parametrize("provider", PROVIDERS.values(), ids=PROV
 
 
 def broker(provider: Provider, server: Loopback, *replies: Reply, max_retries: int = 4) -> LLMBroker:
-    """A broker whose server plays `replies`."""
+    """A broker whose server plays `replies`, and which waits briefly where one of them is silent, else for long."""
     server.play(*replies)
-    return LLMBroker("a-model", provider.gateway(server.url, timeout=BRIEF), max_retries=max_retries)
+    silent = [reply for reply in replies if any(isinstance(part, Hold) for part in reply.parts)]
+    read = BRIEF if any(reply.status is None for reply in silent) else 60
+    stall = BRIEF if silent else 60
+    gateway = provider.gateway(server.url, timeout=Timeout(read=read, stall=stall))
+    return LLMBroker("a-model", gateway, max_retries=max_retries)
 
 
 def refusal(provider: Provider, status: int, headers: dict[str, str] | None = None, message: str = "No") -> Reply:

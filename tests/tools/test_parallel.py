@@ -74,11 +74,14 @@ class Meter:
         return "done"
 
 
-@pytest.mark.parametrize("how", BOTH)
-@pytest.mark.parametrize(
+LIMITS = pytest.mark.parametrize(
     ("runner", "limit"),
     [(ToolRunner(3), 3), (AsyncParallelToolRunner(), 4), (AsyncParallelToolRunner(2), 2), (SerialToolRunner(), 1)],
 )
+
+
+@pytest.mark.parametrize("how", BOTH)
+@LIMITS
 def test_no_more_calls_at_once_than_are_allowed(how: str, runner: ToolRunner, limit: int):
     meter = Meter(limit)
 
@@ -86,6 +89,25 @@ def test_no_more_calls_at_once_than_are_allowed(how: str, runner: ToolRunner, li
 
     assert meter.most == limit
     assert outputs(events) == ["done"] * (2 * limit)
+
+
+@pytest.mark.parametrize("how", BOTH)
+@LIMITS
+def test_no_more_asynchronous_calls_either(how: str, runner: ToolRunner, limit: int):
+    """Nor would one too many be over before it is seen: whoever may run begins while the first ones wait."""
+
+    async def meter() -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        running -= 1
+
+    running = most = 0
+    events_of(calling(how, [Tool(meter)], *["meter"] * (2 * limit), runner=runner))
+
+    assert most == limit
 
 
 def test_sixteen_calls_at_once_unless_said_otherwise():

@@ -145,12 +145,12 @@ def test_a_task_that_is_cancelled_cancels_its_asynchronous_tools():
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+        assert cleaned == [True, True]
         return run
 
     running, cleaned = Gate(), []
     run = asyncio.run(cancel())
 
-    assert cleaned == [True, True]
     assert kept(run) == [STOPPED, STOPPED]
     assert_acceptable(sent_with(run.messages))
 

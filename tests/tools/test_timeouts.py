@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 
 import pytest
 from driving import BOTH, events_of
@@ -11,7 +10,7 @@ from grammar import assert_run
 from loopback import PATIENCE
 from toolbox import Gate, Tool, calling, kept, outputs, reports, results
 
-from mojentic_nb.llm import ToolResult
+from mojentic_nb.llm import Event, ToolResult
 from mojentic_nb.llm.tools.runner import AsyncParallelToolRunner, SerialToolRunner, ToolRunner
 
 SHORT = 0.05
@@ -137,11 +136,15 @@ def test_an_asynchronous_tool_cleans_up_before_it_is_given_up(how: str):
         try:
             await wait_for_ever()
         finally:
-            await asyncio.sleep(0)
-            cleaned.append(threading.get_ident())
+            await asyncio.sleep(0.05)
+            cleaned.append(True)
+
+    def see(event: Event) -> None:
+        if results([event]):
+            assert cleaned
 
     cleaned = []
-    events = events_of(calling(how, [Tool(clean)], "clean", "clean", runner=ToolRunner(timeout=SHORT)))
+    events = events_of(calling(how, [Tool(clean)], "clean", "clean", runner=ToolRunner(timeout=SHORT)), see)
 
     assert [result.outcome for result in results(events)] == ["timed_out"] * 2
     assert len(cleaned) == 2

@@ -491,9 +491,10 @@ def test_a_tracer_that_fails_does_not_break_the_run_and_is_heard(how: str):
     assert kinds(tracer) == [*REQUEST, *END]
 
 
-def test_what_is_no_tracer_is_refused():
-    with pytest.raises(TypeError, match="'yes' is no tracer: give a mojentic_nb.tracer.TracerSystem, or None"):
-        LLMBroker("a-model", ScriptedGateway([]), tracer="yes")
+@pytest.mark.parametrize("tracer", ["yes", TracerSystem])
+def test_what_is_no_tracer_is_refused(tracer):
+    with pytest.raises(TypeError, match=r"is no tracer: give a mojentic_nb.tracer.TracerSystem\(\), or None"):
+        LLMBroker("a-model", ScriptedGateway([]), tracer=tracer)
 
 
 @pytest.mark.parametrize(

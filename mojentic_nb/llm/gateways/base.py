@@ -15,10 +15,11 @@ from mojentic_nb.llm.cancellation import Cancellation
 from mojentic_nb.llm.config import CompletionConfig
 from mojentic_nb.llm.events import ModelEvent
 from mojentic_nb.llm.messages import LLMMessage
+from mojentic_nb.llm.threads import in_thread
 
 from .schemas import rooted
 
-__all__ = ["AsyncGateway", "Gateway", "Request", "Tool"]
+__all__ = ["AsyncGateway", "Gateway", "Request", "Tool", "astream", "tool_name"]
 
 
 class Tool(Protocol):
@@ -32,6 +33,11 @@ class Tool(Protocol):
     def run(self, *args: Any, **arguments: Any) -> object:  # noqa: ANN401 (any signature is one of these)
         """Run the tool with the model's arguments, which come by name."""
         ...
+
+
+def tool_name(tool: Tool) -> str:
+    """The name by which the model calls it."""
+    return str(tool.descriptor["function"]["name"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +82,8 @@ class AsyncGateway(Protocol):
     def astream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
         """The same as :meth:`Gateway.stream`, for ``async for``."""
         ...
+
+
+def astream(gateway: Gateway, request: Request) -> AsyncGenerator[ModelEvent, None]:
+    """The model's events, those of a gateway that is synchronous only from a thread."""
+    return gateway.astream(request) if isinstance(gateway, AsyncGateway) else in_thread(gateway.stream(request))

@@ -158,9 +158,13 @@ class MojenticGateway:
         return [self._gateway.complete(**arguments(self._gateway.complete, request))]
 
 
-def as_gateway(gateway: Any) -> Gateway:  # noqa: ANN401 (anything that has the methods)
-    """`gateway` as one of ours, for a gateway that stands before another."""
-    ours: Gateway = gateway if hasattr(gateway, "stream") else MojenticGateway(gateway, whole=False)
+def as_gateway(gateway: Any, *, whole: bool = False) -> Gateway:  # noqa: ANN401 (anything that has the methods)
+    """`gateway` as one of ours, for an answer that streams or for a `whole` one. Raises TypeError for what is none."""
+    if isinstance(gateway, type):
+        raise TypeError(f"{gateway.__name__} is a class: give an instance of it, as in {gateway.__name__}().")
+    if not any(hasattr(gateway, method) for method in ("stream", "complete_stream", "complete")):
+        raise TypeError(f"{gateway!r} is no gateway: it has neither stream nor complete_stream nor complete.")
+    ours: Gateway = gateway if hasattr(gateway, "stream") else MojenticGateway(gateway, whole=whole)
     return ours
 
 

@@ -11,9 +11,8 @@ from typing import Any
 
 from mojentic_nb.llm.errors import AuthenticationError, ConfigurationError, LLMError
 from mojentic_nb.llm.events import ModelEvent, StepFinish
-from mojentic_nb.llm.threads import in_thread
 
-from .base import AsyncGateway, Request
+from .base import Request, astream
 from .mojentic import MojenticCalls, as_gateway
 from .recorded_events import Happening, answer_in_json
 from .recordings import Exchange, key_of, load, request_in_json, save
@@ -68,10 +67,8 @@ class RecordingGateway(MojenticCalls):
     async def astream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
         """The same, asynchronously."""
         take = Take(request, self._secrets, self._keep)
-        gateway = self._asked
-        answer = gateway.astream(request) if isinstance(gateway, AsyncGateway) else in_thread(gateway.stream(request))
         try:
-            async with aclosing(answer) as events:
+            async with aclosing(astream(self._asked, request)) as events:
                 async for event in events:
                     take.note(event)
                     yield event

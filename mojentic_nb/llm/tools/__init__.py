@@ -2,7 +2,7 @@
 
 from .current_datetime import CurrentDateTimeTool
 from .date_resolver import ResolveDateTool
-from .function_tool import FunctionTool, tool
+from .function_tool import FunctionTool, Tools, tool
 from .job import Approve, ToolBatch
 from .llm_tool import LLMTool
 from .results import ToolOutput
@@ -19,5 +19,6 @@ __all__ = [
     "ToolBatch",
     "ToolOutput",
     "ToolRunner",
+    "Tools",
     "tool",
 ]

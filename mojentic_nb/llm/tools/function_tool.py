@@ -8,15 +8,18 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
-from mojentic_nb.llm.gateways.base import Tool
+from mojentic_nb.llm.gateways.base import Tool, tool_name
 
 from .docstrings import read_docstring
 from .parameters import Parameters, innermost, underlying
 
-__all__ = ["FunctionTool", "as_tools", "check_choice", "tool"]
+__all__ = ["FunctionTool", "Tools", "as_tools", "check_choice", "tool"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+Tools = Sequence[Tool | Callable[..., object]]
+"""What a model may call: plain functions, and objects with a `descriptor` and ``run``."""
 
 NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")  # what OpenAI and Anthropic take
 
@@ -148,7 +151,7 @@ def tool(
     return make if function is None else make(function)
 
 
-def as_tools(tools: Iterable[Tool | Callable[..., object]] | None) -> tuple[Tool, ...]:
+def as_tools(tools: Tools | None) -> tuple[Tool, ...]:
     """The tools, with one made of each function among them.
 
     Raises TypeError for what is neither a tool nor a function, and ValueError for two of the same name.
@@ -158,7 +161,7 @@ def as_tools(tools: Iterable[Tool | Callable[..., object]] | None) -> tuple[Tool
     if isinstance(tools, str | bytes | Mapping) or not isinstance(tools, Iterable | None):
         raise TypeError(f"Tools are a list of functions, or of objects with a descriptor and run, not {tools!r}.")
     made = tuple(map(as_tool, tools or ()))
-    names = [name_of_tool(tool) for tool in made]
+    names = list(map(checked_name, made))
     for name in names:
         if names.count(name) > 1:
             raise ValueError(f"Two tools have the name {name!r}: give one another, as in tool(function, name=…).")
@@ -171,7 +174,7 @@ def check_choice(choice: str | None, tools: Sequence[Tool]) -> None:
         return
     if not tools:
         raise ValueError(f"tool_choice={choice!r} needs tools: give tools=[…].")
-    names = list(map(name_of_tool, tools))
+    names = list(map(tool_name, tools))
     if choice not in ("required", *names):
         known = ", ".join(map(repr, ("auto", "none", "required", *names)))
         raise ValueError(f"tool_choice={choice!r} is no tool: it can be {known}.")
@@ -193,10 +196,10 @@ def is_tool(value: object) -> bool:
     return hasattr(value, "descriptor") and callable(getattr(value, "run", None))
 
 
-def name_of_tool(tool: Tool) -> str:
+def checked_name(tool: Tool) -> str:
     """The name by which the model calls it; raises TypeError where its descriptor has none."""
     try:
-        return str(tool.descriptor["function"]["name"])
+        return tool_name(tool)
     except (KeyError, TypeError) as error:
         raise TypeError(
             f"The descriptor of {tool!r} has no name: it has to be like "

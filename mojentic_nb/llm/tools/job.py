@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from mojentic_nb.llm.cancellation import Cancellation
 from mojentic_nb.llm.events import ToolResult
-from mojentic_nb.llm.gateways.base import Tool
+from mojentic_nb.llm.gateways.base import Tool, tool_name
 from mojentic_nb.llm.messages import LLMToolCall
 from mojentic_nb.llm.threads import Raised, settled
 
@@ -75,7 +75,7 @@ class Job:
         if self.call.error:
             raise ValueError(self.call.error)
         if self.tool is None:
-            names = ", ".join(map(name_of, self.batch.tools)) or "none"
+            names = ", ".join(map(tool_name, self.batch.tools)) or "none"
             raise LookupError(f"There is no tool {self.call.name!r}; there are: {names}.")
         return self.tool.run(**deepcopy(self.call.arguments))
 
@@ -124,8 +124,3 @@ class Job:
         """The result of a call whose time is up."""
         error = TimeoutError(f"{self.call.name} had no result after {self.timeout:g} s, and was given up.")
         return failed(self.call, error, "timed_out")
-
-
-def name_of(tool: Tool) -> str:
-    """The name by which the model calls it."""
-    return str(tool.descriptor["function"]["name"])

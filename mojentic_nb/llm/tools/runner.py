@@ -24,10 +24,11 @@ from functools import partial
 from itertools import groupby
 
 from mojentic_nb.llm.events import ToolResult
+from mojentic_nb.llm.gateways.base import tool_name
 from mojentic_nb.llm.threads import from_own_loop
 
 from .attempt import Attempt, Happening, Pending
-from .job import Approve, Job, ToolBatch, name_of
+from .job import Approve, Job, ToolBatch
 
 __all__ = ["Approve", "AsyncParallelToolRunner", "SerialToolRunner", "ToolBatch", "ToolRunner"]
 
@@ -63,7 +64,7 @@ class ToolRunner:
 
     def _groups(self, batch: ToolBatch) -> Iterator[list[Job]]:
         """The calls that may run at once, one group after the other, until the run is cancelled."""
-        tools = {name_of(tool): tool for tool in batch.tools}
+        tools = {tool_name(tool): tool for tool in batch.tools}
         jobs = [Job(call, tools.get(call.name), batch, self.timeout) for call in batch.calls]
 
         def group_of(numbered: tuple[int, Job]) -> int:

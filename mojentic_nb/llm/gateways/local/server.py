@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from mojentic_nb.llm.gateways.base import Request
+from mojentic_nb.llm.gateways.base import Request, tool_name
 from mojentic_nb.llm.gateways.decoding import Decoder
 from mojentic_nb.llm.gateways.openai import OpenAIGateway
 from mojentic_nb.llm.gateways.tool_choice import chosen
@@ -56,7 +56,7 @@ class ServerGateway(OpenAIGateway):
             case ():
                 return super()._decoder(request)
             case (tool,):
-                return CallDecoder(turn, tool.descriptor["function"]["name"])
+                return CallDecoder(turn, tool_name(tool))
         return ChoiceDecoder(turn)
 
     def _warn(self, model: str) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mojentic_nb.llm.events import ModelEvent, TextDelta
-from mojentic_nb.llm.gateways.base import Request, Tool
+from mojentic_nb.llm.gateways.base import Request, Tool, tool_name
 from mojentic_nb.llm.gateways.chat_completions import ChatDecoder
 from mojentic_nb.llm.gateways.tool_choice import chosen, is_forced
 from mojentic_nb.llm.messages import LLMMessage, MessageRole
@@ -65,7 +65,7 @@ def callable_tools(request: Request) -> tuple[Tool, ...]:
     choice = chosen(request)
     if not is_forced(choice):
         return ()
-    named = tuple(tool for tool in request.tools if tool.descriptor["function"]["name"] == choice)
+    named = tuple(tool for tool in request.tools if tool_name(tool) == choice)
     return named or request.tools
 
 
