@@ -23,6 +23,8 @@ from mojentic_nb.display.images import LARGEST
 from mojentic_nb.display.parts import parts, tells_all
 from mojentic_nb.display.values import LONGEST, indented, short, summary
 from mojentic_nb.llm import LLMToolCall, ToolResult
+from mojentic_nb.llm.cancellation import Cancellation
+from mojentic_nb.llm.tools import ToolBatch, ToolRunner
 from mojentic_nb.llm.tools.results import done, failed
 
 CALL = LLMToolCall(id="1", name="tool", arguments={})
@@ -242,10 +244,8 @@ def test_an_error_is_told_with_the_steps_of_the_tools_own_code():
 
         run = staticmethod(tool)
 
-    from mojentic_nb.llm.tools.job import Job, happenings
-
-    job = Job(LLMToolCall(id="1", name="tool", arguments={"city": "Orly"}), Raising(), (), None)
-    [result] = happenings(job)
+    call = LLMToolCall(id="1", name="tool", arguments={"city": "Orly"})
+    [result] = ToolRunner().run(ToolBatch((call,), (Raising(),), None, Cancellation()))
 
     told = failure(result.display, result.output)
 
