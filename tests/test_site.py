@@ -58,12 +58,12 @@ def test_its_pages_load_nothing_from_elsewhere(site: Path):
     assert re.findall(r"(?:url\(|@import)\s*[\"']?(?:https?:)?//[^)]+", styles) == []
 
 
-@pytest.mark.parametrize("page", REFERENCE)
-def test_the_reference_leaves_no_public_name_out(site: Path, page: str):
-    package = REFERENCE[page]
-    text = (site / "api" / f"{page}.html").read_text("utf-8")
+@pytest.mark.parametrize("name", REFERENCE)
+def test_the_reference_leaves_no_public_name_out(site: Path, name: str):
+    package = REFERENCE[name]
+    text = (site / "api" / f"{name}.html").read_text("utf-8")
 
-    assert [name for name in import_module(package).__all__ if f'id="{package}.{name}"' not in text] == []
+    assert [public for public in import_module(package).__all__ if f'id="{package}.{public}"' not in text] == []
 
 
 def test_the_reference_tells_of_each_setting_of_the_magics(site: Path):
