@@ -144,6 +144,63 @@ def application(page: Page, url: str, notebooks: Path) -> None:
     lab.shut_down()
 
 
+SCRIPTED = """\
+from mojentic_nb.display import LiveView
+from mojentic_nb.llm import (
+    LLMBroker, LLMMessage, LLMToolCall, ReasoningDelta, StepFinish, TextDelta,
+    ToolCallDelta, ToolCallEnd, ToolCallStart, Usage,
+)
+from mojentic_nb.llm.gateways import ScriptedGateway
+
+call = LLMToolCall(id="1", name="rainfall", arguments={"city": "Bergen", "year": 2025})
+asks = [
+    ReasoningDelta("The user wants numbers, so look them up."), ToolCallStart("1", "rainfall"),
+    ToolCallDelta("1", call.json_arguments()), ToolCallEnd(call), StepFinish("tool_calls", Usage(180, 24)),
+]
+answer = [TextDelta(piece) for piece in TEXT.splitlines(keepends=True)] + [StepFinish("stop", Usage(260, 96, 128))]
+
+
+def rainfall(city: str, year: int) -> dict:
+    return {"city": city, "year": year, "mm": 2495, "wettest": "October"}
+
+
+broker = LLMBroker("a-script", ScriptedGateway([asks, answer]))
+run = broker.astream([LLMMessage(content="How wet was Bergen?")], [rainfall])
+await LiveView("a-script").ashow(run)
+"""
+TEXT = """\
+Bergen had **2,495 mm** in 2025, about $4.2$ times as much as London:
+
+| | mm | wettest |
+|:--|--:|:--|
+| Bergen | 2,495 | October |
+| London | 601 | November |
+
+```python
+ratio = 2495 / 601  # wet, by any measure
+```
+"""
+
+
+def themes(page: Page, url: str, notebooks: Path) -> None:
+    """A saved answer of a script, in the light and the dark theme and in a narrow window; its card is opened."""
+    write(notebooks / "answer.ipynb", [f"TEXT = {TEXT!r}\n{SCRIPTED}"])
+    lab = Lab(page, url)
+    lab.open("answer.ipynb")
+    lab.run(0)
+    lab.wait_until_done(0)
+    answer = lab.output(0).first
+    answer.locator("summary").filter(has_text="rainfall").click()
+    for name, theme, width in [("light", "Light", 900), ("dark", "Dark", 900), ("narrow", "Light", 420)]:
+        page.evaluate(
+            "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", f"JupyterLab {theme}"
+        )
+        page.set_viewport_size({"width": width, "height": 1200})
+        page.wait_for_timeout(1500)  # the theme's style sheets load, and are seen by no event
+        answer.screenshot(path=PICTURES / f"view-{name}.png")
+    lab.shut_down()
+
+
 def write(path: Path, sources: list[str]) -> None:
     """Write a notebook with these cells."""
     cells = [nbformat.v4.new_code_cell(source) for source in sources]
@@ -239,6 +296,7 @@ def main() -> None:
             application(page, url, Path(home) / "notebooks")
             page = browser.new_page(viewport={"width": 1000, "height": 1200}, device_scale_factor=2)
             magic(page, url, Path(home) / "notebooks")
+            themes(page, url, Path(home) / "notebooks")
         browser.close()
 
 
