@@ -384,7 +384,7 @@ def test_a_view_that_applies_all_operations_has_the_state(run: list[Event], leng
 @given(runs())
 @settings(max_examples=100)
 def test_no_text_is_lost_or_told_twice(run: list[Event]):
-    """Nor do two blocks of one kind and run follow each other with nothing between."""
+    """Nor do two texts of one run follow each other, but where a step of the model's lies between."""
     text = "".join(event.delta for event in run if isinstance(event, TextDelta))
 
     transcript = Transcript("model", Clock())
@@ -397,8 +397,10 @@ def test_no_text_is_lost_or_told_twice(run: list[Event]):
     )
     told = [op[2]["text"] if op[0] == "block" else op[3] for op in ops if is_answer(op, state["blocks"])]
     assert "".join(told) == text
-    for before, after in pairwise(state["blocks"]):
-        assert before["kind"] != "text" or after["kind"] != "text" or before["parent"] != after["parent"]
+    pairs = [pair for pair in pairwise(state["blocks"]) if pair[0]["kind"] == pair[1]["kind"] == "text"]
+    happened = [getattr(event, "value", event) for event in run]  # an inner run's events are a tool's progress
+    steps = [event for event in happened if isinstance(event, StepFinish)]
+    assert len([pair for pair in pairs if pair[0]["parent"] == pair[1]["parent"]]) < max(1, len(steps))
 
 
 def is_answer(op: list, found: list[dict]) -> bool:
