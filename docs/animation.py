@@ -1,4 +1,4 @@
-"""Film a real run in a real JupyterLab, for the README: `make animation`.
+"""Film a real run in a real JupyterLab, for the README: `make pictures`.
 
 Frames are taken as fast as the browser gives them, and are shown for as long as they stood.
 """
@@ -11,7 +11,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import nbformat
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
@@ -20,7 +19,7 @@ FILM = ROOT / "docs" / "pictures" / "run.webp"
 sys.path.insert(0, str(ROOT / "tests"))
 
 from chromium import ARGUMENTS, executable  # noqa: E402
-from lab import NOTEBOOK, Lab, serving_notebooks  # noqa: E402
+from lab import NOTEBOOK, Lab, serving_notebooks, write_notebook  # noqa: E402
 
 WIDTH, HEIGHT = 860, 720
 LAST = 3.0  # seconds that the last frame stands
@@ -42,7 +41,6 @@ def price_of(item: str) -> str:
 %%llm -m local --fresh --tool price_of --tool-choice price_of --approve
 What does the item "espresso" cost?""",
 ]
-KERNEL = {"name": "python3", "display_name": "Python 3"}
 LOAD, ASK, DEFINE, TOOL = range(len(CELLS))
 
 
@@ -99,9 +97,7 @@ def main() -> None:
     """Film it."""
     chromium = executable()
     with tempfile.TemporaryDirectory() as home, serving_notebooks(Path(home)) as url, sync_playwright() as playwright:
-        cells = [nbformat.v4.new_code_cell(source) for source in CELLS]
-        notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": KERNEL})
-        nbformat.write(notebook, Path(home) / "notebooks" / "film.ipynb")
+        write_notebook(Path(home) / "notebooks" / "film.ipynb", CELLS)
         browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
         page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
         frames = film(page, url)

@@ -6,16 +6,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-import nbformat
 from playwright.sync_api import Page, sync_playwright
 
 ROOT = Path(__file__).parents[1]
-PICTURES = ROOT / "docs" / "pictures"
 sys.path.insert(0, str(ROOT / "tests"))
 
 from chromium import ARGUMENTS, executable  # noqa: E402
-from lab import ASK, LOAD, Lab, serving_notebooks  # noqa: E402
-from loopback import Loopback, Reply, chunk, completion, sse  # noqa: E402
+from lab import ASK, LOAD, Lab, serving_notebooks, write_notebook  # noqa: E402
+from magic_pictures import PICTURES, magic  # noqa: E402
 
 
 def quickstart(page: Page, url: str) -> None:
@@ -72,7 +70,7 @@ with ThreadPoolExecutor() as pool:
 
 def waterfall(page: Page, url: str, notebooks: Path) -> None:
     """The waterfall of three questions to the embedded model; the last two, with a tool, were asked at once."""
-    write(notebooks / "tracing.ipynb", CELLS)
+    write_notebook(notebooks / "tracing.ipynb", CELLS)
     lab = Lab(page, url)
     lab.open("tracing.ipynb")
     lab.run_all()
@@ -130,7 +128,7 @@ ipywidgets.VBox([question, answer])"""
 
 def application(page: Page, url: str, notebooks: Path) -> None:
     """The application of docs/widgets.md, in the middle of an answer."""
-    write(notebooks / "application.ipynb", [APPLICATION, SHOWN])
+    write_notebook(notebooks / "application.ipynb", [APPLICATION, SHOWN])
     lab = Lab(page, url)
     lab.open("application.ipynb")
     lab.run_all()
@@ -184,7 +182,7 @@ ratio = 2495 / 601  # wet, by any measure
 
 def themes(page: Page, url: str, notebooks: Path) -> None:
     """A saved answer of a script, in the light and the dark theme and in a narrow window; its card is opened."""
-    write(notebooks / "answer.ipynb", [f"TEXT = {TEXT!r}\n{SCRIPTED}"])
+    write_notebook(notebooks / "answer.ipynb", [f"TEXT = {TEXT!r}\n{SCRIPTED}"])
     lab = Lab(page, url)
     lab.open("answer.ipynb")
     lab.run(0)
@@ -199,89 +197,6 @@ def themes(page: Page, url: str, notebooks: Path) -> None:
         page.wait_for_timeout(1500)  # the theme's style sheets load, and are seen by no event
         answer.screenshot(path=PICTURES / f"view-{name}.png")
     lab.shut_down()
-
-
-def write(path: Path, sources: list[str]) -> None:
-    """Write a notebook with these cells."""
-    cells = [nbformat.v4.new_code_cell(source) for source in sources]
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), path)
-
-
-PLAYED = """\
-%load_ext mojentic_nb
-%env OPENAI_API_KEY=none
-%env NO_PROXY=127.0.0.1
-%llm alias played openai:played --base-url {url}
-%config LLMMagics.model = "played"
-
-import pandas as pd
-from pydantic import BaseModel
-
-sales = pd.DataFrame({{"city": ["Oslo", "Rome", "Lima"], "units": [120, 80, 45]}})
-
-
-def temperature(city: str) -> str:
-    \"\"\"The temperature in a city.\"\"\"
-    return f"21.5 °C in {{city}}"
-
-
-class Trip(BaseModel):
-    city: str
-    days: int
-"""
-ANSWER, VALUES, TOOL, APPROVAL, OBJECTS = range(1, 6)
-MAGIC = [
-    "%%llm -m local\nWhat makes a good chart?",
-    "%%llm --fresh --dry-run\nWhich city should we look at first, and why?\n\n{{ sales }}",
-    "%%llm --fresh -t temperature\nDo I need a coat in Oslo today?",
-    "%%llm --fresh -t temperature --approve\nDo I need a coat in Oslo today?",
-    "%%llm --fresh --as list[Trip] -o trips\nPlan three short trips in Europe.",
-]
-TRIPS = [
-    '{"value": [',
-    '{"city": "Oslo", "days": 3}',
-    ', {"city": "Rome", "days": 2}',
-    ', {"city": "Porto", "days": 4}]}',
-]
-
-
-def magic(page: Page, url: str, notebooks: Path) -> None:
-    """What `%%llm` can do, a picture for each; the embedded model answers the first, a server plays the others."""
-    server = Loopback()
-    call = {"name": "temperature", "arguments": '{"city": "Oslo"}'}
-    delta = {"tool_calls": [{"index": 0, "id": "call_1", "type": "function", "function": call}]}
-    calling = sse({"choices": [{"index": 0, "delta": delta, "finish_reason": None}]}, chunk(finish_reason="tool_calls"))
-    answer = completion("**No.** ", "At 21.5 °C ", "a light jacket ", "for the evening will do.")
-    server.play(*(Reply([body]) for body in (calling, answer, calling, answer, completion(*TRIPS))))
-    write(notebooks / "magic.ipynb", [PLAYED.format(url=server.url), *MAGIC])
-    lab = Lab(page, url)
-    lab.open("magic.ipynb")
-    lab.run(0)
-    lab.wait_until_done(0)
-    lab.run(ANSWER)
-    page.wait_for_function("view => view.innerText.length > 600", arg=lab.cell(ANSWER).locator(".mnb").element_handle())
-    lab.cell(ANSWER).screenshot(path=PICTURES / "magic-answer.png")
-    lab.cell(ANSWER).get_by_role("button", name="Stop").click()
-    lab.wait_until_done(ANSWER)
-    lab.run(VALUES)
-    lab.wait_until_done(VALUES)
-    lab.cell(VALUES).screenshot(path=PICTURES / "magic-values.png")
-    lab.run(TOOL)
-    lab.wait_until_done(TOOL)
-    lab.output(TOOL).locator("summary").first.click()
-    lab.cell(TOOL).screenshot(path=PICTURES / "magic-tool.png")
-    lab.run(APPROVAL)
-    approve = lab.cell(APPROVAL).get_by_role("button", name="Approve")
-    approve.wait_for()
-    lab.cell(APPROVAL).screenshot(path=PICTURES / "magic-approval.png")
-    approve.click()
-    lab.wait_until_done(APPROVAL)
-    lab.run(OBJECTS)
-    lab.wait_until_done(OBJECTS)
-    lab.cell(OBJECTS).screenshot(path=PICTURES / "magic-as.png")
-    lab.shut_down()
-    server.close()
 
 
 def main() -> None:

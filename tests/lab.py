@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import nbformat
 from playwright.sync_api import Locator, Page
 
 START = 120.0  # seconds for JupyterLab to serve
@@ -79,6 +80,13 @@ def serving_notebooks(home: Path) -> Iterator[str]:
     copies = shutil.copytree(NOTEBOOKS, home / "notebooks")
     with serving(command, port, cwd=copies, log=home / "lab.log", env=own_folders(home)) as url:
         yield url
+
+
+def write_notebook(path: Path, sources: list[str]) -> None:
+    """Write a notebook with these code cells."""
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    kernel = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
 
 
 def answers(url: str) -> bool:

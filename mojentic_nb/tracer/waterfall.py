@@ -26,6 +26,7 @@ CELL = "border:none;padding:0 12px 0 0;line-height:22px;vertical-align:top;text-
 NUMBER = CELL.replace("text-align:left", "text-align:right")
 HEAD = CELL.replace("22px", "1.3").replace("top", "bottom") + ";font-weight:bold"
 TICK = "font-weight:normal;white-space:nowrap;opacity:0.7"
+INSIDE = 88  # percent of the scale; what is written further on would stick out
 WRAPPED = CELL.replace("nowrap", "normal").replace("22px", "1.4")
 FAILED = f";color:{COLOURS['error']}"
 INDENT = "&nbsp;" * 4  # of what is no request; padding would be lost where styles are
@@ -91,6 +92,7 @@ class Waterfall:
         marks = " ".join(
             f"<span style='position:absolute;bottom:0;left:{self._percent(time):.2f}%;{TICK}'>{text}</span>"
             for time, text in ticks(self._timeline.duration)
+            if self._percent(time) < INSIDE
         )
         scale = f"<div style='position:relative;height:22px;min-width:240px'>{marks}</div>"
         cells = [

@@ -116,7 +116,7 @@ def test_a_run_as_html():
 
     indent = "\xa0" * 4
     assert shown.lines == [
-        ["Step", "0 1 s 2 s 3 s 4 s", "Took", "First token", "Tokens/s", "In (cached) → out", "Ended"],
+        ["Step", "0 1 s 2 s 3 s", "Took", "First token", "Tokens/s", "In (cached) → out", "Ended"],
         ["a-model", "", "1.00 s", "750 ms", "160", "1,200 (1,024) → 41", "tool_calls"],
         [f"{indent}quick", "", "250 ms", "", "", "", "✕ failed"],
         ["", "OSError: no disk"],
