@@ -15,13 +15,12 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-import nbformat
 from playwright.sync_api import sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from chromium import ARGUMENTS, executable
-from lab import Lab, serving_notebooks
+from lab import Lab, serving_notebooks, write_notebook
 
 RATE = 100  # tokens a second
 SETUP = """
@@ -104,10 +103,8 @@ def measured(tokens: int) -> tuple[list[float], list[tuple[int, float]], float]:
     with tempfile.TemporaryDirectory() as home, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
         with serving_notebooks(Path(home)) as url:
-            sources = (SETUP, ANSWER.format(tokens=tokens, rate=RATE))
-            notebook = nbformat.v4.new_notebook(cells=list(map(nbformat.v4.new_code_cell, sources)))
-            notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-            nbformat.write(notebook, Path(home) / "notebooks" / "painted.ipynb")
+            sources = [SETUP, ANSWER.format(tokens=tokens, rate=RATE)]
+            write_notebook(Path(home) / "notebooks" / "painted.ipynb", sources)
             lab = Lab(browser.new_page(viewport={"width": 1100, "height": 900}), url)
             lab.open("painted.ipynb")
             lab.run(0)

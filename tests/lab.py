@@ -85,7 +85,7 @@ def serving_notebooks(home: Path) -> Iterator[str]:
 def write_notebook(path: Path, sources: list[str]) -> None:
     """Write a notebook with these code cells."""
     cells = [nbformat.v4.new_code_cell(source) for source in sources]
-    kernel = {"name": "python3", "display_name": "Python 3"}
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
 
 

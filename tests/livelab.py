@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import nbformat
-from lab import Lab
+from lab import Lab, write_notebook
 from playwright.sync_api import Locator
 
 TESTS = Path(__file__).parent
@@ -49,7 +48,5 @@ class LiveLab(Lab):
 
 def new_notebook(folder: Path, name: str) -> str:
     """Make a notebook with nothing but the setup; its name."""
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(SETUP)])
-    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(notebook, folder / name)
+    write_notebook(folder / name, [SETUP])
     return name

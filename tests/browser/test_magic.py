@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import nbformat
 import pytest
-from lab import Lab
+from lab import Lab, write_notebook
 from loopback import Hold, Loopback, Reply, chunk, completion, sse
 from playwright.sync_api import Browser, expect
 
@@ -84,9 +83,7 @@ def calling(name: str, arguments: str) -> Reply:
 @pytest.fixture(scope="module")
 def notebook(browser: Browser, served: str, home: Path) -> Iterator[MagicLab]:
     server = Loopback()
-    cell = nbformat.v4.new_code_cell(SETUP.format(url=server.url))
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata=kernel), home / "notebooks" / "magic.ipynb")
+    write_notebook(home / "notebooks" / "magic.ipynb", [SETUP.format(url=server.url)])
     with browser.new_context(viewport={"width": 1100, "height": 900}) as context:
         lab = MagicLab(context.new_page(), served)
         lab.server = server

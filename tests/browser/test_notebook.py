@@ -6,9 +6,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import nbformat
 import pytest
-from lab import free_port, own_folders, serving
+from lab import free_port, own_folders, serving, write_notebook
 from livelab import SETUP
 from playwright.sync_api import Page, expect
 
@@ -24,9 +23,7 @@ print(run.finish_reason)
 def url(tmp_path: Path) -> Iterator[str]:
     """A Notebook that serves one with an answer, whose gates are in its folder: its address."""
     source = f"{SETUP}\ngates = Path({str(tmp_path)!r})\n{ANSWER}"
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
-    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(notebook, tmp_path / "answer.ipynb")
+    write_notebook(tmp_path / "answer.ipynb", [source])
     port = free_port()
     command = [sys.executable, "-m", "notebook", f"--ServerApp.port={port}", *OPTIONS.split()]
     with serving(command, port, cwd=tmp_path, log=tmp_path / "server.log", env=own_folders(tmp_path)) as url:
