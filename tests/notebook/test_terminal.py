@@ -43,6 +43,7 @@ def test_ipython_runs_a_cell_from_the_command_line(arguments: list[str]):
 def test_ctrl_c_in_a_terminal_stops_the_answer_and_keeps_it(environment_of_ipython: Path):
     command = ["-m", "IPython", "--simple-prompt", "--no-banner", "--ext", "mojentic_nb"]
     terminal = pexpect.spawn(sys.executable, command, encoding="utf-8", timeout=30, env={**os.environ, "TERM": "dumb"})
+    terminal.str_last_chars = 10_000  # that a failure shows
     terminal.expect(r"In \[1\]: ")
     terminal.send("%%llm -m local\nTell me a very long story about the sea.\n\n\n")
     terminal.expect(r"\w+ \w+ \w+ \w+ \w+ \w+ \w+ \w+")  # the echo of the question
