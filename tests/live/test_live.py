@@ -144,6 +144,25 @@ def test_where_clicks_do_not_arrive_input_asks(frontend: Frontend, said: str, st
     assert frontend.printed() == f"{state}\n"
 
 
+@pytest.mark.parametrize("show", ["show", "ashow"])
+def test_an_interrupt_of_the_question_is_one_of_the_cell(frontend: Frontend, show: str):
+    awaited, stream = ("await ", "astream") if show == "ashow" else ("", "stream")
+    frontend.start(
+        "view = LiveView(view='static')\n"
+        "broker = asking([*text('Some'), *call('delete', path='/x'), *call('drop', path='/y'), CALLS])\n"
+        "tools = [PacedTool('delete', 'gone'), PacedTool('drop', 'gone')]\n"
+        f"{awaited}view.{show}(broker.{stream}(QUESTION, tools, approve=view.approve))"
+    )
+    frontend.client.get_stdin_msg(timeout=60)
+    frontend.manager.interrupt_kernel()
+    frontend.finish()
+
+    assert frontend.of("error")[0]["ename"] == "KeyboardInterrupt"
+    (saved,) = frontend.of("display_data")
+    assert saved["data"]["text/plain"].count("cancelled") == 2
+    assert not frontend.client.stdin_channel.msg_ready()
+
+
 def test_where_nobody_can_be_asked_a_call_is_denied(frontend: Frontend):
     frontend.run(
         "view = LiveView()\n"

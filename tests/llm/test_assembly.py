@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from itertools import pairwise
+from math import nan
 from typing import Any
 
 import pytest
@@ -264,6 +265,13 @@ def test_the_pieces_of_calls_are_told_as_they_come():
     ]
 
 
+def refusal(value: float) -> str:
+    """What Python says of a number that JSON hasn't; since 3.12 it names the number."""
+    with pytest.raises(ValueError, match="not JSON compliant") as caught:
+        json.dumps(value, allow_nan=False)
+    return str(caught.value)
+
+
 UNREADABLE = {
     "cut off": ('{"n": 1', "no JSON (Expecting ',' delimiter: line 1 column 8 (char 7)): {\"n\": 1"),
     "no JSON": ("n=1", "no JSON (Expecting value: line 1 column 1 (char 0)): n=1"),
@@ -272,7 +280,7 @@ UNREADABLE = {
     "a list": ("[1]", "no object: [1]"),
     "a number": ("7", "no object: 7"),
     "a long list": (f"[{'1, ' * 99}1]", f"no object: [{'1, ' * 66}1…"),
-    "not a number": ('{"n": NaN}', 'no JSON (Out of range float values are not JSON compliant): {"n": NaN}'),
+    "not a number": ('{"n": NaN}', f'no JSON ({refusal(nan)}): {{"n": NaN}}'),
     "half an emoji": ("\ud83d", "no JSON (Expecting value: line 1 column 1 (char 0)): \ufffd"),
 }
 

@@ -135,7 +135,7 @@ def test_an_interrupt_stops_the_generation_and_keeps_the_answer(kernel: Kernel):
     started = time.monotonic()
     rest = list(messages)
 
-    assert time.monotonic() - started < 5  # the whole answer takes half a minute
+    assert time.monotonic() - started < 15  # the whole answer takes half a minute
     assert saved(rest)["text/plain"].startswith(text([*first, *rest]).strip())
     assert "stopped after" in saved(rest)["text/plain"]
     (error,) = [message["content"] for message in rest if message["msg_type"] == "error"]

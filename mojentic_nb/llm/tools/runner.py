@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from concurrent.futures import Future
 from contextlib import aclosing, closing
 from dataclasses import dataclass, field
@@ -77,16 +77,7 @@ class ToolRunner:
 
     def _together(self, jobs: list[Job]) -> Generator[Happening, None, None]:
         """Run `jobs`, on an event loop of their own and in threads; what the hook is asked, it is asked in this one."""
-
-        async def perform(hear: Callable[[Happening | Question | BaseException], None]) -> None:
-            async def ask(job: Job) -> object:
-                question = Question(job)
-                hear(question)
-                return await asyncio.wrap_future(question.answer)
-
-            await self._perform(jobs, ask, hear)
-
-        with closing(from_own_loop(perform, jobs[0].batch.cancellation)) as heard:
+        with closing(from_own_loop(partial(self._perform, jobs), jobs[0].batch.cancellation)) as heard:
             for happening in heard:
                 if isinstance(happening, Question):
                     happening.put()
@@ -97,34 +88,28 @@ class ToolRunner:
 
     async def _atogether(self, jobs: list[Job]) -> AsyncGenerator[Happening, None]:
         """Run `jobs` on this event loop, those that would block it in threads."""
-        heard: asyncio.Queue[Happening | BaseException | None] = asyncio.Queue()
+        heard: asyncio.Queue[Happening | Question | BaseException | None] = asyncio.Queue()
         cancellation = jobs[0].batch.cancellation
         stop = partial(heard.put_nowait, None)
-
-        async def ask(job: Job) -> object:
-            return job.ask()
-
-        work = asyncio.create_task(self._perform(jobs, ask, heard.put_nowait))
+        work = asyncio.create_task(self._perform(jobs, heard.put_nowait))
         work.add_done_callback(lambda _: stop())
         try:
             with cancellation.on_cancel(partial(asyncio.get_running_loop().call_soon_threadsafe, stop)):
                 while (happening := await heard.get()) is not None and not cancellation.cancelled:
-                    if isinstance(happening, BaseException):
+                    if isinstance(happening, Question):
+                        happening.put()
+                    elif isinstance(happening, BaseException):
                         raise happening
-                    yield happening
+                    else:
+                        yield happening
         finally:
             work.cancel()
             await asyncio.wait([work])
 
-    async def _perform(
-        self,
-        jobs: list[Job],
-        ask: Callable[[Job], Awaitable[object]],
-        hear: Callable[[Happening | BaseException], None],
-    ) -> None:
-        """Run `jobs` on this event loop, and have their happenings heard, or what is to be raised."""
+    async def _perform(self, jobs: list[Job], hear: Hear) -> None:
+        """Run `jobs` on this event loop, and have their happenings heard, what is to be asked, or to be raised."""
         slots = asyncio.Semaphore(self.max_concurrency)
-        tasks = [asyncio.create_task(perform(job, ask, slots, hear)) for job in jobs]
+        tasks = [asyncio.create_task(perform(job, slots, hear)) for job in jobs]
         try:
             await asyncio.wait(tasks)
         finally:
@@ -149,25 +134,23 @@ class AsyncParallelToolRunner(ToolRunner):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Whether a job may run, to be asked in another thread than the one that wants the `answer`."""
+    """Whether a job may run, to be asked where its happenings are heard; that is where an interrupt has to end it."""
 
     job: Job
     answer: Future[object] = field(default_factory=Future)
 
     def put(self) -> None:
-        """Ask in this thread."""
+        """Ask here."""
         self.answer.set_result(self.job.ask())
 
 
-async def perform(
-    job: Job,
-    ask: Callable[[Job], Awaitable[object]],
-    slots: asyncio.Semaphore,
-    hear: Callable[[Happening | BaseException], None],
-) -> None:
+Hear = Callable[[Happening | Question | BaseException], None]
+
+
+async def perform(job: Job, slots: asyncio.Semaphore, hear: Hear) -> None:
     """Run a call, if it may, once there is a free slot for it."""
     try:
-        refusal = await job.decision(await ask(job) if job.asks else job.ask())
+        refusal = await job.decision(await asked(job, hear) if job.asks else job.ask())
         if refusal:
             hear(refusal)
         elif not job.batch.cancellation.cancelled:
@@ -177,6 +160,13 @@ async def perform(
         raise
     except BaseException as error:  # noqa: BLE001 (the reader raises it; a task must not)
         hear(error)
+
+
+async def asked(job: Job, hear: Hear) -> object:
+    """What the hook says of the call."""
+    question = Question(job)
+    hear(question)
+    return await asyncio.wrap_future(question.answer)
 
 
 def alone(job: Job) -> Generator[Happening, None, None]:
