@@ -8,20 +8,24 @@ that is. When the request is done, the client waits for the next one.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+import ssl
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 from mojentic_nb.llm.cancellation import Cancellation
 from mojentic_nb.llm.errors import ConfigurationError
 
-__all__ = ["Lines", "LoopLines", "Timeout", "Wire", "proxy_checked"]
+__all__ = ["Hooks", "Lines", "LoopLines", "Timeout", "Wire", "proxy_checked", "tls_context"]
 
 Client = TypeVar("Client")
+Hooks = dict[str, list[Callable[..., Any]]]
 
 
 @contextmanager
@@ -33,6 +37,27 @@ def proxy_checked() -> Iterator[None]:
         raise ConfigurationError(
             "The environment names a SOCKS proxy (ALL_PROXY): pip install socksio, or unset it."
         ) from error
+
+
+def tls_context(create: Callable[..., ssl.SSLContext], *, trust_env: bool = True) -> ssl.SSLContext:
+    """What the HTTP library's `create` makes to know servers by, once for all clients: it takes many milliseconds.
+
+    Raises :class:`~mojentic_nb.llm.errors.ConfigurationError` where the environment names certificates that can't be
+    read.
+    """
+    variables = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+    try:
+        return made_once(create, trust_env, *map(os.environ.get, variables))
+    except OSError as error:
+        raise ConfigurationError(
+            f"The environment names certificates that can't be read ({' or '.join(variables)}): {error}."
+        ) from error
+
+
+@cache
+def made_once(create: Callable[..., ssl.SSLContext], trust_env: bool, *_: str | None) -> ssl.SSLContext:
+    """A context for each environment."""
+    return create(trust_env=trust_env)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +89,11 @@ class Wire:
         self._aborted = False
         self.answered = False
 
-    def hooks(self) -> dict[str, list[Callable[..., Any]]]:
+    def hooks(self) -> Hooks:
         """The ``event_hooks`` for a synchronous client."""
         return {"request": [self._begun], "response": [self._answered]}
 
-    def async_hooks(self) -> dict[str, list[Callable[..., Any]]]:
+    def async_hooks(self) -> Hooks:
         """The ``event_hooks`` for an asynchronous client."""
 
         async def traced(name: str, info: dict[str, Any]) -> None:
