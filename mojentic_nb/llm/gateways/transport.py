@@ -8,6 +8,7 @@ that is. When the request is done, the client waits for the next one.
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import socket
 import ssl
@@ -65,11 +66,19 @@ class Timeout:
     """How long to wait, in seconds; None waits for ever.
 
     `connect` is for the connection to be there, `read` for the response to begin, `stall` for each further piece.
+    Raises ValueError for what is no time to wait.
     """
 
     connect: float | None = 10.0
     read: float | None = 600.0
     stall: float | None = 300.0
+
+    def __post_init__(self) -> None:
+        for seconds in (self.connect, self.read, self.stall):
+            if seconds is not None and not (isinstance(seconds, int | float) and 0 < seconds < math.inf):
+                raise ValueError(
+                    f"A timeout is a number of seconds above 0, or None to wait for ever, not {seconds!r}."
+                )
 
     @classmethod
     def of(cls, timeout: Timeout | float | None) -> Timeout:
