@@ -15,7 +15,7 @@ from driving import BOTH, begin, closed_after, events_of, interrupted_after
 from grammar import assert_run
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from loopback import Hold, Loopback, Reply, json_reply
+from loopback import Loopback, Reply, json_reply
 from providers_on_wire import KEY, PROVIDERS
 from pydantic import BaseModel
 from weather import Weather, call
@@ -288,6 +288,15 @@ def test_a_miss_shows_the_nearest_request_and_how_they_differ(path: Path, how: s
     assert not any("quite different" in line for line in compared)
 
 
+def test_the_nearest_of_questions_that_share_no_line_is_the_one_that_shares_words(path: Path):
+    asking = recorder(path, "No.", "Yes.")
+    for question in ("Did a cat come?", "Is it sunny in Rome?"):
+        asking.generate([LLMMessage(content=question)])
+
+    with pytest.raises(ReplayMissError, match="-user: Is it sunny in Rome?"):
+        replayer(path).generate([LLMMessage(content="Is it sunny in Oslo?")])
+
+
 def test_a_long_difference_is_cut(path: Path):
     recorder(path, "Yes.").generate(QUESTION)
 
@@ -437,16 +446,27 @@ def test_an_answer_that_was_left_is_not_recorded(path: Path, how: str, end):
     assert not path.exists()
 
 
+class Cancelling:
+    """Its answers are cancelled in the middle, and end with an error of the broken connection, or without a word."""
+
+    def __init__(self, error: LLMError | None) -> None:
+        self._error = error
+
+    def stream(self, request):
+        yield TextDelta("Well")
+        request.cancellation.cancel()
+        if self._error:
+            raise self._error
+
+
 @pytest.mark.parametrize("how", BOTH)
-def test_nor_is_one_that_was_cancelled(path: Path, how: str, server: Loopback):
-    provider = PROVIDERS["chat"]
-    server.play(Reply([provider.piece("Well"), Hold()]))
-    asking = LLMBroker("a-model", RecordingGateway(provider.gateway(server.url), path))
-    run = begin(asking, how, QUESTION)
+@pytest.mark.parametrize("error", [None, IncompleteStreamError("gone")])
+def test_nor_is_one_that_was_cancelled(path: Path, how: str, error: LLMError | None):
+    run = begin(LLMBroker("a-model", RecordingGateway(Cancelling(error), path)), how, QUESTION)
 
-    events_of(run, lambda event: threading.Thread(target=run.cancel).start() if isinstance(event, TextDelta) else None)
+    events_of(run)
 
-    assert run.messages[-1].content == "Well"
+    assert (run.finish_reason, run.messages[-1].content) == ("cancelled", "Well")
     assert not path.exists()
 
 
@@ -476,6 +496,7 @@ def test_timing_is_recorded_and_replayed(path: Path, how: str):
     LLMBroker("a-model", RecordingGateway(Slow(), path)).generate(QUESTION)
     ms = content_of(path)["exchanges"][0]["ms"]
     assert ms[0] < 100 <= ms[1] < 1000
+    assert ms[2] < 100
     assert all(wait % 10 == 0 for wait in ms)
 
     def seconds(**options) -> float:
@@ -697,14 +718,17 @@ def test_nothing_but_the_recording_is_left_in_its_folder(path: Path):
 
 
 @pytest.mark.parametrize("how", BOTH)
-def test_record_or_replay(path: Path, how: str, server: Loopback):
+def test_record_or_replay(path: Path, how: str, server: Loopback, monkeypatch: pytest.MonkeyPatch):
     """The first time the model is asked, from there on neither it nor a key is needed."""
     server.play(Reply([PROVIDERS["chat"].answer("Sunny.")]))
+    monkeypatch.setenv("HOME", str(path.parent))
 
-    first = record_or_replay(lambda: OpenAIGateway(KEY, f"{server.url}/v1"), path)
+    first = record_or_replay(lambda: OpenAIGateway(KEY, f"{server.url}/v1"), "~/runs.json", secrets=["Rome"])
     assert text_of(LLMBroker("a-model", first), how) == "Sunny."
-    second = record_or_replay(OpenAIGateway, path)
+    second = record_or_replay(OpenAIGateway, "~/runs.json", secrets=["Rome"])
     assert text_of(LLMBroker("a-model", second), how) == "Sunny."
+
+    assert "Rome" not in path.read_text()
 
     assert (type(first), type(second)) == (RecordingGateway, ReplayGateway)
     assert len(server.requests) == 1
