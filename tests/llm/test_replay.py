@@ -226,11 +226,13 @@ def test_objects_that_were_said_and_mojentics_calls(path: Path):
         *QUESTION,
         LLMMessage(role=MessageRole.Assistant, object=Person(name="Ada")),
         LLMMessage(content="Who?"),
+        LLMMessage(role=MessageRole.Assistant, content="Ada", object=Person(name="Ada")),
     ]
     assert recorder(path, "Ada.").adapter.complete("a-model", messages).content == "Ada."
 
     assert replayer(path).adapter.complete("a-model", messages).content == "Ada."
-    assert content_of(path)["exchanges"][0]["request"]["messages"][2]["content"] == '{"name":"Ada"}'
+    said = [message["content"] for message in content_of(path)["exchanges"][0]["request"]["messages"]]
+    assert said[2:] == ['{"name":"Ada"}', "Who?", "Ada"]
 
 
 # What makes a request this one
@@ -581,7 +583,7 @@ class BadKeyError(RateLimitError):
 
 def test_what_merely_resembles_a_secret_stays(path: Path):
     text = "A task-management-system-for-all, https://example.com/a:b, KEY, a@b.c and Bearer instruments"
-    recorder(path, text).generate(QUESTION)
+    recorder(path, text, secrets=[""]).generate(QUESTION)
 
     assert replayer(path).generate(QUESTION) == text
 
@@ -598,19 +600,20 @@ def test_where_the_program_runs_is_nobodys_business(path: Path, tmp_path: Path, 
         return [LLMMessage(content=f"Read {tmp_path / folder / 'a.txt'} and {tmp_path / home / 'b.txt'}.")]
 
     question = at("ann", "ann/project")
-    recorder(path, f"In {tmp_path / 'ann'}-2 and {tmp_path / 'ann'}.").generate(question)
+    others = " ".join(f"{tmp_path / 'ann'}{more}" for more in ("-2", ".bak")) + f" /mnt{tmp_path / 'ann'}"
+    recorder(path, f"In {others} and {tmp_path / 'ann'}.").generate(question)
 
     assert str(tmp_path / "ann" / "project") not in path.read_text()
     question = at("bob", "work")
-    assert replayer(path).generate(question) == f"In {tmp_path / 'ann'}-2 and ~."
+    assert replayer(path).generate(question) == f"In {others} and ~."
 
 
 def test_the_root_is_no_place_to_hide(path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir("/")
 
-    recorder(path, "See /usr/bin.").generate(QUESTION)
+    recorder(path, "See / and /usr/bin.").generate(QUESTION)
 
-    assert replayer(path).generate(QUESTION) == "See /usr/bin."
+    assert replayer(path).generate(QUESTION) == "See / and /usr/bin."
 
 
 # The file
@@ -692,6 +695,24 @@ def test_half_a_character_is_no_obstacle(path: Path):
     recorder(path, "Half: \ud83d").generate(QUESTION)
 
     assert replayer(path).generate(QUESTION) == "Half: \ud83d"
+
+
+def test_a_reader_of_the_file_never_sees_half_of_it(path: Path):
+    recorder(path, "Yes.").generate(QUESTION)
+
+    with path.open() as before:
+        recorder(path, "No.").generate(QUESTION)
+        assert "Yes." in before.read()
+
+    assert replayer(path).generate(QUESTION) == "No."
+
+
+def test_a_file_that_a_formatter_has_put_in_order(path: Path):
+    recorder(path, "Yes.").generate(QUESTION, [Weather()], temperature=0)
+
+    path.write_text(json.dumps(content_of(path), sort_keys=True, indent=4))
+
+    assert replayer(path).generate(QUESTION, [Weather()], temperature=0) == "Yes."
 
 
 def test_others_may_read_the_file(path: Path):
