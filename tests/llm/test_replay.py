@@ -174,6 +174,13 @@ def test_any_pieces_come_back_as_they_were(tmp_path_factory: pytest.TempPathFact
     assert events_of(replayer(path).stream(QUESTION)) == recorded
 
 
+def test_two_pieces_of_reasoning_that_both_go_back_stay_two(path: Path):
+    script = [ReasoningDelta("", SIGNED), ReasoningDelta("", SIGNED), TextDelta("Yes."), StepFinish("stop")]
+    recorder(path, script).generate(QUESTION)
+
+    assert events_of(replayer(path).stream(QUESTION))[:3] == script[:3]
+
+
 def test_a_long_answer_takes_little_more_than_its_text(path: Path):
     words = "one two three four " * 250
     recorder(path, words).generate(QUESTION)
@@ -573,12 +580,24 @@ def test_secrets_do_not_get_into_the_file(path: Path, name: str, monkeypatch: py
     assert core not in text
     assert json.dumps(core)[1:-1] not in text
     assert text.count("(secret)") >= 8
+    assert '"details"' in text
     with pytest.raises(RateLimitError, match="The key .*(secret)"):
         replayer(path, secrets=[keys()["named"]]).generate(question, [Weather()])
 
 
 class BadKeyError(RateLimitError):
     transient = False
+
+
+def test_a_secret_in_one_of_two_calls_leaves_the_other_as_it_is(path: Path):
+    said = {"a": '{"city": "Rome"}', "b": json.dumps({"city": keys()["openai"]})}
+    calls = [event for id_ in said for event in (ToolCallStart(id_, "weather"), ToolCallDelta(id_, said[id_]))]
+    recorder(path, [*calls, StepFinish("length")]).generate(QUESTION)
+
+    events = events_of(replayer(path).stream(QUESTION))
+
+    deltas = [event.delta for event in events if isinstance(event, ToolCallDelta)]
+    assert deltas == [said["a"], '{"city": "(secret)"}']
 
 
 def test_what_merely_resembles_a_secret_stays(path: Path):

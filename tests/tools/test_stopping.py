@@ -468,3 +468,20 @@ def test_nobody_is_asked_of_calls_that_come_after_the_end(how: str):
     events_of(run)
 
     assert asked == ["call_0"]
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+def test_what_a_tool_raises_while_it_is_left_concerns_nobody_any_more():
+    def steps():
+        try:
+            yield "begun"
+        finally:
+            raise OSError("too late")
+
+    run = calling("sync", [Tool(steps)])
+
+    events = closed_after(run, len(step("steps")) + 1)
+    gc.collect()
+
+    assert reports(events) == ["begun"]
+    assert kept(run) == [STOPPED]
