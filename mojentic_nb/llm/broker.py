@@ -15,7 +15,7 @@ from .messages import LLMMessage
 from .object_stream import AsyncObjectStream, ObjectStream
 from .run import AsyncRun, Run
 from .structured import Answer, AnswerType, Object
-from .tools.function_tool import Tools, as_tools, check_choice
+from .tools.function_tool import ToolChoice, Tools, as_tools, checked_choice
 from .tools.job import Approve
 from .tools.runner import ToolRunner
 from .tracing import Tracer
@@ -32,7 +32,7 @@ class Options(TypedDict, total=False):
     num_ctx: int | None
     num_predict: int | None
     max_tokens: int | None
-    tool_choice: str | None
+    tool_choice: ToolChoice | None
     approve: Approve | None
 
 
@@ -245,13 +245,12 @@ class LLMBroker:
         if approve is not None and not callable(approve):
             raise TypeError(f"approve is called with each call and decides: give a function, not {approve!r}.")
         usable = as_tools(tools)
-        check_choice(options.get("tool_choice"), usable)
         return Conversation(
             options.get("model") or self.model,
             messages,
             config_of(config, options),
             tools=usable,
-            tool_choice=options.get("tool_choice"),
+            tool_choice=checked_choice(options.get("tool_choice"), usable),
             approve=approve,
             answer=answer,
             tracer=self.tracer,

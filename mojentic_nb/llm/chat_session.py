@@ -16,7 +16,7 @@ from .gateways.mojentic import as_gateway
 from .message_composers import MessageBuilder
 from .messages import LLMMessage, MessageRole
 from .run import AsyncRun, Run
-from .tools.function_tool import Tools
+from .tools.function_tool import ToolChoice, Tools
 from .tools.job import Approve
 
 __all__ = ["ChatSession"]
@@ -71,7 +71,7 @@ class ChatSession:
         temperature: float | None = None,
         *,
         approve: Approve | None = None,
-        tool_choice: str | None = None,
+        tool_choice: ToolChoice | None = None,
     ) -> None:
         if not isinstance(llm, LLMBroker):
             raise TypeError(f"A session wants a broker, as in ChatSession(LLMBroker(model, gateway)), not {llm!r}.")

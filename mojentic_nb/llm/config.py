@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from .complaints import complaint
 
 __all__ = ["CompletionConfig", "ReasoningEffort"]
 
@@ -14,7 +16,7 @@ ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "
 class CompletionConfig(BaseModel):
     """Settings of one completion. What is None is not sent, so that the provider's own default holds.
 
-    Raises :class:`pydantic.ValidationError` for an unknown setting or a value out of range.
+    Raises ValueError, in one line, for an unknown setting or a value out of range.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,6 +42,15 @@ class CompletionConfig(BaseModel):
     leave these tags in the text."""
     max_tool_iterations: int | None = Field(default=10, ge=0)
     """Rounds of tool calls before the run ends with an error; 0 offers the model no tools, None sets no limit."""
+
+    if not TYPE_CHECKING:  # which is to know the settings by name
+
+        def __init__(self, **settings: object) -> None:
+            try:
+                super().__init__(**settings)
+            except ValidationError as error:
+                known = ", ".join(type(self).model_fields)
+                raise ValueError(complaint(error, f"The settings are: {known}.")) from error
 
     @property
     def token_limit(self) -> int | None:

@@ -66,7 +66,7 @@ class Conversation:
         self._answer = answer
         self._tracer = None if tracer is None else tracer.begin(correlation_id)
         self._max_retries = max_retries
-        self._messages = list(messages)
+        self._messages = list(messages) if isinstance(messages, Iterable) else [messages]
         if isinstance(messages, str) or not all(isinstance(message, LLMMessage) for message in self._messages):
             raise TypeError('Messages are a list of LLMMessage, as in [LLMMessage(content="Hello")].')
         self._finish_reason: FinishReason | None = None

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from IPython.core.error import UsageError
-from pydantic import ValidationError
 
 from mojentic_nb.llm import AsyncRun, CompletionConfig, LLMBroker, LLMMessage, Run
 from mojentic_nb.llm.gateways.base import Tool
@@ -110,10 +109,10 @@ def asked_by(  # noqa: PLR0917 (each is one thing that a cell brings)
         raise UsageError(str(error)) from error
     try:
         config = CompletionConfig(**options.settings)
-    except ValidationError as error:
-        first = error.errors()[0]
-        setting = str(first["loc"][0]).replace("_", "-").replace("max-tool-iterations", "max-steps")
-        raise UsageError(f"--{setting} {first['input']}: {first['msg']}.") from error
+    except ValueError as error:
+        setting, _, said = str(error).partition(" ")
+        option = setting.replace("_", "-").replace("max-tool-iterations", "max-steps")
+        raise UsageError(f"--{option} {said}") from error
     return Question(
         name=name,
         broker=broker,

@@ -335,23 +335,34 @@ def test_a_cancelled_answer_is_on_its_way_until_its_run_ends():
     assert chat.send("And?") == "Yes."
 
 
-def test_of_two_threads_one_asks():
-    chat = session(*["Yes."] * 8)
-    runs, refused = [], []
+@pytest.mark.parametrize("how", BOTH)
+def test_of_two_threads_one_asks(how: str):
+    """The second comes while the first has just looked whether an answer is on its way."""
+    refused = []
 
     def ask() -> None:
-        try:
-            runs.append(chat.stream("Hello?"))
-        except RuntimeError as error:
-            refused.append(error)
+        with pytest.raises(RuntimeError, match="still on its way") as error:
+            begin(chat, how, "And you?")
+        refused.append(error)
 
-    threads = [threading.Thread(target=ask) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    other = threading.Thread(target=ask)
 
-    assert (len(runs), len(refused)) == (1, 7)
+    class Counting:
+        def encode(self, text: str) -> list[str]:
+            if other.ident is None:
+                other.start()
+                other.join(0.2)  # it waits for the first
+            return text.split()
+
+    chat = session("Hello.", "Fine.", "Too.")
+    chat.send("Hello.")
+    chat.tokenizer_gateway = Counting()
+    run = begin(chat, how, "How are you?")
+    other.join()
+
+    assert len(refused) == 1
+    events_of(run)
+    assert said(chat)[-2:] == [("user", "How are you?"), ("assistant", "Fine.")]
 
 
 @pytest.mark.parametrize("how", BOTH)

@@ -118,6 +118,7 @@ ANSWERS = {
         [TextDelta("Yes"), StepFinish("stop")],
     ),
     "no reason (older servers)": ([{**says("Yes"), "done": True}], [TextDelta("Yes"), StepFinish("stop")]),
+    "no error": ([{**says("Yes"), "error": None}, done()], [TextDelta("Yes"), StepFinish("stop", TOKENS)]),
     "null counts": ([{**done(), "eval_count": None, "prompt_eval_count": None}], [StepFinish("stop")]),
     "broken off": ([says("Yes")], [TextDelta("Yes")]),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import httpx2
@@ -70,6 +71,17 @@ WRITTEN = {
     "bytes that are no UTF-8": (
         sse(chunk("Hello", "stop")).replace(b"Hello", b"H\xffllo"),
         ["H\ufffdllo"],
+        StepFinish("stop"),
+    ),
+    "a second answer": (
+        sse(chunk("Hello"), {"choices": [{"index": 1, "delta": {"content": "Bye"}, "finish_reason": "length"}]}),
+        ["Hello"],
+        StepFinish("stop"),
+    ),
+    "[DONE] with a space": (sse(chunk("Hello"), "[DONE] ", done=False), ["Hello"], StepFinish("stop")),
+    "in one piece, with a byte order mark": (
+        b"\xef\xbb\xbf" + json.dumps(chunk("Hello", "stop")).encode(),
+        ["Hello"],
         StepFinish("stop"),
     ),
     "comments": (b": OPENROUTER PROCESSING\n\n" + sse(chunk("Hello", "stop")), ["Hello"], StepFinish("stop")),
@@ -141,6 +153,20 @@ def error(message: str, code: object = None, kind: str | None = None) -> dict:
 
 
 REFUSALS = {
+    "no more than a text": (json_reply({"error": "No such thing"}, 400), BadRequestError, "It said: No such thing"),
+    "a list of errors (Gemini)": (json_reply([error("No such thing")], 400), BadRequestError, "It said: No such thing"),
+    "a detail (FastAPI)": (json_reply({"detail": "No such thing"}, 422), BadRequestError, "It said: No such thing"),
+    "words of a proxy": (Reply([b"too large"], 413, "text/plain"), BadRequestError, "It said: too large"),
+    "a detail with status 200": (
+        json_reply({"detail": "No such thing"}),
+        ProviderUnavailableError,
+        "It said: No such thing",
+    ),
+    "a message with status 200": (
+        json_reply({"message": "Unauthorized", "code": 401}),
+        AuthenticationError,
+        "refused the API key",
+    ),
     "wrong key": (json_reply(error("Incorrect API key"), 401), AuthenticationError, "refused the API key"),
     "no permission": (json_reply(error("not in your country"), 403), AuthenticationError, "said: not in your country"),
     "no such model": (json_reply(error("nope"), 404), ModelNotFoundError, "has no model 'a-model': check the name"),
@@ -257,6 +283,12 @@ def test_a_server_that_does_not_answer_in_time(server: Loopback):
         LLMBroker("a-model", OpenAIGateway(client=client), max_retries=0).generate(QUESTION)
 
 
+@pytest.mark.parametrize("timeout", [-1, 0, float("nan"), float("inf"), "soon"])
+def test_what_is_no_time_to_wait(timeout: object):
+    with pytest.raises(ValueError, match=f"seconds above 0, or None to wait for ever, not {timeout!r}"):
+        OpenAIGateway(KEY, timeout=timeout)
+
+
 def test_openai_itself_needs_a_key():
     with pytest.raises(ConfigurationError, match="set the environment variable OPENAI_API_KEY"):
         OpenAIGateway()
@@ -273,6 +305,14 @@ def test_what_stands_for_a_key_is_no_secret(server: Loopback):
 
     with pytest.raises(BadRequestError, match="said: Of these there are none"):
         LLMBroker("m", OpenAIGateway(base_url=server.url)).generate(QUESTION)
+
+
+def test_a_short_key_is_no_part_of_other_words(server: Loopback):
+    """What stands for a key at servers that want none is often a word, as "ollama" or "x"."""
+    server.play(json_reply(error("Your key x exceeds all limits."), 400))
+
+    with pytest.raises(BadRequestError, match="said: Your key .the key. exceeds all limits"):
+        LLMBroker("m", OpenAIGateway("x", server.url)).generate(QUESTION)
 
 
 def test_its_address_may_stand_in_the_environment(server: Loopback, monkeypatch: pytest.MonkeyPatch):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 
+import certifi
+import httpx
 import pytest
 from loopback import Loopback, json_reply
 
 from mojentic_nb.llm.errors import ConfigurationError
 from mojentic_nb.llm.gateways import AnthropicGateway, LocalGateway, OllamaGateway, OpenAIGateway
 from mojentic_nb.llm.gateways.providers import broker_for, configured_name, found_name
+from mojentic_nb.llm.gateways.transport import tls_context
 
 
 @pytest.mark.parametrize(
@@ -109,3 +112,25 @@ def test_a_proxy_for_which_a_package_is_missing(monkeypatch: pytest.MonkeyPatch,
 
     with pytest.raises(ConfigurationError, match=r"SOCKS proxy \(ALL_PROXY\): pip install socksio, or unset it"):
         broker_for(name)
+
+
+@pytest.mark.parametrize("name", ["openai:gpt-5", "ollama:qwen3:4b", "anthropic:claude"])
+def test_certificates_that_are_not_there(monkeypatch: pytest.MonkeyPatch, name: str):
+    monkeypatch.setenv("SSL_CERT_FILE", "/no/such/file.pem")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-x")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-x")
+
+    with pytest.raises(ConfigurationError, match=r"certificates that can't be read \(SSL_CERT_FILE or SSL_CERT_DIR\)"):
+        broker_for(name)
+
+
+def test_certificates_are_read_once_for_each_place_they_are_at(monkeypatch: pytest.MonkeyPatch):
+    """Reading them takes longer than all else that making a gateway does."""
+    of_the_system = tls_context(httpx.create_ssl_context)
+
+    again = tls_context(httpx.create_ssl_context)
+    monkeypatch.setenv("SSL_CERT_FILE", certifi.where())
+    of_the_file = tls_context(httpx.create_ssl_context)
+
+    assert again is of_the_system
+    assert of_the_file is not of_the_system

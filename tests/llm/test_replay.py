@@ -15,7 +15,7 @@ from driving import BOTH, begin, closed_after, events_of, interrupted_after
 from grammar import assert_run
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from loopback import Hold, Loopback, Reply, json_reply
+from loopback import Loopback, Reply, json_reply
 from providers_on_wire import KEY, PROVIDERS
 from pydantic import BaseModel
 from weather import Weather, call
@@ -174,6 +174,13 @@ def test_any_pieces_come_back_as_they_were(tmp_path_factory: pytest.TempPathFact
     assert events_of(replayer(path).stream(QUESTION)) == recorded
 
 
+def test_two_pieces_of_reasoning_that_both_go_back_stay_two(path: Path):
+    script = [ReasoningDelta("", SIGNED), ReasoningDelta("", SIGNED), TextDelta("Yes."), StepFinish("stop")]
+    recorder(path, script).generate(QUESTION)
+
+    assert events_of(replayer(path).stream(QUESTION))[:3] == script[:3]
+
+
 def test_a_long_answer_takes_little_more_than_its_text(path: Path):
     words = "one two three four " * 250
     recorder(path, words).generate(QUESTION)
@@ -226,11 +233,13 @@ def test_objects_that_were_said_and_mojentics_calls(path: Path):
         *QUESTION,
         LLMMessage(role=MessageRole.Assistant, object=Person(name="Ada")),
         LLMMessage(content="Who?"),
+        LLMMessage(role=MessageRole.Assistant, content="Ada", object=Person(name="Ada")),
     ]
     assert recorder(path, "Ada.").adapter.complete("a-model", messages).content == "Ada."
 
     assert replayer(path).adapter.complete("a-model", messages).content == "Ada."
-    assert content_of(path)["exchanges"][0]["request"]["messages"][2]["content"] == '{"name":"Ada"}'
+    said = [message["content"] for message in content_of(path)["exchanges"][0]["request"]["messages"]]
+    assert said[2:] == ['{"name":"Ada"}', "Who?", "Ada"]
 
 
 # What makes a request this one
@@ -286,6 +295,15 @@ def test_a_miss_shows_the_nearest_request_and_how_they_differ(path: Path, how: s
     assert compared[:2] == ["--- recorded", "+++ asked"]
     assert [line for line in compared if line.startswith(differs)]
     assert not any("quite different" in line for line in compared)
+
+
+def test_the_nearest_of_questions_that_share_no_line_is_the_one_that_shares_words(path: Path):
+    asking = recorder(path, "No.", "Yes.")
+    for question in ("Did a cat come?", "Is it sunny in Rome?"):
+        asking.generate([LLMMessage(content=question)])
+
+    with pytest.raises(ReplayMissError, match="-user: Is it sunny in Rome?"):
+        replayer(path).generate([LLMMessage(content="Is it sunny in Oslo?")])
 
 
 def test_a_long_difference_is_cut(path: Path):
@@ -437,16 +455,27 @@ def test_an_answer_that_was_left_is_not_recorded(path: Path, how: str, end):
     assert not path.exists()
 
 
+class Cancelling:
+    """Its answers are cancelled in the middle, and end with an error of the broken connection, or without a word."""
+
+    def __init__(self, error: LLMError | None) -> None:
+        self._error = error
+
+    def stream(self, request):
+        yield TextDelta("Well")
+        request.cancellation.cancel()
+        if self._error:
+            raise self._error
+
+
 @pytest.mark.parametrize("how", BOTH)
-def test_nor_is_one_that_was_cancelled(path: Path, how: str, server: Loopback):
-    provider = PROVIDERS["chat"]
-    server.play(Reply([provider.piece("Well"), Hold()]))
-    asking = LLMBroker("a-model", RecordingGateway(provider.gateway(server.url), path))
-    run = begin(asking, how, QUESTION)
+@pytest.mark.parametrize("error", [None, IncompleteStreamError("gone")])
+def test_nor_is_one_that_was_cancelled(path: Path, how: str, error: LLMError | None):
+    run = begin(LLMBroker("a-model", RecordingGateway(Cancelling(error), path)), how, QUESTION)
 
-    events_of(run, lambda event: threading.Thread(target=run.cancel).start() if isinstance(event, TextDelta) else None)
+    events_of(run)
 
-    assert run.messages[-1].content == "Well"
+    assert (run.finish_reason, run.messages[-1].content) == ("cancelled", "Well")
     assert not path.exists()
 
 
@@ -476,6 +505,7 @@ def test_timing_is_recorded_and_replayed(path: Path, how: str):
     LLMBroker("a-model", RecordingGateway(Slow(), path)).generate(QUESTION)
     ms = content_of(path)["exchanges"][0]["ms"]
     assert ms[0] < 100 <= ms[1] < 1000
+    assert ms[2] < 100
     assert all(wait % 10 == 0 for wait in ms)
 
     def seconds(**options) -> float:
@@ -550,6 +580,7 @@ def test_secrets_do_not_get_into_the_file(path: Path, name: str, monkeypatch: py
     assert core not in text
     assert json.dumps(core)[1:-1] not in text
     assert text.count("(secret)") >= 8
+    assert '"details"' in text
     with pytest.raises(RateLimitError, match="The key .*(secret)"):
         replayer(path, secrets=[keys()["named"]]).generate(question, [Weather()])
 
@@ -558,9 +589,20 @@ class BadKeyError(RateLimitError):
     transient = False
 
 
+def test_a_secret_in_one_of_two_calls_leaves_the_other_as_it_is(path: Path):
+    said = {"a": '{"city": "Rome"}', "b": json.dumps({"city": keys()["openai"]})}
+    calls = [event for id_ in said for event in (ToolCallStart(id_, "weather"), ToolCallDelta(id_, said[id_]))]
+    recorder(path, [*calls, StepFinish("length")]).generate(QUESTION)
+
+    events = events_of(replayer(path).stream(QUESTION))
+
+    deltas = [event.delta for event in events if isinstance(event, ToolCallDelta)]
+    assert deltas == [said["a"], '{"city": "(secret)"}']
+
+
 def test_what_merely_resembles_a_secret_stays(path: Path):
     text = "A task-management-system-for-all, https://example.com/a:b, KEY, a@b.c and Bearer instruments"
-    recorder(path, text).generate(QUESTION)
+    recorder(path, text, secrets=[""]).generate(QUESTION)
 
     assert replayer(path).generate(QUESTION) == text
 
@@ -577,19 +619,20 @@ def test_where_the_program_runs_is_nobodys_business(path: Path, tmp_path: Path, 
         return [LLMMessage(content=f"Read {tmp_path / folder / 'a.txt'} and {tmp_path / home / 'b.txt'}.")]
 
     question = at("ann", "ann/project")
-    recorder(path, f"In {tmp_path / 'ann'}-2 and {tmp_path / 'ann'}.").generate(question)
+    others = " ".join(f"{tmp_path / 'ann'}{more}" for more in ("-2", ".bak")) + f" /mnt{tmp_path / 'ann'}"
+    recorder(path, f"In {others} and {tmp_path / 'ann'}.").generate(question)
 
     assert str(tmp_path / "ann" / "project") not in path.read_text()
     question = at("bob", "work")
-    assert replayer(path).generate(question) == f"In {tmp_path / 'ann'}-2 and ~."
+    assert replayer(path).generate(question) == f"In {others} and ~."
 
 
 def test_the_root_is_no_place_to_hide(path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir("/")
 
-    recorder(path, "See /usr/bin.").generate(QUESTION)
+    recorder(path, "See / and /usr/bin.").generate(QUESTION)
 
-    assert replayer(path).generate(QUESTION) == "See /usr/bin."
+    assert replayer(path).generate(QUESTION) == "See / and /usr/bin."
 
 
 # The file
@@ -673,6 +716,24 @@ def test_half_a_character_is_no_obstacle(path: Path):
     assert replayer(path).generate(QUESTION) == "Half: \ud83d"
 
 
+def test_a_reader_of_the_file_never_sees_half_of_it(path: Path):
+    recorder(path, "Yes.").generate(QUESTION)
+
+    with path.open() as before:
+        recorder(path, "No.").generate(QUESTION)
+        assert "Yes." in before.read()
+
+    assert replayer(path).generate(QUESTION) == "No."
+
+
+def test_a_file_that_a_formatter_has_put_in_order(path: Path):
+    recorder(path, "Yes.").generate(QUESTION, [Weather()], temperature=0)
+
+    path.write_text(json.dumps(content_of(path), sort_keys=True, indent=4))
+
+    assert replayer(path).generate(QUESTION, [Weather()], temperature=0) == "Yes."
+
+
 def test_others_may_read_the_file(path: Path):
     recorder(path, "One.").generate(QUESTION)
     path.with_name("usual").touch()
@@ -697,14 +758,17 @@ def test_nothing_but_the_recording_is_left_in_its_folder(path: Path):
 
 
 @pytest.mark.parametrize("how", BOTH)
-def test_record_or_replay(path: Path, how: str, server: Loopback):
+def test_record_or_replay(path: Path, how: str, server: Loopback, monkeypatch: pytest.MonkeyPatch):
     """The first time the model is asked, from there on neither it nor a key is needed."""
     server.play(Reply([PROVIDERS["chat"].answer("Sunny.")]))
+    monkeypatch.setenv("HOME", str(path.parent))
 
-    first = record_or_replay(lambda: OpenAIGateway(KEY, f"{server.url}/v1"), path)
+    first = record_or_replay(lambda: OpenAIGateway(KEY, f"{server.url}/v1"), "~/runs.json", secrets=["Rome"])
     assert text_of(LLMBroker("a-model", first), how) == "Sunny."
-    second = record_or_replay(OpenAIGateway, path)
+    second = record_or_replay(OpenAIGateway, "~/runs.json", secrets=["Rome"])
     assert text_of(LLMBroker("a-model", second), how) == "Sunny."
+
+    assert "Rome" not in path.read_text()
 
     assert (type(first), type(second)) == (RecordingGateway, ReplayGateway)
     assert len(server.requests) == 1

@@ -134,7 +134,29 @@ USAGE = {
 }
 TOKENS = Usage(20, 9, cached_tokens=16, reasoning_tokens=4)
 
+SPOKEN = {"type": "message", "content": [{"type": "output_text", "text": "Yes"}]}
 ANSWERS = {
+    "a text that comes when its item is done": (
+        [*CREATED, item("done", 1, SPOKEN), ended(output=[SPOKEN])],
+        [TextDelta("Yes"), StepFinish("stop")],
+    ),
+    "a text that comes in the end": ([*CREATED, ended(output=[SPOKEN])], [TextDelta("Yes"), StepFinish("stop")]),
+    "a text that has come": (
+        [text("Ye"), text("s"), item("done", 1, SPOKEN), ended(output=[SPOKEN])],
+        [TextDelta("Ye"), TextDelta("s"), StepFinish("stop")],
+    ),
+    "reasoning that has come": (
+        [thought("Hm"), item("done", 0, reasoning_item("Hm")), ended(output=[reasoning_item("Hm")])],
+        [ReasoningDelta("Hm"), ReasoningDelta("", reasoning_item("Hm")), StepFinish("stop")],
+    ),
+    "a call that comes when all is done": (
+        [ended(output=[function_call("call_a", '{"city": "Rome"}')])],
+        [*WHOLE_CALL_SEEN, TWO_CALLS_ENDED[0], StepFinish("tool_calls")],
+    ),
+    "a call that has come": (
+        [*TWO_CALLS, ended(output=[function_call("call_a", '{"city": "Rome"}')])],
+        [*TWO_CALLS_SEEN, *TWO_CALLS_ENDED, StepFinish("tool_calls")],
+    ),
     "text": ([*CREATED, text("Ye"), text("s"), ended()], [TextDelta("Ye"), TextDelta("s"), StepFinish("stop")]),
     "all that is counted": ([text("Yes"), ended(usage=USAGE)], [TextDelta("Yes"), StepFinish("stop", TOKENS)]),
     "a refusal": (

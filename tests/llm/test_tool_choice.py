@@ -20,6 +20,7 @@ from mojentic_nb.llm.gateways import (
     AnthropicGateway,
     OllamaGateway,
     OpenAIGateway,
+    ScriptedGateway,
     anthropic_messages,
     chat_completions,
     ollama_chat,
@@ -141,6 +142,17 @@ SDKS = {
     "Anthropic": (AnthropicGateway, Reply([sse(*MESSAGE, done=False)])),
 }
 every_sdk = pytest.mark.parametrize(("gateway", "answer"), SDKS.values(), ids=SDKS.keys())
+
+
+@pytest.mark.parametrize("choice", ["weather", {"function": {"name": "weather"}}, {"name": "weather"}])
+def test_a_tool_is_chosen_by_its_name_or_as_openais_apis_spell_it(choice: str | dict):
+    gateway = ScriptedGateway(["Sunny."])
+
+    LLMBroker("a-model", gateway).generate(QUESTION, [Weather()], tool_choice=choice)
+
+    assert gateway.requests[0].tool_choice == "weather"
+
+
 REFUSAL = json_reply({"error": {"message": "tool_choice: Extra inputs are not permitted"}}, 400)
 
 

@@ -108,7 +108,7 @@ def functions(draw: st.DrawFn) -> tuple[Any, dict[str, Any], dict[str, Any]]:
 
 
 @given(functions())
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_a_function_gets_what_its_schema_allows(drawn: tuple[Any, dict[str, Any], dict[str, Any]]):
     function, values, left = drawn
     made = tool(function)
@@ -171,7 +171,7 @@ def plain(value: object) -> object:
 
 
 @given(LIKE_JSON, st.data())
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_a_function_takes_whatever_its_schema_allows(kind: tuple[Any, st.SearchStrategy], data: st.DataObject):
     def function(value):
         return value

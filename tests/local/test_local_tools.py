@@ -78,6 +78,14 @@ def test_a_round_with_a_tool(broker: LLMBroker, how: str, asked: tuple):
     assert run.finish_reason == "stop"
 
 
+def test_a_call_that_was_denied_has_no_result_to_be_made_up(broker: LLMBroker):
+    run = broker.stream(ask("What is 12 times 17?"), [Multiply()], tool_choice="required", approve=lambda _: False)
+
+    events_of(run)
+
+    assert run.messages[-1].content == "I could not multiply 12 by 17: the call was denied."
+
+
 def test_of_several_tools_the_one_that_is_named_is_called(broker: LLMBroker):
     run = broker.stream(ask("What is 12 times 17?"), [Weather(), Multiply()], tool_choice="multiply")
 

@@ -56,6 +56,29 @@ def request(*messages: LLMMessage, choice: str | None = None, tools: tuple = (We
     return Request("m", messages, CompletionConfig(**settings), tools, tool_choice=choice)
 
 
+DENIED = "The call was denied."
+RESULTS = {
+    "results": (["Sunny.", "Errors are rare."], "It is 384400 km to the moon."),
+    "a denied call": ([DENIED], "I could not turn on the lamp: the call was denied."),
+    "a failed call": (["KeyError: 'Rome'"], "I could not find the book: there was no result after 10 seconds."),
+    "one that took too long": (
+        ["weather had no result after 5 s, and was given up."],
+        "I could not find the book: there was no result after 10 seconds.",
+    ),
+    "all of them failed": ([DENIED, "OSError"], "I could not find the book: there was no result after 10 seconds."),
+    "one that did not fail": ([DENIED, "Sunny."], "It is 384400 km to the moon."),
+}
+
+
+@pytest.mark.parametrize(("results", "answer"), RESULTS.values(), ids=RESULTS.keys())
+def test_the_examples_are_of_results_like_those_that_came(results: list[str], answer: str):
+    said = [LLMMessage(role=TOOL, content=result, tool_calls=[CALL]) for result in results]
+
+    messages = answer_request(request(QUESTION, CALLS, RESULT, CALLS, *said)).messages
+
+    assert messages[1].content == answer
+
+
 @pytest.mark.parametrize(
     ("choice", "names"),
     [(None, []), ("auto", []), ("none", []), ("required", ["weather", "now"]), ("now", ["now"])],

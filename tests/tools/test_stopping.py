@@ -15,7 +15,17 @@ from grammar import assert_acceptable, assert_run
 from loopback import PATIENCE
 from toolbox import QUESTION, STOPPED, Gate, Tool, calling, disguised, kept, outputs, reports, step
 
-from mojentic_nb.llm import AsyncRun, Event, LLMBroker, LLMMessage, Run, ToolCallEnd, ToolProgress, ToolResult
+from mojentic_nb.llm import (
+    AsyncRun,
+    Event,
+    LLMBroker,
+    LLMMessage,
+    LLMToolCall,
+    Run,
+    ToolCallEnd,
+    ToolProgress,
+    ToolResult,
+)
 from mojentic_nb.llm.gateways import ScriptedGateway
 
 ACCEPTED = LLMMessage(content="Go on.")
@@ -439,3 +449,39 @@ def test_generators_that_are_left_are_closed(how: str, stop: Callable):
     assert closed.acquire(timeout=PATIENCE)
     assert closed.acquire(timeout=PATIENCE)
     assert kept(run) == [STOPPED, STOPPED]
+
+
+@pytest.mark.parametrize("how", BOTH)
+def test_nobody_is_asked_of_calls_that_come_after_the_end(how: str):
+    asked = []
+
+    def approve(call: LLMToolCall) -> bool:
+        asked.append(call.id)
+        return True
+
+    def stop() -> None:
+        run.cancel()
+
+    tools = [Tool(stop, sequential=True), Tool(lambda: "late", "late", sequential=True)]
+    run = calling(how, tools, approve=approve)
+
+    events_of(run)
+
+    assert asked == ["call_0"]
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+def test_what_a_tool_raises_while_it_is_left_concerns_nobody_any_more():
+    def steps():
+        try:
+            yield "begun"
+        finally:
+            raise OSError("too late")
+
+    run = calling("sync", [Tool(steps)])
+
+    events = closed_after(run, len(step("steps")) + 1)
+    gc.collect()
+
+    assert reports(events) == ["begun"]
+    assert kept(run) == [STOPPED]

@@ -146,10 +146,14 @@ class ChatDecoder(Decoder):
             raise StreamError(error)
         if body.get("object") == "error":  # older vLLMs
             raise StreamError(body)
+        if "choices" not in body and body.keys() & {"message", "detail"}:  # a proxy's, with status 200
+            raise StreamError(body)
         if counts := body.get("usage") or (body.get("x_groq") or {}).get("usage"):
             self._usage = read_usage(counts)
         events: list[ModelEvent] = []
         for choice in body.get("choices") or ():
+            if choice.get("index"):  # a second answer, which some servers are set up to give
+                continue
             piece = choice.get("delta")
             self._read_piece((choice.get("message") if piece is None else piece) or {}, events)
             if counts := choice.get("usage"):  # Moonshot's

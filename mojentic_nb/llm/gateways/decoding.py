@@ -13,7 +13,7 @@ from pydantic_core import from_json
 from mojentic_nb.llm.errors import IncompleteStreamError
 from mojentic_nb.llm.events import ModelEvent
 
-from .sse import SSEDecoder
+from .sse import BOM, SSEDecoder
 
 __all__ = ["Decoder", "StreamError", "adecoded", "decoded"]
 
@@ -34,6 +34,7 @@ STATUSES = {
     "rate_limit_exceeded": 429,
     "request_too_large": 413,
 }
+WHITESPACE = b" \t\r\n"
 
 
 class StreamError(Exception):
@@ -62,6 +63,7 @@ class EventData:
     """The data of server-sent events; or the one JSON document of a server that does not stream."""
 
     def __init__(self) -> None:
+        self._before = b""
         self._start = b""
         self._document: list[bytes] = []
         self._events = SSEDecoder()
@@ -69,7 +71,10 @@ class EventData:
     def feed(self, chunk: bytes) -> list[bytes]:
         """The data of the events that `chunk` completes."""
         if not self._start:
-            self._start = chunk.lstrip()[:1]
+            chunk = self._before = self._before + chunk
+            self._start = chunk.lstrip(BOM + WHITESPACE)[:1]
+            if not self._start:
+                return []
         if self._start == b"{":
             self._document.append(chunk)
             return []
@@ -118,7 +123,7 @@ class Decoder(ABC):
     def _events(self, documents: list[bytes]) -> Iterator[ModelEvent]:
         for document in documents:
             self._empty = False
-            if document == b"[DONE]":
+            if document.strip() == b"[DONE]":
                 self.done = True
             else:
                 try:
@@ -138,8 +143,8 @@ def parsed(document: bytes) -> Any:  # noqa: ANN401 (any JSON)
     """What a JSON document says, read at a third of the standard library's cost."""
     try:
         return from_json(document)
-    except ValueError:  # it is stricter: it refuses half a character
-        return json.loads(document.decode(errors="replace"))
+    except ValueError:  # it is stricter: it refuses half a character, and a byte order mark
+        return json.loads(document.decode("utf-8-sig", errors="replace"))
 
 
 def decoded(decoder: Decoder, chunks: Iterable[bytes]) -> Iterator[ModelEvent]:

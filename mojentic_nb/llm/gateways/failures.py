@@ -62,20 +62,38 @@ def is_loopback(host: str) -> bool:
 
 def said_by(body: object, otherwise: str, key: str) -> str:
     """What the server said, in one line, without the API key that some servers quote."""
-    fields = body if isinstance(body, dict) else {}
-    error = fields.get("error", fields)
-    message = error.get("message") if isinstance(error, dict) else error
-    said = " ".join(str(message or otherwise).split())
-    return (said.replace(key, "(the key)") if key else said)[:300]
+    return hidden(" ".join(str(words_in(body) or otherwise).split()), key)[:300]
+
+
+def words_in(body: object) -> object:
+    """What a response's body, read as JSON, says of what went wrong; None for a page of a proxy."""
+    match body:
+        case [first, *_]:  # Gemini's
+            return words_in(first)
+        case {"error": error} if error:
+            return words_in(error)
+        case {"message": said} | {"detail": said}:  # FastAPI's is a detail
+            return said
+        case str() if not body.startswith("<"):
+            return body
+    return None
+
+
+def hidden(text: str, key: str) -> str:
+    """`text` without the API key; one as short as "none" or "ollama" is looked for as a word."""
+    if not key:
+        return text
+    pattern = re.escape(key) if len(key) > 8 else rf"(?<!\w){re.escape(key)}(?!\w)"
+    return re.sub(pattern, "(the key)", text)
 
 
 def without_key(error: Exception, key: str) -> Exception:
     """The SDK's `error`, which is shown below ours as its cause, without the API key that some servers quote."""
     if key and key in f"{error} {vars(error)}":
-        error.args = (str(error).replace(key, "(the key)"),)
+        error.args = (hidden(str(error), key),)
         for name, value in vars(error).items():
             if isinstance(value, str | dict):
-                setattr(error, name, str(value).replace(key, "(the key)"))
+                setattr(error, name, hidden(str(value), key))
     return error
 
 

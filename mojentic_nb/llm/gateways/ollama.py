@@ -7,10 +7,8 @@ https://docs.ollama.com/api/chat
 from __future__ import annotations
 
 import json
-import ssl
 from collections.abc import AsyncGenerator, Generator, Iterator
 from contextlib import aclosing, contextmanager
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from mojentic_nb.llm.cancellation import Cancellation
@@ -32,7 +30,7 @@ from .failures import (
 )
 from .mojentic import MojenticCalls
 from .ollama_chat import OllamaDecoder, encode
-from .transport import Lines, LoopLines, Timeout, Wire, proxy_checked
+from .transport import Lines, LoopLines, Timeout, Wire, proxy_checked, tls_context
 
 if TYPE_CHECKING:
     import httpx
@@ -52,11 +50,12 @@ class OllamaGateway(MojenticCalls):
     """
 
     def __init__(self, host: str | None = None, *, timeout: Timeout | float | None = Timeout()) -> None:  # noqa: B008
+        import httpx
         import ollama
 
         try:
             with proxy_checked():
-                http = ollama.Client(host)._client  # noqa: SLF001 (the SDK has no other word for where it goes)
+                http = ollama.Client(host, verify=tls_context(httpx.create_ssl_context))._client  # noqa: SLF001 (the SDK has no other word for where it goes)
         except ValueError as error:
             raise ConfigurationError(
                 f"Ollama's address is none ({error}): check OLLAMA_HOST, which reads like http://localhost:11434."
@@ -127,22 +126,18 @@ class OllamaGateway(MojenticCalls):
         return f"OllamaGateway({self._host!r})"
 
     def _new_client(self, wire: Wire) -> ollama.Client:
+        import httpx
         import ollama
 
-        return ollama.Client(self._server, timeout=self._limits(), event_hooks=wire.hooks(), verify=self._tls)
+        tls = tls_context(httpx.create_ssl_context)
+        return ollama.Client(self._server, timeout=self._limits(), event_hooks=wire.hooks(), verify=tls)
 
     def _new_async_client(self, wire: Wire) -> ollama.AsyncClient:
+        import httpx
         import ollama
 
-        hooks = wire.async_hooks()
-        return ollama.AsyncClient(self._server, timeout=self._limits(), event_hooks=hooks, verify=self._tls)
-
-    @cached_property
-    def _tls(self) -> ssl.SSLContext:
-        """One for all clients: making it takes many milliseconds."""
-        import httpx
-
-        return httpx.create_ssl_context()
+        hooks, tls = wire.async_hooks(), tls_context(httpx.create_ssl_context)
+        return ollama.AsyncClient(self._server, timeout=self._limits(), event_hooks=hooks, verify=tls)
 
     def _limits(self) -> httpx.Timeout:
         import httpx

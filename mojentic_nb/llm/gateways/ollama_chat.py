@@ -111,8 +111,8 @@ class OllamaDecoder(Decoder):
 
     def read(self, body: dict[str, Any]) -> Sequence[ModelEvent]:
         """The events of one line."""
-        if "error" in body:
-            raise StreamError(body["error"])
+        if error := body.get("error"):
+            raise StreamError(error)
         message = body.get("message") or {}  # older servers leave it out of the last line
         events: list[ModelEvent] = []
         if text := message.get("thinking"):

@@ -45,7 +45,7 @@ def request_in_json(request: Request, redaction: Redaction) -> dict[str, Any]:
     names: dict[str | None, str] = {}
     said = {
         "model": request.model,
-        "settings": request.config.model_dump(exclude_none=True, exclude_defaults=True, exclude=CLIENTS),
+        "settings": request.config.model_dump(exclude_none=True, exclude=CLIENTS),
         "tools": [dict(tool.descriptor) for tool in request.tools],
         "tool_choice": request.tool_choice,
         "schema": request.object_model.model_json_schema() if request.object_model else None,

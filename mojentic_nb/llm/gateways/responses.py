@@ -98,6 +98,7 @@ class ResponsesDecoder(Decoder):
         self._text = Characters()
         self._thoughts = Characters()
         self._written = 0  # characters
+        self._told = False  # whether there was anything of the answer
         self._calls = Calls(turn)
         self._argued: set[int] = set()  # the indices of calls of which arguments have come
         self._refused = False
@@ -123,13 +124,13 @@ class ResponsesDecoder(Decoder):
                 return self._completed(body["output_index"], body.get("item") or body)
             case "response.completed" | "response.incomplete" | "response.failed":
                 self.done = True
-                self._ended(body["response"])
+                return self._ended(body["response"])
             case "error":
                 raise StreamError(body.get("error") or body)
             case None if body.get("error"):
                 raise StreamError(body["error"])
             case None if "output" in body:
-                return self._whole(body)
+                return self._ended(body)
         return ()
 
     def finish(self) -> Iterable[ModelEvent]:
@@ -156,49 +157,62 @@ class ResponsesDecoder(Decoder):
     def _said(self, text: str) -> list[ModelEvent]:
         whole = self._text.feed(text)
         self._written += len(whole)
+        self._told = True
         return [TextDelta(whole)] if whole else []
 
     def _thought(self, text: str) -> list[ModelEvent]:
         whole = self._thoughts.feed(text)
+        self._told = True
         return [ReasoningDelta(whole)] if whole else []
 
     def _reasoned(self, item: dict[str, Any], summary: str = "") -> ReasoningDelta:
         """An item of reasoning, complete."""
+        self._told = True
         return ReasoningDelta(summary, placed(item, self._written, len(self._calls)))
 
     def _completed(self, index: int, item: dict[str, Any]) -> Sequence[ModelEvent]:
-        """An item is complete; some servers send a call's arguments, or all of it, only then."""
+        """An item is complete; some servers send a call's arguments, or all of it, or a text, only then."""
         match item.get("type"):
             case "reasoning":
                 return [self._reasoned(item)]
             case "function_call" | "response.function_call_arguments.done" if index not in self._argued:
                 return self._called(index, item)
+            case "message" if not self._written:
+                return self._message(item)
         return ()
+
+    def _message(self, item: dict[str, Any]) -> list[ModelEvent]:
+        """A message that comes in one piece."""
+        events: list[ModelEvent] = []
+        for part in item["content"]:
+            self._refused = self._refused or bool(part.get("refusal"))
+            events += self._said(part.get("text") or part.get("refusal") or "")
+        return events
 
     def _called(self, index: int, item: dict[str, Any]) -> list[ModelEvent]:
         if item.get("arguments"):
             self._argued.add(index)
+        self._told = True
         fields = {name: item.get(name) for name in ("call_id", "name", "arguments")}
         return list(self._calls.feed(index=index, **fields))
 
     def _whole(self, response: dict[str, Any]) -> list[ModelEvent]:
         """The events of a response that comes in one piece."""
         events: list[ModelEvent] = []
-        for index, item in enumerate(response["output"]):
+        for index, item in enumerate(response.get("output") or ()):
             match item.get("type"):
                 case "message":
-                    for part in item["content"]:
-                        self._refused = self._refused or bool(part.get("refusal"))
-                        events += self._said(part.get("text") or part.get("refusal") or "")
+                    events += self._message(item)
                 case "reasoning":
                     summary = "\n\n".join(part.get("text") or "" for part in item.get("summary") or ())
                     events.append(self._reasoned(item, summary))
                 case "function_call":
                     events += self._called(index, item)
-        self._ended(response)
         return events
 
-    def _ended(self, response: dict[str, Any]) -> None:
+    def _ended(self, response: dict[str, Any]) -> list[ModelEvent]:
+        """The response is complete; some servers tell all of it only now."""
         if response.get("error") or response.get("status") == "failed":
             raise StreamError(response.get("error") or "the response failed, without a word why")
         self._response = response
+        return [] if self._told else self._whole(response)

@@ -7,12 +7,10 @@ loops cost several times the CPU per chunk. Retries are the run's, which shows t
 from __future__ import annotations
 
 import re
-import ssl
 import warnings
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from contextlib import aclosing, contextmanager
-from functools import cached_property
 from types import ModuleType
 from typing import Any
 
@@ -35,7 +33,7 @@ from .failures import (
     without_key,
 )
 from .mojentic import MojenticCalls
-from .transport import Lines, LoopLines, Timeout, Wire, proxy_checked
+from .transport import Hooks, Lines, LoopLines, Timeout, Wire, proxy_checked, tls_context
 
 __all__ = ["NO_KEY", "SDKGateway", "checked_address", "checked_key", "http_clients"]
 
@@ -139,22 +137,14 @@ class SDKGateway(MojenticCalls):
             )
         if not self._own:
             return self._client.with_options(max_retries=0)
-        http = self._sdk.DefaultHttpxClient(event_hooks=wire.hooks(), trust_env=self._trust_env, verify=self._tls)
+        http = http_client(self._sdk.DefaultHttpxClient, wire.hooks(), trust_env=self._trust_env)
         return self._client.with_options(http_client=http, **self._options())
 
     def _async_line_client(self, wire: Wire) -> Any:  # noqa: ANN401
         if not self._own:
             return self._async_client.with_options(max_retries=0)
-        hooks = wire.async_hooks()
-        http = self._sdk.DefaultAsyncHttpxClient(event_hooks=hooks, trust_env=self._trust_env, verify=self._tls)
+        http = http_client(self._sdk.DefaultAsyncHttpxClient, wire.async_hooks(), trust_env=self._trust_env)
         return self._async_client.with_options(http_client=http, **self._options())
-
-    @cached_property
-    def _tls(self) -> ssl.SSLContext:
-        """One for all clients: making it takes many milliseconds."""
-        import httpx2
-
-        return httpx2.create_ssl_context(trust_env=self._trust_env)
 
     def _options(self) -> dict[str, Any]:
         return {"max_retries": 0, "timeout": self._sdk.Timeout(self._timeout.connect, read=self._timeout.read)}
@@ -259,7 +249,18 @@ def remove(body: dict[str, Any], path: str) -> bool:
 def http_clients(sdk: ModuleType, *, trust_env: bool = True) -> tuple[Any, Any]:
     """HTTP clients for the SDK's own clients, from which each request's is derived."""
     with proxy_checked():
-        return sdk.DefaultHttpxClient(trust_env=trust_env), sdk.DefaultAsyncHttpxClient(trust_env=trust_env)
+        return (
+            http_client(sdk.DefaultHttpxClient, trust_env=trust_env),
+            http_client(sdk.DefaultAsyncHttpxClient, trust_env=trust_env),
+        )
+
+
+def http_client(kind: type[Any], hooks: Hooks | None = None, *, trust_env: bool) -> Any:  # noqa: ANN401
+    """An HTTP client of the SDK's own `kind`."""
+    import httpx2
+
+    tls = tls_context(httpx2.create_ssl_context, trust_env=trust_env)
+    return kind(event_hooks=hooks, trust_env=trust_env, verify=tls)
 
 
 def checked_key(key: str | None, *, name: str, otherwise: str = "") -> str:

@@ -7,7 +7,7 @@ blank line: some servers end so, hence :meth:`SSEDecoder.end`.
 
 from __future__ import annotations
 
-__all__ = ["LineDecoder", "SSEDecoder"]
+__all__ = ["BOM", "LineDecoder", "SSEDecoder"]
 
 BOM = b"\xef\xbb\xbf"
 

@@ -8,20 +8,25 @@ that is. When the request is done, the client waits for the next one.
 from __future__ import annotations
 
 import asyncio
+import math
+import os
 import socket
+import ssl
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 from mojentic_nb.llm.cancellation import Cancellation
 from mojentic_nb.llm.errors import ConfigurationError
 
-__all__ = ["Lines", "LoopLines", "Timeout", "Wire", "proxy_checked"]
+__all__ = ["Hooks", "Lines", "LoopLines", "Timeout", "Wire", "proxy_checked", "tls_context"]
 
 Client = TypeVar("Client")
+Hooks = dict[str, list[Callable[..., Any]]]
 
 
 @contextmanager
@@ -35,16 +40,45 @@ def proxy_checked() -> Iterator[None]:
         ) from error
 
 
+def tls_context(create: Callable[..., ssl.SSLContext], *, trust_env: bool = True) -> ssl.SSLContext:
+    """What the HTTP library's `create` makes to know servers by, once for all clients: it takes many milliseconds.
+
+    Raises :class:`~mojentic_nb.llm.errors.ConfigurationError` where the environment names certificates that can't be
+    read.
+    """
+    variables = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+    try:
+        return made_once(create, trust_env, *map(os.environ.get, variables))
+    except OSError as error:
+        raise ConfigurationError(
+            f"The environment names certificates that can't be read ({' or '.join(variables)}): {error}."
+        ) from error
+
+
+@cache
+def made_once(create: Callable[..., ssl.SSLContext], trust_env: bool, *_: str | None) -> ssl.SSLContext:
+    """A context for each environment."""
+    return create(trust_env=trust_env)
+
+
 @dataclass(frozen=True, slots=True)
 class Timeout:
     """How long to wait, in seconds; None waits for ever.
 
     `connect` is for the connection to be there, `read` for the response to begin, `stall` for each further piece.
+    Raises ValueError for what is no time to wait.
     """
 
     connect: float | None = 10.0
     read: float | None = 600.0
     stall: float | None = 300.0
+
+    def __post_init__(self) -> None:
+        for seconds in (self.connect, self.read, self.stall):
+            if seconds is not None and not (isinstance(seconds, int | float) and 0 < seconds < math.inf):
+                raise ValueError(
+                    f"A timeout is a number of seconds above 0, or None to wait for ever, not {seconds!r}."
+                )
 
     @classmethod
     def of(cls, timeout: Timeout | float | None) -> Timeout:
@@ -64,11 +98,11 @@ class Wire:
         self._aborted = False
         self.answered = False
 
-    def hooks(self) -> dict[str, list[Callable[..., Any]]]:
+    def hooks(self) -> Hooks:
         """The ``event_hooks`` for a synchronous client."""
         return {"request": [self._begun], "response": [self._answered]}
 
-    def async_hooks(self) -> dict[str, list[Callable[..., Any]]]:
+    def async_hooks(self) -> Hooks:
         """The ``event_hooks`` for an asynchronous client."""
 
         async def traced(name: str, info: dict[str, Any]) -> None:

@@ -13,13 +13,16 @@ from mojentic_nb.llm.gateways.base import Tool, tool_name
 from .docstrings import read_docstring
 from .parameters import Parameters, innermost, underlying
 
-__all__ = ["FunctionTool", "Tools", "as_tools", "check_choice", "tool"]
+__all__ = ["FunctionTool", "ToolChoice", "Tools", "as_tools", "checked_choice", "tool"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 Tools = Sequence[Tool | Callable[..., object]]
 """What a model may call: plain functions, and objects with a `descriptor` and ``run``."""
+
+ToolChoice = str | Mapping[str, Any]
+"""*auto*, *none*, *required*, or the tool that has to be called: its name, alone or as OpenAI's APIs spell it."""
 
 NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")  # what OpenAI and Anthropic take
 
@@ -168,16 +171,20 @@ def as_tools(tools: Tools | None) -> tuple[Tool, ...]:
     return made
 
 
-def check_choice(choice: str | None, tools: Sequence[Tool]) -> None:
-    """Raise ValueError for a `tool_choice` that can't be met with `tools`."""
-    if choice in (None, "auto", "none"):
-        return
+def checked_choice(choice: ToolChoice | None, tools: Sequence[Tool]) -> str | None:
+    """The choice by a tool's name or in a word; raises ValueError where it can't be met with `tools`."""
+    match choice:
+        case {"function": {"name": str(choice)}} | {"name": str(choice)}:  # as OpenAI's two APIs spell it
+            pass
+        case None | "auto" | "none":
+            return choice
     if not tools:
         raise ValueError(f"tool_choice={choice!r} needs tools: give tools=[…].")
     names = list(map(tool_name, tools))
     if choice not in ("required", *names):
         known = ", ".join(map(repr, ("auto", "none", "required", *names)))
         raise ValueError(f"tool_choice={choice!r} is no tool: it can be {known}.")
+    return choice
 
 
 def as_tool(value: object) -> Tool:

@@ -15,8 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError, PydanticUserError
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema
-from pydantic_core import ErrorDetails, PydanticSerializationError, to_jsonable_python
+from pydantic_core import PydanticSerializationError, to_jsonable_python
 
+from mojentic_nb.llm.complaints import complaint
 from mojentic_nb.llm.gateways.assembly import mended
 
 from .schemas import inlined
@@ -24,9 +25,6 @@ from .schemas import inlined
 __all__ = ["Parameters", "innermost", "underlying"]
 
 NO_JSON = (PydanticInvalidForJsonSchema, PydanticSchemaGenerationError, TypeError)
-UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
-SHOWN = 60  # characters of a wrong value that are shown to the model, which has the whole
-TOLD = 5  # wrong arguments that are told at once
 
 
 class Parameters:
@@ -74,7 +72,7 @@ class Parameters:
             valid = self._model.model_validate_json(mended(text))
         except ValidationError as error:
             names = ", ".join(parameter.name for parameter in self._taken) or "none"
-            raise ValueError(complaint(error, names)) from error
+            raise ValueError(complaint(error, f"The arguments are: {names}.")) from error
         positional: list[object] = []
         by_name: dict[str, object] = dict(valid.__pydantic_extra__ or {})
         for number, parameter in enumerate(self._taken):
@@ -209,27 +207,3 @@ def underlying(function: object) -> Any:  # noqa: ANN401
 def named(function: object) -> str:
     """A function's name, for an error."""
     return f"{getattr(underlying(function), '__qualname__', repr(function))}()"
-
-
-def complaint(error: ValidationError, names: str) -> str:
-    """What is wrong with the arguments, for the model that gave them; `names` are the arguments there are."""
-    errors = sorted(
-        error.errors(include_url=False), key=lambda found: not found["type"].startswith(("missing", *UNKNOWN))
-    )
-    wrong = list(map(fault, errors))
-    told = wrong[:TOLD] + [f"and {len(wrong) - TOLD} more"] * (len(wrong) > TOLD)
-    unknown = any(found["type"] in UNKNOWN and len(found["loc"]) == 1 for found in errors)
-    return f"{'; '.join(told)}.{f' The arguments are: {names}.' if unknown else ''}"
-
-
-def fault(error: ErrorDetails) -> str:
-    """What is wrong with one argument."""
-    where = ".".join(map(str, error["loc"]))
-    if error["type"].startswith("missing"):
-        return f"{where} is missing"
-    if error["type"] in UNKNOWN:
-        return f"there is no {where}"
-    said = " ".join(error["msg"].split())
-    told = f"{where}{said.removeprefix('Input')}" if said.startswith("Input ") else f"{where}: {said}"
-    value = json.dumps(error["input"], ensure_ascii=False, default=str)
-    return f"{told}, got {value if len(value) <= SHOWN else value[: SHOWN - 1] + '…'}"

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from itertools import takewhile
 from typing import Any
 
 from mojentic_nb.llm.events import ModelEvent, TextDelta
@@ -18,46 +19,14 @@ from mojentic_nb.llm.gateways.chat_completions import ChatDecoder
 from mojentic_nb.llm.gateways.tool_choice import chosen, is_forced
 from mojentic_nb.llm.messages import LLMMessage, MessageRole
 
+from .examples import EXAMPLES, answers_like
+
 __all__ = ["CallDecoder", "ChoiceDecoder", "answer_request", "call_request", "callable_tools", "plain_request"]
 
 CALL_TOKENS = 512  # a small model may never come to the end of a string
 INFORMATION = "\n\nUse this information: "
 ONE = "Text: {text}\n\nExtract the arguments of the function {signature} from the text, as JSON."
 SEVERAL = "Functions:\n{signatures}\n\nText: {text}\n\nWhich function does the text need? Call it, as JSON."
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """A text, and the call that it leads to."""
-
-    text: str
-    name: str
-    description: str
-    arguments: dict[str, object]
-
-
-# With fewer of them it invents values in place of copying them from the text; a number and a date each do the most.
-EXAMPLES = (
-    Example(
-        "Remind me in an hour to call my sister.",
-        "remind",
-        "Remind the user.",
-        {"text": "call my sister", "time": "in an hour"},
-    ),
-    Example("We would like pizza for four people on Sunday.", "order", "Order a meal.", {"dish": "pizza", "guests": 4}),
-    Example("Could you play Yesterday, please?", "play", "Play music.", {"song": "Yesterday"}),
-    Example("What is 96 divided by 8?", "divide", "Divide a number by another.", {"a": 96, "b": 8}),
-)
-ANSWERS = (
-    ("How far is it to the moon?", 'distance(place="moon") = 384400 km', "It is 384400 km to the moon."),
-    (
-        "Who wrote Hamlet?",
-        'find_book(title="Hamlet") = {"title": "Hamlet", "author": "William Shakespeare", "year": 1603}',
-        "William Shakespeare wrote Hamlet.",
-    ),
-    ("Subtract 58 from 731.", "subtract(a=731, b=58) = 673", "731 minus 58 is 673."),
-    ("Is the shop open?", 'hours(shop="bakery") = Closed until Monday.', "No, the shop is closed until Monday."),
-)
 
 
 def callable_tools(request: Request) -> tuple[Tool, ...]:
@@ -79,9 +48,10 @@ def answer_request(request: Request) -> Request:
     plain = plain_request(request)
     system = [message for message in plain.messages if message.role is MessageRole.System]
     rest = [message for message in plain.messages if message.role is not MessageRole.System]
+    results = takewhile(lambda message: message.role is MessageRole.Tool, reversed(request.messages))
     examples = [
         message
-        for question, result, answer in ANSWERS
+        for question, result, answer in answers_like([message.content or "" for message in results])
         for message in exchange(f"{question}{INFORMATION}{result}", answer)
     ]
     return replace(plain, messages=(*system, *examples, *rest))
