@@ -16,13 +16,16 @@ TOLD = 5  # wrong values that are told at once
 
 def complaint(error: ValidationError, known: str) -> str:
     """What is wrong; `known` is a sentence that names what there is, said where something unknown was given."""
-    errors = sorted(
-        error.errors(include_url=False), key=lambda found: not found["type"].startswith(("missing", *UNKNOWN))
-    )
+    errors = sorted(error.errors(include_url=False), key=order)
     wrong = list(map(fault, errors))
     told = wrong[:TOLD] + [f"and {len(wrong) - TOLD} more"] * (len(wrong) > TOLD)
     unknown = any(found["type"] in UNKNOWN and len(found["loc"]) == 1 for found in errors)
     return f"{'; '.join(told)}.{f' {known}' if unknown else ''}"
+
+
+def order(error: ErrorDetails) -> int:
+    """What is missing comes first, then what there is not, then what is wrong; each in pydantic's order."""
+    return 0 if error["type"].startswith("missing") else 1 if error["type"] in UNKNOWN else 2
 
 
 def fault(error: ErrorDetails) -> str:

@@ -38,14 +38,14 @@ class Parameters:
         parameters = list(taken_by(function))
         self._taken = [parameter for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD]
         hints = resolved(function, self._taken)
-        # Neutral names, since some that a parameter can have a field can't; the model sees the alias.
+        # Names that no argument has, and a field can have; the model sees the alias.
         config = ConfigDict(
             extra="forbid" if self._taken == parameters else "allow",
             coerce_numbers_to_str=True,  # a model may well write a number for a text of digits
         )
         try:
             fields: dict[str, Any] = {
-                f"p{number}": field(parameter, hints[parameter.name], descriptions.get(parameter.name))
+                f"field {number}": field(parameter, hints[parameter.name], descriptions.get(parameter.name))
                 for number, parameter in enumerate(self._taken)
             }
             self._model: type[BaseModel] = create_model("Arguments", __config__=config, **fields)
@@ -76,7 +76,7 @@ class Parameters:
         positional: list[object] = []
         by_name: dict[str, object] = dict(valid.__pydantic_extra__ or {})
         for number, parameter in enumerate(self._taken):
-            value = vars(valid)[f"p{number}"]
+            value = vars(valid)[f"field {number}"]
             if parameter.kind is parameter.POSITIONAL_ONLY:
                 positional.append(parameter.default if value is MISSING else value)
             elif value is not MISSING:
