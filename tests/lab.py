@@ -20,7 +20,7 @@ from playwright.sync_api import Locator, Page
 START = 120.0  # seconds for JupyterLab to serve
 SETTINGS = {"@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False}}
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
-LOAD, ASK, ASK_AGAIN, PYTHON, CHECK = 2, 4, 7, 9, 11  # the cells of the quickstart
+LOAD, ASK, ASK_AGAIN, PYTHON, CHECK = 2, 4, 8, 12, 14  # the cells of the quickstart
 OPEN = "--no-browser --ServerApp.port_retries=0 --IdentityProvider.token= --LabApp.expose_app_in_browser=True"
 
 

@@ -35,7 +35,7 @@ def test_every_cell_runs(lab: Lab):
 
     assert "local:SmolLM2-135M-Instruct" in lab.text(ASK_AGAIN)
     assert len(lab.text(PYTHON)) > 40
-    assert lab.text(CHECK).strip() == "True"
+    assert lab.text(CHECK).strip() == "All is there."
     assert lab.page.locator(".jp-OutputArea [data-mime-type='application/vnd.jupyter.stderr']").count() == 0
 
 
