@@ -88,7 +88,7 @@ REFUSAL = "Unsupported value: 'temperature' does not support 0.2 with this model
 # What the examples of a section ask the providers for, and the answers.
 EXCHANGES = {
     "Why a broker": [(CHAT, CUT_OFF), (CHAT, CUT_OFF)],
-    "The ways to the providers": [
+    "Providers": [
         (CHAT, says("chat", "Paris")),
         ("/api/chat", says("ollama", "Paris")),
         ("/v1/messages", says("anthropic", "Paris")),
@@ -228,7 +228,7 @@ def test_its_grammar_is_that_of_the_code():
     ("doc", "section", "names"),
     [
         ("broker", "The event stream", [kind.__name__ for kind in get_args(Event)]),
-        ("gateways", "The ways to the providers", [name for name in gateways.__all__ if name.endswith("Gateway")]),
+        ("gateways", "Providers", [name for name in gateways.__all__ if name.endswith("Gateway")]),
         ("broker", "Settings", CompletionConfig.model_fields),
         ("broker", "When things go wrong", errors.__all__),
     ],
