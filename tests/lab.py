@@ -131,7 +131,7 @@ class Lab:
 
     def running(self, index: int) -> bool:
         """Whether the cell with that index is running."""
-        return self.cell(index).locator(".jp-InputPrompt").inner_text().strip() == "[*]:"
+        return (self.cell(index).locator(".jp-InputPrompt").text_content() or "").strip() == "[*]:"
 
     def cell(self, index: int) -> Locator:
         """The cell with that index."""
@@ -141,8 +141,14 @@ class Lab:
         """The outputs of the cell with that index."""
         return self.cell(index).locator(".jp-OutputArea-output")
 
+    def show(self, index: int) -> None:
+        """Scroll to the cell with that index, and wait until it is drawn: what is out of sight has no text."""
+        self.cell(index).scroll_into_view_if_needed()
+        self.page.evaluate("() => new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
+
     def text(self, index: int) -> str:
         """The text that the cell with that index has put out so far."""
+        self.show(index)
         return "\n".join(self.output(index).all_inner_texts())
 
     def shut_down(self) -> None:

@@ -11,7 +11,8 @@ def test_the_answer_grows_while_the_cell_runs(lab: Lab):
     lab.open("01_quickstart.ipynb")
     lab.run_all()
     answer = lab.cell(ASK).locator(".mnb .mnb-md").first
-    answer.wait_for()
+    answer.wait_for(state="attached")
+    lab.show(ASK)
 
     first = answer.inner_text()
     lab.page.wait_for_function(
