@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 from chromium import ARGUMENTS, executable  # noqa: E402
 from lab import NOTEBOOK, Lab, serving_notebooks  # noqa: E402
 
-WIDTH, HEIGHT = 860, 780
+WIDTH, HEIGHT = 860, 700
 EVERY = 0.1  # seconds from one frame to the next
 PATIENCE, FASTER = 0.7, 8  # after so many seconds in which nothing came, time passes so many times as fast
 LAST = 3.0  # seconds that the last frame stands
