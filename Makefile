@@ -21,9 +21,9 @@ help:
 	@echo "make docs       build the documentation's pages into site/, and fail on a link that leads nowhere"
 	@echo "make frontend   check, test and bundle the live view's JavaScript; needs Node 20, which nothing else does"
 	@echo "make fresh      test 'make lab' itself and the steps of Binder, in fresh clones and empty homes"
-	@echo "make pictures   take the screenshots of the README anew"
-	@echo "make notebooks  run the notebooks anew and save their outputs"
-	@echo "make recordings record anew what the notebooks replay"
+	@echo "make pictures   take the pictures of the README and the documentation again"
+	@echo "make notebooks  run the notebooks again and save their outputs"
+	@echo "make recordings record again what the notebooks replay"
 	@echo "make clean      remove the virtual environment $(VENV) and all caches"
 	@echo "The first run installs into $(VENV); later ones start at once and need no network."
 	@echo "LAB_ARGS='--no-browser --port=9999' goes to JupyterLab, PYTHON=python3.12 chooses the Python."
@@ -76,7 +76,7 @@ recordings: $(VENV)/.test
 clean:
 	rm -rf $(VENV) site .mypy_cache .pytest_cache .ruff_cache .hypothesis test-results
 
-# Each stamp is made anew when pyproject.toml changes.
+# Each stamp is made again when pyproject.toml changes.
 $(VENV)/.lab: pyproject.toml | $(VENV)/.python
 	$(SAY) "Installing JupyterLab, llama.cpp and mojentic_nb into $(VENV) (once, about a minute)"
 	@$(PIP) -e ".[lab,local]"

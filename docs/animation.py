@@ -1,6 +1,7 @@
 """Film a real run in a real JupyterLab, for the README: `make pictures`.
 
-Frames are taken as fast as the browser gives them, and are shown for as long as they stood.
+Frames are taken ten times a second, and are shown for as long as they stood. Only where nothing comes for a while, as
+while a model is loaded, time passes faster; the status line in the film shows the real one.
 """
 
 from __future__ import annotations
@@ -21,15 +22,17 @@ sys.path.insert(0, str(ROOT / "tests"))
 from chromium import ARGUMENTS, executable  # noqa: E402
 from lab import NOTEBOOK, Lab, serving_notebooks, write_notebook  # noqa: E402
 
-WIDTH, HEIGHT = 860, 720
+WIDTH, HEIGHT = 860, 700
+EVERY = 0.1  # seconds from one frame to the next
+PATIENCE, FASTER = 0.7, 8  # after so many seconds in which nothing came, time passes so many times as fast
 LAST = 3.0  # seconds that the last frame stands
 MOST = 2_000_000  # bytes
 
 CELLS = [
     "%load_ext mojentic_nb",
     """\
-%%llm -m local --max-tokens 120
-Name three rules for a good chart, as a list. Be brief.""",
+%%llm -m local
+What makes a good chart? Answer in two sentences.""",
     '''\
 import time
 
@@ -42,27 +45,57 @@ def price_of(item: str) -> str:
 What does the item "espresso" cost?""",
 ]
 LOAD, ASK, DEFINE, TOOL = range(len(CELLS))
+SAID = f"cell => {NOTEBOOK}.content.widgets[cell].node.querySelector('.mnb-blocks')?.innerText ?? ''"
+# What stands around the notebook and is none of it.
+UNCLUTTERED = [("application:toggle-side-tabbar", {"side": side}) for side in ("left", "right")]
+UNCLUTTERED += [("statusbar:toggle", {})]
+
+
+class Film:
+    """The frames of a page, and when each is shown."""
+
+    def __init__(self, page: Page) -> None:
+        self.frames: list[tuple[float, bytes]] = []
+        self._page = page
+        self._taken = self._changed = time.monotonic()
+        self._shown = 0.0  # seconds from the film's beginning
+        self._said = ""
+
+    def go_on(self, seconds: float, cell: int | None = None) -> None:
+        """Film that long; while the answer in `cell` stands still, time passes faster."""
+        end = time.monotonic() + seconds
+        while (now := time.monotonic()) < end:
+            said = "" if cell is None else self._page.evaluate(SAID, cell)
+            if said != self._said or cell is None:
+                self._said, self._changed = said, now
+            self._shown += (now - self._taken) / (FASTER if now - self._changed > PATIENCE else 1)
+            self._taken = now
+            self.frames.append((self._shown, self._page.screenshot(type="png")))
+            time.sleep(max(0.0, min(end, now + EVERY) - time.monotonic()))
 
 
 def film(page: Page, url: str) -> list[tuple[float, bytes]]:
-    """The run's frames, and when each was taken."""
-    frames: list[tuple[float, bytes]] = []
+    """The run's frames, and when each is shown."""
     lab = Lab(page, url)
     lab.open("film.ipynb")
+    for command, arguments in UNCLUTTERED:
+        page.evaluate("([command, given]) => window.jupyterapp.commands.execute(command, given)", [command, arguments])
+    camera = Film(page)
     for cell in range(len(CELLS)):
         lab.run(cell)
         approved = cell != TOOL
         while not done(lab, cell):
-            frames.append((time.monotonic(), page.screenshot(type="png")))
+            camera.go_on(EVERY, cell)
             approve = page.get_by_role("button", name="Approve")
             if not approved and approve.count():
-                hold(page, frames, 1.2)
+                approve.scroll_into_view_if_needed()
+                camera.go_on(2.0)
                 approve.click()
                 approved = True
         if cell in (ASK, TOOL):
-            hold(page, frames, 1.0)
+            camera.go_on(1.0)
     lab.shut_down()
-    return frames
+    return camera.frames
 
 
 def done(lab: Lab, cell: int) -> bool:
@@ -70,13 +103,6 @@ def done(lab: Lab, cell: int) -> bool:
     return bool(lab.page.evaluate(f"{NOTEBOOK}.content.widgets[{cell}].model.executionCount > 0")) and not lab.running(
         cell
     )
-
-
-def hold(page: Page, frames: list[tuple[float, bytes]], seconds: float) -> None:
-    """Go on filming for that long."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        frames.append((time.monotonic(), page.screenshot(type="png")))
 
 
 def save(frames: list[tuple[float, bytes]]) -> None:

@@ -11,7 +11,7 @@ from nbclient import NotebookClient
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from notebooks import environment, paths
+from notebooks import chosen, environment
 
 KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
 
@@ -32,10 +32,9 @@ def run(path: Path) -> None:
 
 def main() -> None:
     """Run all notebooks, or those that are named on the command line."""
-    for path in paths():
-        if set(sys.argv[1:]) <= {path.stem}:
-            print(path.name)
-            run(path)
+    for path in chosen(sys.argv[1:]):
+        print(path.name)
+        run(path)
 
 
 if __name__ == "__main__":

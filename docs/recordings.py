@@ -40,9 +40,15 @@ def calls(*wanted: tuple[str, dict[str, object]], say: str = "", tokens: tuple[i
     return [*([TextDelta(say)] if say else []), *map(ToolCallEnd, made), StepFinish("tool_calls", Usage(*tokens))]
 
 
-def as_json(value: object) -> str:
-    """An answer that is an object."""
-    return json.dumps(value, indent=1)
+def as_json(value: dict[str, object]) -> str:
+    """An answer that is an object, as models tend to write it: an item of a list to a line."""
+    lines = [
+        f'"{key}": [\n  ' + ",\n  ".join(map(json.dumps, item)) + "\n ]"
+        if isinstance(item, list) and isinstance(item[0], dict)
+        else f'"{key}": {json.dumps(item)}'
+        for key, item in value.items()
+    ]
+    return "{\n " + ",\n ".join(lines) + "\n}"
 
 
 TOAST = {"name": "Avocado toast", "vegan": True, "ingredients": ["bread", "avocado", "lemon", "salt"]}
@@ -124,9 +130,9 @@ def end() -> None:
 
 def main() -> None:
     """Record what the notebooks replay, all of them or those that are named on the command line."""
-    for path in notebooks.paths():
+    for path in notebooks.chosen(sys.argv[1:]):
         source = path.read_text("utf-8")
-        if "recordings/" not in source or not (set(sys.argv[1:]) <= {path.stem}):
+        if "recordings/" not in source:
             continue
         print(path.name)
         for old in RECORDINGS.glob(f"{path.stem[:2]}_*.json"):

@@ -21,7 +21,7 @@ from playwright.sync_api import Locator, Page
 START = 120.0  # seconds for JupyterLab to serve
 SETTINGS = {"@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False}}
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
-LOAD, ASK, ASK_AGAIN, PYTHON, CHECK = 2, 4, 7, 9, 11  # the cells of the quickstart
+LOAD, ASK, ASK_AGAIN, PYTHON, CHECK = 2, 4, 8, 12, 14  # the cells of the quickstart
 OPEN = "--no-browser --ServerApp.port_retries=0 --IdentityProvider.token= --LabApp.expose_app_in_browser=True"
 
 
@@ -139,7 +139,7 @@ class Lab:
 
     def running(self, index: int) -> bool:
         """Whether the cell with that index is running."""
-        return self.cell(index).locator(".jp-InputPrompt").inner_text().strip() == "[*]:"
+        return (self.cell(index).locator(".jp-InputPrompt").text_content() or "").strip() == "[*]:"
 
     def cell(self, index: int) -> Locator:
         """The cell with that index."""
@@ -149,8 +149,14 @@ class Lab:
         """The outputs of the cell with that index."""
         return self.cell(index).locator(".jp-OutputArea-output")
 
+    def show(self, index: int) -> None:
+        """Scroll to the cell with that index, and wait until it is drawn: what is out of sight has no text."""
+        self.cell(index).scroll_into_view_if_needed()
+        self.page.evaluate("() => new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
+
     def text(self, index: int) -> str:
         """The text that the cell with that index has put out so far."""
+        self.show(index)
         return "\n".join(self.output(index).all_inner_texts())
 
     def shut_down(self) -> None:

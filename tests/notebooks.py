@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -21,6 +21,19 @@ OURS = ("OPENAI_", "ANTHROPIC_", "OLLAMA_", "MOJENTIC_NB_")
 def paths() -> list[Path]:
     """The notebooks, in their order."""
     return sorted(NOTEBOOKS.glob("*.ipynb"))
+
+
+def chosen(names: Collection[str]) -> list[Path]:
+    """The notebooks with these names, without ``.ipynb``; all of them where none is given.
+
+    Raises:
+        SystemExit: there is no such notebook.
+    """
+    known = {path.stem: path for path in paths()}
+    unknown = sorted(set(names) - set(known))
+    if unknown:
+        sys.exit(f"There is no notebook {', '.join(unknown)}; there are {', '.join(known)}.")
+    return [path for name, path in known.items() if name in names or not names]
 
 
 def environment() -> dict[str, str]:

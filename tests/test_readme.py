@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 from mojentic_nb.llm.gateways.local.model_file import SMOLLM2
 
@@ -24,10 +25,33 @@ def test_its_python_runs_and_streams(project: Path):
 
 
 def test_its_links_lead_somewhere(project: Path):
-    links = re.findall(r"\]\((?!http)([^)]+)\)", (project / "README.md").read_text("utf-8"))
+    text = (project / "README.md").read_text("utf-8")
+    links = [link.partition("#") for link in re.findall(r"\]\((?!http)([^)]+)\)", text)]
+    headings = [heading.lower().replace(" ", "-") for heading in re.findall(r"^## (.+)$", text, re.MULTILINE)]
 
-    assert "docs/pictures/run.webp" in links
-    assert [link for link in links if not (project / link).exists()] == []
+    assert "docs/pictures/run.webp" in [path for path, _, _ in links]
+    assert [path for path, _, _ in links if path and not (project / path).exists()] == []
+    assert [anchor for path, _, anchor in links if not path and anchor not in headings] == []
+
+
+def test_it_names_every_notebook(project: Path):
+    text = (project / "README.md").read_text("utf-8")
+
+    assert [
+        path.name for path in (project / "notebooks").glob("*.ipynb") if f"](notebooks/{path.name})" not in text
+    ] == []
+
+
+def test_its_badge_opens_the_quickstart_in_binder(project: Path):
+    """The repository's owner and name stand in for themselves: no file here knows them."""
+    text = (project / "README.md").read_text("utf-8")
+    badge = re.search(r"\[!\[[^]]+\]\(https://mybinder\.org/badge_logo\.svg\)\]\(([^)]+)\)", text)
+
+    address = urlsplit(badge[1])
+    assert re.fullmatch(r"https://mybinder\.org/v2/gh/[\w.-]+/[\w.-]+/HEAD", address._replace(query="").geturl())
+    opened = parse_qs(address.query)["urlpath"][0].removeprefix("lab/tree/")
+    assert (project / opened).exists()
+    assert "OWNER/REPOSITORY" not in address.path or "replace `OWNER/REPOSITORY`" in text
 
 
 def test_its_commands_are_those_of_the_makefile(project: Path):

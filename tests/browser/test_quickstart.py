@@ -11,7 +11,8 @@ def test_the_answer_grows_while_the_cell_runs(lab: Lab):
     lab.open("01_quickstart.ipynb")
     lab.run_all()
     answer = lab.cell(ASK).locator(".mnb .mnb-md").first
-    answer.wait_for()
+    answer.wait_for(state="attached")
+    lab.show(ASK)
 
     first = answer.inner_text()
     lab.page.wait_for_function(
@@ -35,7 +36,7 @@ def test_every_cell_runs(lab: Lab):
 
     assert "local:SmolLM2-135M-Instruct" in lab.text(ASK_AGAIN)
     assert len(lab.text(PYTHON)) > 40
-    assert lab.text(CHECK).strip() == "True"
+    assert lab.text(CHECK).strip() == "All is there."
     assert lab.page.locator(".jp-OutputArea [data-mime-type='application/vnd.jupyter.stderr']").count() == 0
 
 

@@ -16,8 +16,10 @@ from playwright.sync_api import Browser, Page
 from mojentic_nb.llm.gateways.redaction import Redaction
 from notebooks import NOTEBOOKS, paths
 
-MACHINE = re.compile(r"/(?:home|Users|root|tmp|var|opt|work)/|[A-Z]:\\\\|site-packages|ipykernel_\d|\bat 0x[0-9a-f]{6}")
+FOLDERS = "data|etc|home|Library|mnt|opt|private|root|srv|tmp|usr|Users|var|Volumes|work"
+MACHINE = re.compile(rf"(?<![\w.])/(?:{FOLDERS})/|[A-Z]:\\\\|site-packages|ipykernel_\d|\bat 0x[0-9a-f]{{6}}")
 ACTIVE = re.compile(r"<script|<iframe|<object|<embed|<link|javascript:|\son\w+\s*=|https?://", re.IGNORECASE)
+LINK = re.compile(r"\]\((?!http)([^)#]+)")
 LARGEST = 1_000_000  # bytes; GitHub shows larger notebooks late, or not at all
 KINDS = {"text/plain", "text/html", "image/png"}  # which every reader of notebooks shows
 # The least contrast of text that can be read, https://www.w3.org/TR/WCAG21/#contrast-minimum
@@ -63,6 +65,15 @@ def test_it_is_whole_and_every_cell_was_run_once_in_order(path: Path):
     assert set(notebook.metadata) == {"kernelspec", "language_info"}  # GitHub refuses incomplete metadata.widgets
     assert path.stat().st_size < LARGEST
     assert all(cell.source.strip() for cell in notebook.cells)
+
+
+def test_it_leads_on(path: Path):
+    """Its links lead to what is there, and the last cell to another notebook."""
+    prose = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown"]
+    links = [link for text in prose for link in LINK.findall(text)]
+
+    assert [link for link in links if not (path.parent / link).exists()] == []
+    assert any(link.endswith(".ipynb") for link in LINK.findall(prose[-1]))
 
 
 def test_its_outputs_are_what_every_reader_shows(path: Path):
