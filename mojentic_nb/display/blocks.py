@@ -37,7 +37,7 @@ ToolState = Literal["streaming", "waiting", "approval", "running", "done", "fail
 
 
 class TextBlock(TypedDict):
-    """A stretch of the answer, in Markdown.
+    """A stretch of the answer, in Markdown; with a `source`, in that language, for something else to be made of it.
 
     In each kind of block, `parent` is the index of the tool block whose tool itself asked a model for this; None in the
     answer that the person asked for.
@@ -46,6 +46,7 @@ class TextBlock(TypedDict):
     kind: Literal["text"]
     parent: int | None
     text: str
+    source: NotRequired[str]
 
 
 class ReasoningBlock(TypedDict):

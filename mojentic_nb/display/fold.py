@@ -38,13 +38,13 @@ NOTICES = {
 class Fold:
     """Adds a run's events to `blocks`, inside the tool block `parent` if there is one; `seconds` is the time.
 
-    The text is code of that `language`, if there is one.
+    The text is in the language `source`, if there is one, for something else to be made of it.
     """
 
     def __init__(
-        self, blocks: Blocks, seconds: Callable[[], float], parent: int | None = None, language: str = ""
+        self, blocks: Blocks, seconds: Callable[[], float], parent: int | None = None, source: str = ""
     ) -> None:
-        self._language = language
+        self._source = source
         self._blocks = blocks
         self._seconds = seconds
         self._parent = parent
@@ -102,10 +102,10 @@ class Fold:
             self._blocks.append(self._open, delta)
             return
         self._close_text()
-        if kind == "text" and self._language:
-            delta = f"```{self._language}\n{delta}"
-        timing = {"started": self._seconds(), "seconds": None} if kind == "reasoning" else {}
-        self._open = self._blocks.add(kind=kind, parent=self._parent, text=delta, **timing)
+        more: dict[str, object] = {"source": self._source} if kind == "text" and self._source else {}
+        if kind == "reasoning":
+            more = {"started": self._seconds(), "seconds": None}
+        self._open = self._blocks.add(kind=kind, parent=self._parent, text=delta, **more)
 
     def _close_text(self) -> None:
         if self._open is not None and self._blocks[self._open]["kind"] == "reasoning":

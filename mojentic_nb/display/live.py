@@ -43,8 +43,9 @@ class LiveView(anywidget.AnyWidget):
     :meth:`watch` one run after the other (:meth:`awatch`).
 
     `model` is the name to show, `view` how (*widget*, *static*, *text*), where that is not to fit the front end. The
-    answer's text is Markdown, or code of the `language` that is given. ``broker.astream(..., approve=view.approve)``
-    has the reader decide on each call. `transcript` is what was shown.
+    answer's text is Markdown; one that is in the language `source` (*json*), for something else to be made of it, is
+    folded. ``broker.astream(..., approve=view.approve)`` has the reader decide on each call. `transcript` is what was
+    shown.
     """
 
     _esm = STATIC / "loader.js"
@@ -55,15 +56,16 @@ class LiveView(anywidget.AnyWidget):
     _clickable = traitlets.Bool(default_value=False).tag(sync=True)
     _replaced: ClassVar[list[LiveView]] = []
 
-    def __init__(self, model: str = "", view: str = "auto", language: str = "") -> None:
+    def __init__(self, model: str = "", view: str = "auto", source: str = "") -> None:
         self._built = False
         self._model = model
         self._view = view
-        self._language = language
+        self._source = source
         self._run: Run | AsyncRun | None = None
         self._asked: dict[str, asyncio.Future[bool]] = {}
+        self._folds: dict[tuple[int, str], bool] = {}
         self._terminal: Terminal | None = None
-        self.transcript = Transcript(model, language=language)
+        self.transcript = Transcript(model, source=source)
         self._wire = Wire(self.transcript, self.send)
         super().__init__()
         self._built = True
@@ -143,7 +145,7 @@ class LiveView(anywidget.AnyWidget):
         try:
             yield
         finally:
-            saved = {"text/html": as_html(self.transcript), "text/plain": as_text(self.transcript)}
+            saved = {"text/html": as_html(self.transcript, self._folds), "text/plain": as_text(self.transcript)}
             if self._terminal:
                 self._terminal.end(self.transcript)
             elif handle:
@@ -156,7 +158,8 @@ class LiveView(anywidget.AnyWidget):
     def _following(self, run: Run | AsyncRun) -> Iterator[None]:
         """Draw within the ``with`` block what `run` does, and how it ends."""
         self._run = run
-        self.transcript = Transcript(self._model, language=self._language)
+        self._folds = {}
+        self.transcript = Transcript(self._model, source=self._source)
         self._wire = Wire(self.transcript, self.send, self._wire.seq + 1)
         self._clickable = self.comm is not None and isinstance(run, AsyncRun) and clicks_arrive()
         self.send_state("_snapshot")
@@ -198,6 +201,8 @@ class LiveView(anywidget.AnyWidget):
         match message:
             case {"type": "snapshot"}:
                 self.send_state("_snapshot")
+            case {"type": "fold", "block": int(block), "part": str(part), "open": bool(opened)}:
+                self._folds[block, part] = opened
             case {"type": "stop"} if self._run:
                 self._run.cancel()
             case {"type": "decision", "id": str(call_id), "approved": bool(approved)} if call_id in self._asked:

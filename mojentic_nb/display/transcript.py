@@ -45,14 +45,15 @@ __all__ = ["Transcript"]
 class Transcript:
     """What a run has said and done so far. `model` is the name to show, `clock` gives seconds.
 
-    The answer's text is Markdown, or code of the `language` that is given. Feed it from one thread at a time. After
-    :class:`~mojentic_nb.llm.Finish`, :meth:`fail` or :meth:`stop` it is at its end and changes no more.
+    The answer's text is Markdown, or is in the language `source`, for something else to be made of it. Feed it from one
+    thread at a time. After :class:`~mojentic_nb.llm.Finish`, :meth:`fail` or :meth:`stop` it is at its end and changes
+    no more.
     """
 
-    def __init__(self, model: str, clock: Callable[[], float] = time.monotonic, language: str = "") -> None:
+    def __init__(self, model: str, clock: Callable[[], float] = time.monotonic, source: str = "") -> None:
         self._blocks = Blocks()
         self._meter = Meter(model, clock)
-        self._fold = Fold(self._blocks, self._meter.seconds, language=language)
+        self._fold = Fold(self._blocks, self._meter.seconds, source=source)
 
     def feed(self, event: Event) -> list[Op]:
         """Take the run's next event in; the operations that it causes, maybe none."""

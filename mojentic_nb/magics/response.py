@@ -8,6 +8,8 @@ from mojentic_nb.display import Transcript, as_html
 from mojentic_nb.llm import AsyncRun, Event, FinishReason, LLMMessage, LLMToolCall, Run, ToolResult, Usage
 from mojentic_nb.tracer import Waterfall
 
+from .objects import as_table, as_value
+
 __all__ = ["Response"]
 
 
@@ -36,7 +38,7 @@ class Response(str):
         transcript: Transcript,
         events: list[Event],
         model: str,
-        object: Any,  # noqa: A002, ANN401 (what the user asked for)
+        object: Any,  # noqa: A002, ANN401 (what the user asked for, None if that is text)
         trace: Waterfall,
     ) -> Self:
         """The response that `run` is, as it was shown in `transcript`."""
@@ -48,9 +50,9 @@ class Response(str):
         response.usage = run.usage
         response.model = model
         response.finish_reason = run.finish_reason
-        response.object = object
+        response.object = as_value(object)
         response.trace = trace
-        response._html = as_html(transcript)
+        response._html = as_html(transcript) + ("" if object is None else as_table(object)._repr_html_())
         return response
 
     def _repr_html_(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,28 @@ def test_stop_ends_the_answer(frontend: Frontend):
 
     assert frontend.printed() == "cancelled\n"
     assert "stopped after 1 token" in frontend.saved()["text/plain"]
+
+
+def test_what_the_reader_opened_is_open_in_the_saved_answer(frontend: Frontend, tmp_path: Path):
+    """So it is in this run's; the next one's in the same view begins anew."""
+    cell = (
+        "broker = asking([*reasoning('Hm.'), *call('look'), CALLS], [*text('Well.'), gates / 'end', END])\n"
+        "await view.ashow(broker.astream(QUESTION, [PacedTool('look', 'sunny')]))"
+    )
+    frontend.start(f"view = LiveView()\n{cell}")
+    frontend.read_until("comm_msg", "Well")
+    frontend.click(type="fold", block=0, part="", open=True)
+    frontend.click(type="fold", block=1, part="", open=True)
+    frontend.click(type="fold", block=1, part="", open=False)
+    frontend.click(type="snapshot")
+    frontend.read_until("comm_msg", "_snapshot")
+    (tmp_path / "end").touch()
+    frontend.finish()
+    first = frontend.saved()["text/html"]
+    frontend.run(cell)
+
+    assert re.findall("<details[^>]*?( open)?>", first) == [" open", ""]
+    assert re.findall("<details[^>]*?( open)?>", frontend.saved()["text/html"]) == ["", ""]
 
 
 @pytest.mark.parametrize(("approved", "state"), [(True, "done"), (False, "denied")])
