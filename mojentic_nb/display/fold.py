@@ -25,6 +25,7 @@ from .blocks import Blocks
 from .failures import failure
 from .parts import parts, tells_all
 from .values import bounded, short, summary
+from .words import AT_ONCE
 
 __all__ = ["Fold"]
 
@@ -78,7 +79,8 @@ class Fold:
             case ToolResult():
                 self._result(event)
             case Retry(attempt, delay, reason):
-                self.notice("warning", f"{reason} Trying again in {delay:.1f} s (retry {attempt}).")
+                pause = f" in {delay:.1f} s" if delay >= AT_ONCE else ""
+                self.notice("warning", f"{reason} Trying again{pause} (retry {attempt}).")
             case Finish(reason):
                 self.close()
                 if reason in NOTICES:
@@ -161,6 +163,8 @@ class Fold:
             self._blocks.set(self._tools[call_id], state="running", started=self._seconds())
 
     def _progress(self, call_id: str, value: object) -> None:
+        if call_id in self._tools and not self._unsettled(call_id):
+            return  # a tool whose time is up may go on
         if isinstance(value, ToolResult) and value.call is self._calls.get(call_id):  # it is done before its turn
             self._result(value)
         elif isinstance(value, Event):

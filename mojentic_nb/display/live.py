@@ -71,6 +71,9 @@ class LiveView(anywidget.AnyWidget):
         self._built = True
         self.on_msg(self._on_message)
 
+    def __repr__(self) -> str:
+        return f"LiveView({self._model!r})"
+
     @traitlets.default("_program")
     def _packed(self) -> bytes:
         return packed(STATIC / "live.js")

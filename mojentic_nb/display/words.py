@@ -10,6 +10,7 @@ from .blocks import Block, Failure, ReasoningBlock, Status, ToolBlock, ToolState
 from .values import short
 
 __all__ = [
+    "AT_ONCE",
     "ICONS",
     "STATES",
     "children",
@@ -23,7 +24,7 @@ __all__ = [
     "title",
 ]
 
-SHORTEST = 0.005  # seconds; a time that would read "0.00 s" tells nothing
+AT_ONCE = 0.05  # seconds; what took less was there at once, as all is that no model answers
 
 ICONS: dict[ToolState, str] = {
     "streaming": "○",
@@ -58,8 +59,8 @@ def children(blocks: Sequence[Block]) -> Mapping[int | None, list[int]]:
 
 
 def duration(seconds: float | None) -> str:
-    """A time that something took: ``0.42 s``, ``7.3 s``, ``2 min 5 s``; "" for none, and one that rounds to nothing."""
-    if seconds is None or seconds < SHORTEST:
+    """A time that something took: ``0.42 s``, ``7.3 s``, ``2 min 5 s``; "" for none, and for at once."""
+    if seconds is None or seconds < AT_ONCE:
         return ""
     if seconds < 1:
         return f"{seconds:.2f} s"

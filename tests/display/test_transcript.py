@@ -67,6 +67,7 @@ def kinds(*events: Event) -> list[tuple[str, str]]:
             [Retry(1, 1.5, "Too many requests."), TextDelta("a")],
             [("notice", "Too many requests. Trying again in 1.5 s (retry 1)."), ("text", "a")],
         ),
+        ([Retry(1, 0.0, "No object.")], [("notice", "No object. Trying again (retry 1).")]),
         (
             [TextDelta("a"), Finish("length")],
             [("text", "a"), ("notice", "The answer was cut off at max_tokens: raise it for the rest.")],
@@ -169,6 +170,14 @@ def test_a_tool_that_asks_a_model_has_that_run_in_its_card():
         ("text", 2, "deeper"),
         ("text", None, "So."),
     ]
+
+
+def test_what_a_tool_reports_after_its_end_is_not_told():
+    events = [*begun(WEATHER), ToolResult(WEATHER, "late", is_error=True, outcome="timed_out")]
+    transcript = transcript_of(events)
+
+    assert transcript.feed(ToolProgress("1", "half")) == []
+    assert transcript.feed(ToolProgress("1", ToolCallStart("1", "inner"))) == []
 
 
 def test_an_inner_result_is_the_inner_calls():
@@ -283,7 +292,18 @@ def test_the_status_counts_pieces_until_the_provider_counts_tokens():
     }
 
 
-def test_a_call_is_a_first_token_and_an_answer_at_once_has_no_rate():
+@pytest.mark.parametrize("first", [ToolCallStart("1", "weather"), ToolCallEnd(WEATHER)])
+def test_a_call_is_a_first_token(first: Event):
+    clock = Clock()
+    transcript = Transcript("model", clock)
+    for event in (first, StepFinish("tool_calls"), TextDelta("a")):
+        clock.now += 1
+        transcript.feed(event)
+
+    assert transcript.state()["status"]["first_token_seconds"] == 1
+
+
+def test_an_answer_at_once_has_no_rate():
     status = transcript_of([*begun(WEATHER), ToolResult(WEATHER, ""), TextDelta("a"), Finish("stop")]).state()["status"]
 
     assert (status["first_token_seconds"], status["tokens_per_second"], status["chunks"]) == (0, None, 1)

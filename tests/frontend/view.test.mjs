@@ -196,7 +196,7 @@ test("JSON is set out over lines, as far as it has come", () => {
 });
 
 test("durations read as in the saved answer", () => {
-  const read = { 0: "", 0.0049: "", 0.005: "0.01 s", 0.4249: "0.42 s", 7.34: "7.3 s", 59.96: "1 min", 125: "2 min 5 s", 120: "2 min" };
+  const read = { 0: "", 0.0499: "", 0.05: "0.05 s", 0.4249: "0.42 s", 7.34: "7.3 s", 59.96: "1 min", 125: "2 min 5 s", 120: "2 min" };
   for (const [seconds, words] of Object.entries(read)) assert.equal(duration(Number(seconds)), words);
   assert.equal(duration(null), "");
 });

@@ -41,6 +41,7 @@ def test_a_view_gets_every_character_once_and_the_saved_answer_takes_its_place(f
     first, *_, last = frontend.snapshots()
     deltas = frontend.deltas()
     assert "application/vnd.jupyter.widget-view+json" in displayed["data"]
+    assert displayed["data"]["text/plain"] == "LiveView('m')"
     assert [delta["seq"] for delta in deltas] == list(range(first["seq"] + 1, last["seq"] + 1))
     state = applied(first["state"], [op for delta in deltas for op in delta["ops"]])
     assert state == last["state"]

@@ -5,12 +5,14 @@
 
 // As in display/words.py, so that an answer reads the same when it is saved.
 
+const AT_ONCE = 0.05; // seconds
+
 /**
- * A time that something took: `0.42 s`, `7.3 s`, `2 min 5 s`; "" for none, and one that rounds to nothing.
+ * A time that something took: `0.42 s`, `7.3 s`, `2 min 5 s`; "" for none, and for at once.
  * @param {number | null} seconds
  */
 export function duration(seconds) {
-  if (seconds === null || seconds < 0.005) return "";
+  if (seconds === null || seconds < AT_ONCE) return "";
   if (seconds < 1) return `${seconds.toFixed(2)} s`;
   if (seconds < 59.95) return `${seconds.toFixed(1)} s`;
   const whole = Math.round(seconds);
