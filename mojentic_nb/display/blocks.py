@@ -12,6 +12,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 from mojentic_nb.llm.gateways.assembly import mended
 
 __all__ = [
+    "LEVELS",
     "Block",
     "Blocks",
     "Failure",
@@ -31,6 +32,9 @@ Op = list[Any]
 """``["block", index, block]`` adds a block (`index` is the count of those before it),
 ``["append", index, field, delta]`` makes a text longer, ``["set", index, fields]`` and
 ``["status", fields]`` replace values."""
+
+LEVELS = ("info", "warning", "error")
+"""Of notices."""
 
 ToolState = Literal["streaming", "waiting", "approval", "running", "done", "failed", "denied", "timed_out", "cancelled"]
 """Of a tool call: its arguments are still coming; it will run; a person has to approve it; it runs; how it went."""

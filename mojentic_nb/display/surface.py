@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib.metadata import version
-from typing import Literal, cast, get_args
+from typing import Literal, cast
 
 from IPython import get_ipython
 
@@ -26,11 +26,13 @@ def surface(view: str = "auto") -> Surface:
     nbclient, nbconvert, papermill and nbval run a kernel without standard input: nobody is there to watch, and a widget
     would leave its state in the notebook. Raises :class:`~mojentic_nb.llm.errors.ConfigurationError`.
     """
-    if view in get_args(Surface):
-        return cast(Surface, view)
-    chosen = os.environ.get(VARIABLE, "").strip().lower() or "auto"
+    said = f"view={view!r}"
+    chosen = view
+    if view == "auto":
+        chosen = os.environ.get(VARIABLE, "").strip().lower() or "auto"
+        said = f"{VARIABLE}={chosen!r}"
     if chosen not in SURFACES:
-        raise ConfigurationError(f"{VARIABLE}={chosen!r} is no way to show an answer: use {', '.join(SURFACES)}.")
+        raise ConfigurationError(f"{said} is no way to show an answer: use {', '.join(SURFACES)}.")
     if chosen != "auto":
         return cast(Surface, chosen)
     if kernel() is None:

@@ -34,7 +34,7 @@ from collections.abc import Callable
 
 from mojentic_nb.llm import Event, Finish, LLMError
 
-from .blocks import Blocks, Op, State
+from .blocks import LEVELS, Blocks, Op, State
 from .fold import Fold
 from .meter import Meter
 from .values import bounded, said
@@ -54,6 +54,11 @@ class Transcript:
         self._blocks = Blocks()
         self._meter = Meter(model, clock)
         self._fold = Fold(self._blocks, self._meter.seconds, source=source)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run is over."""
+        return self._meter.ended
 
     def feed(self, event: Event) -> list[Op]:
         """Take the run's next event in; the operations that it causes, maybe none."""
@@ -80,7 +85,9 @@ class Transcript:
         return self.feed(Finish("cancelled"))
 
     def notice(self, level: str, text: str) -> list[Op]:
-        """Something happened that is no event of the run; `level` is *info*, *warning* or *error*."""
+        """Something happened that is no event of the run; `level` is *info*, *warning* or *error*, else ValueError."""
+        if level not in LEVELS:
+            raise ValueError(f"A notice is one of {', '.join(LEVELS)}, not {level!r}.")
         if self._meter.ended:
             return []
         self._fold.notice(level, bounded(text))

@@ -7,10 +7,11 @@ import re
 from pathlib import Path
 
 import pytest
-from paced import asking
+from paced import END, QUESTION, asking, text
 
 from mojentic_nb.display.live import LiveView
-from mojentic_nb.llm import LLMMessage
+from mojentic_nb.llm import AsyncRun, LLMMessage
+from mojentic_nb.llm.errors import ConfigurationError
 
 from .conftest import Frontend
 
@@ -227,11 +228,80 @@ def test_views_are_closed_once_the_next_has_ended(frontend: Frontend):
     assert opened["comm_id"] in str(frontend.of("comm_close"))
 
 
+def test_a_view_can_be_shown_again_after_it_was_closed(frontend: Frontend):
+    cell = "broker = asking([*text('Some'), END])\n{}.show(broker.stream(QUESTION))"
+    frontend.run(cell.format("view = LiveView('m')\nview"))
+    frontend.run(cell.format("LiveView()"))
+    assert frontend.of("comm_close")
+
+    frontend.run(cell.format("view"))
+
+    (displayed,) = frontend.of("display_data")
+    (opened,) = frontend.of("comm_open", "anywidget")
+    assert displayed["data"]["application/vnd.jupyter.widget-view+json"]["model_id"] == opened["comm_id"]
+    assert frontend.deltas()
+
+
+def test_what_a_view_opens_it_closes(frontend: Frontend):
+    """Its layout is a widget of its own."""
+    frontend.run("from ipywidgets.widgets.widget import _instances")
+    counts = []
+    for _ in range(2):
+        frontend.run(f"broker = asking([*text('Some'), END])\n{SHOW}\nprint(len(_instances))")
+        counts.append(frontend.printed())
+
+    assert counts[0] == counts[1]
+
+
 def test_a_view_that_nobody_displays_sends_nothing(frontend: Frontend):
     frontend.run("LiveView().watch(asking([*text('Some'), END]).stream(QUESTION))")
 
     assert not frontend.of("comm_open")
     assert not frontend.of("comm_msg")
+
+
+def test_the_next_run_takes_the_place_of_those_before(tmp_path: Path):
+    """Each is drawn alone, to its end."""
+    view = LiveView()
+    gate = tmp_path / "never"
+    runs = [
+        asking([*text(said), *gates, END]).astream(QUESTION) for said, gates in (("a", [gate]), ("b", []), ("c", []))
+    ]
+    drawn = []
+
+    async def watch(run: AsyncRun) -> None:
+        await view.awatch(run)
+        drawn.append([block["text"] for block in view.transcript.state()["blocks"]])
+
+    async def ask() -> None:
+        first = asyncio.create_task(watch(runs[0]))
+        while not view.transcript.state()["blocks"]:
+            await asyncio.sleep(0)
+        with pytest.raises(RuntimeError, match=r"^The LiveView shows another run: wait for its end"):
+            view.watch(asking([*text("d"), END]).stream(QUESTION))
+        await asyncio.gather(first, *map(watch, runs[1:]))
+
+    asyncio.run(ask())
+
+    assert [run.finish_reason for run in runs] == ["cancelled", "cancelled", "stop"]
+    assert drawn == [["a"], [], ["c"]]
+
+
+def test_a_run_that_was_iterated_before_is_told_in_one_line():
+    run = asking([*text("Some"), END]).stream(QUESTION)
+    list(run)
+
+    with pytest.raises(ValueError, match="^The run was iterated before: ask again"):
+        LiveView().watch(run)
+
+
+def test_what_is_no_name_of_a_model_no_way_to_show_and_no_level_is_told_in_one_line():
+    with pytest.raises(TypeError, match=r"^LiveView\(model\) is the name to show, such as 'gpt-5-mini', not 3.$"):
+        LiveView(3)
+    with pytest.raises(ConfigurationError, match=r"^view='magic' is no way to show an answer: use auto, widget, "):
+        LiveView(view="magic").show(asking([END]).stream(QUESTION))
+    with pytest.raises(ValueError, match=r"^A notice is one of info, warning, error, not 'bad'.$"):
+        LiveView().notice("bad", "news")
 
 
 def test_the_wrong_kind_of_run_is_told_in_one_line():

@@ -27,7 +27,7 @@ def test_text_streams_and_calls_and_notices_are_lines(capsys: pytest.CaptureFixt
     assert any(line.startswith("✗ bad() · failed") for line in lines)
     assert "    ValueError: no such thing" in lines
     assert lines[-2] == "Clear."
-    assert lines[-1].startswith("m · 2,100 tokens in (1,024 cached), 55 out · ")
+    assert lines[-1].startswith("m · 2,100 tokens in (1,024 cached), 55 out")
 
 
 def test_an_error_is_raised_and_not_told_twice(capsys: pytest.CaptureFixture):
