@@ -202,10 +202,12 @@ class Blocks:
 
     def state(self) -> list[Block]:
         """The blocks as they are now, each a copy."""
-        return [
-            {**block, growing(block): text.getvalue()}  # type: ignore[misc]
-            for block, text in zip(self._blocks, self._texts, strict=True)
-        ]
+        return [self.block(index) for index in range(len(self._blocks))]
+
+    def block(self, index: int) -> Block:
+        """One of them."""
+        block = self._blocks[index]
+        return {**block, growing(block): self.text(index)}  # type: ignore[return-value]
 
 
 def growing(block: dict[str, Any]) -> str:

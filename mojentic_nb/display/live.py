@@ -222,9 +222,9 @@ class LiveView(anywidget.AnyWidget):
                     self._feed(event)
 
     def _feed(self, event: Event) -> None:
-        self._wire.feed(event)
+        ops = self._wire.feed(event)
         if self._terminal:
-            self._terminal.feed(event, self.transcript)
+            self._terminal.feed(event, ops, self.transcript)
 
     async def _clicked(self, call_id: str) -> bool | str:
         """What the reader decides about that call, by a click on its card."""

@@ -34,7 +34,7 @@ from collections.abc import Callable
 
 from mojentic_nb.llm import Event, Finish, LLMError
 
-from .blocks import LEVELS, Blocks, Op, State
+from .blocks import LEVELS, Block, Blocks, Op, State
 from .fold import Fold
 from .meter import Meter
 from .values import bounded, said
@@ -97,6 +97,10 @@ class Transcript:
         """A person has to approve of that call, or no longer; nothing for a call that has ended."""
         self._fold.approval(call_id, pending=pending)
         return self._taken()
+
+    def block(self, index: int) -> Block:
+        """One block as JSON; a copy."""
+        return self._blocks.block(index)
 
     def state(self) -> State:
         """All of it as JSON, as it was told by operations so far; a copy."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Self
 
 from mojentic_nb.display import Transcript, as_html
+from mojentic_nb.display.table import Table
 from mojentic_nb.llm import AsyncRun, Event, FinishReason, LLMMessage, LLMToolCall, Run, ToolResult, Usage
 from mojentic_nb.tracer import Waterfall
 
@@ -29,7 +30,8 @@ class Response(str):
     finish_reason: FinishReason | None
     object: Any
     trace: Waterfall
-    _html: str
+    _transcript: Transcript
+    _table: Table | None
 
     @classmethod
     def of(
@@ -52,8 +54,9 @@ class Response(str):
         response.finish_reason = run.finish_reason
         response.object = as_value(object)
         response.trace = trace
-        response._html = as_html(transcript) + ("" if object is None else as_table(object)._repr_html_())
+        response._transcript = transcript
+        response._table = None if object is None else as_table(object)
         return response
 
     def _repr_html_(self) -> str:
-        return self._html
+        return as_html(self._transcript) + (self._table._repr_html_() if self._table else "")

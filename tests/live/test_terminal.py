@@ -46,8 +46,7 @@ def test_a_retry_is_a_line_at_once(capsys: pytest.CaptureFixture):
 
     transcript, terminal = Transcript("m"), Terminal()
     for event in (Retry(1, 0.5, "Busy."), TextDelta("Now.")):
-        transcript.feed(event)
-        terminal.feed(event, transcript)
+        terminal.feed(event, transcript.feed(event), transcript)
     terminal.end(transcript)
 
     assert capsys.readouterr().out.startswith("Note: Busy. Trying again in 0.5 s (retry 1).\nNow.\n")
