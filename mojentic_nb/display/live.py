@@ -18,7 +18,7 @@ from mojentic_nb.llm import AsyncRun, Event, LLMToolCall, Run
 
 from .html import as_html
 from .plain import printable
-from .surface import can_ask, clicks_arrive, surface
+from .surface import can_ask, clicks_arrive, in_output_widget, surface
 from .terminal import Terminal
 from .text import as_text
 from .transcript import Transcript
@@ -185,10 +185,11 @@ class LiveView(anywidget.AnyWidget):
             if self._terminal:
                 self._terminal.end(self.transcript)
                 self._terminal = None
-            elif handle:
+            elif handle and not in_output_widget():
                 handle.update(saved, raw=True)
                 self._retire()
             else:
+                self.close()
                 display(saved, raw=True)  # type: ignore[no-untyped-call]
 
     @contextmanager

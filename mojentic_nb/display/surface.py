@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from importlib.metadata import version
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 from IPython import get_ipython
+from ipywidgets import Output  # type: ignore[import-untyped]
+from ipywidgets.widgets.widget import _instances  # type: ignore[import-untyped]
 
 from mojentic_nb.llm.errors import ConfigurationError
 
-__all__ = ["VARIABLE", "Surface", "can_ask", "clicks_arrive", "kernel", "surface"]
+__all__ = ["VARIABLE", "Surface", "can_ask", "clicks_arrive", "in_output_widget", "kernel", "surface"]
 
 Surface = Literal["widget", "static", "text"]
 """A live view that ends as a saved answer; the saved answer alone; plain text on standard output."""
@@ -43,7 +45,7 @@ def surface(view: str = "auto") -> Surface:
 def can_ask() -> bool:
     """Whether there is someone who can answer ``input()``."""
     if (found := kernel()) is not None:
-        return bool(found._allow_stdin)  # type: ignore[attr-defined]  # noqa: SLF001 (there is no public way to tell)
+        return bool(found._allow_stdin)  # noqa: SLF001 (there is no public way to tell)
     return sys.stdin is not None and sys.stdin.isatty()
 
 
@@ -52,6 +54,15 @@ def clicks_arrive() -> bool:
     return kernel() is not None and int(version("ipykernel").partition(".")[0]) >= 7
 
 
-def kernel() -> object | None:
+def in_output_widget() -> bool:
+    """Whether what is displayed goes to an ``ipywidgets.Output``, where nothing can take the place of anything."""
+    found = kernel()
+    parent = found.get_parent() if hasattr(found, "get_parent") else {}
+    cell = parent.get("header", {}).get("msg_id")
+    outputs = (widget for widget in list(_instances.values()) if isinstance(widget, Output))
+    return cell is not None and any(output.msg_id == cell for output in outputs)
+
+
+def kernel() -> Any:  # noqa: ANN401 (ipykernel's own, or another that is like it)
     """The kernel that runs this code, None outside of one."""
     return getattr(get_ipython(), "kernel", None)

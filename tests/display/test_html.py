@@ -175,6 +175,13 @@ def test_each_kind_of_result_is_shown():
     assert "a $b$ c[image at x.y: q]mtext1What the model was toldtold" in "".join(made.text.split("\n"))
 
 
+def test_control_characters_of_a_tools_html_can_be_seen():
+    made = outline(*CALLED, result(display=Shown(html="<b title='\x9b'>a\x1b[31mb\u202ec&#x202e;d</b>")))
+
+    assert "a␛[31mb\ufffdc\ufffdd" in made.text
+    assert made.all("b") == [{"title": "\ufffd"}]
+
+
 def test_a_data_image_of_a_tools_html_is_shown_and_no_other_data():
     images = {"ok": "data:image/png;base64,AAAA", "bad": "data:text/html,x", "odd": "https://℀@x.y/z"}
     tags = "".join(f"<img alt='{alt}' src='{source}'>" for alt, source in images.items())

@@ -242,6 +242,20 @@ def test_a_view_can_be_shown_again_after_it_was_closed(frontend: Frontend):
     assert frontend.deltas()
 
 
+def test_in_an_output_widget_the_saved_answer_follows_the_view_which_goes_at_once(frontend: Frontend):
+    """There, updates of what is displayed are not heard of, and a view that is closed later would leave nothing."""
+    frontend.run(
+        "from ipywidgets import Output\nout = Output()\nbroker = asking([*text('An *answer*'), END])\n"
+        f"with out:\n    {SHOW}"
+    )
+
+    view, saved = frontend.of("display_data")
+    assert "application/vnd.jupyter.widget-view+json" in view["data"]
+    assert "<em>answer</em>" in saved["data"]["text/html"]
+    assert not frontend.of("update_display_data")
+    assert frontend.of("comm_close")
+
+
 def test_what_a_view_opens_it_closes(frontend: Frontend):
     """Its layout is a widget of its own."""
     frontend.run("from ipywidgets.widgets.widget import _instances")

@@ -52,6 +52,14 @@ def test_a_retry_is_a_line_at_once(capsys: pytest.CaptureFixture):
     assert capsys.readouterr().out.startswith("Note: Busy. Trying again in 0.5 s (retry 1).\nNow.\n")
 
 
+def test_a_view_outside_of_a_kernel_does_no_harm(capsys: pytest.CaptureFixture):
+    view = LiveView("m", view="widget")
+    view.show(asking([*text("Some"), END]).stream(QUESTION))
+
+    assert view.transcript.state()["status"]["state"] == "done"
+    assert "LiveView('m')" in capsys.readouterr().out
+
+
 def test_outside_of_a_kernel_answers_are_text():
     assert surface() == "text"
     assert not clicks_arrive()
