@@ -67,13 +67,16 @@ def kinds(*events: Event) -> list[tuple[str, str]]:
             [Retry(1, 1.5, "Too many requests."), TextDelta("a")],
             [("notice", "Too many requests. Trying again in 1.5 s (retry 1)."), ("text", "a")],
         ),
-        ([Retry(1, 0.0, "No object.")], [("notice", "No object. Trying again (retry 1).")]),
+        (
+            [TextDelta("a"), Retry(1, 0.0, "No object."), TextDelta("b")],
+            [("text", "a"), ("notice", "No object. Trying again (retry 1)."), ("text", "b")],
+        ),
         (
             [TextDelta("a"), Finish("length")],
             [("text", "a"), ("notice", "The answer was cut off at max_tokens: raise it for the rest.")],
         ),
         ([TextDelta("a"), Finish("stop")], [("text", "a")]),
-        ([TextDelta("\ud83d\ude00 \ud800")], [("text", "😀 �")]),
+        ([TextDelta("\ud83d\ude00 \ud800"), TextDelta("\udc00")], [("text", "😀 ��")]),
     ],
 )
 def test_text_is_in_blocks_by_what_comes_between(events: list[Event], expected: list[tuple[str, str]]):
