@@ -97,6 +97,13 @@ def test_reasoning_lasts_until_something_else_comes():
     assert transcript.state()["blocks"][0]["started"] == 1
 
 
+@pytest.mark.parametrize("after", [Retry(1, 0.0, "No."), StepFinish("stop")])
+def test_reasoning_ends_with_a_notice_and_with_its_step(after: Event):
+    [block, *_] = blocks(ReasoningDelta("hm"), after)
+
+    assert block["seconds"] == 0
+
+
 def test_arguments_grow_and_are_summed_up_in_the_end():
     transcript = Transcript("model", Clock())
 
@@ -142,6 +149,12 @@ def test_a_call_ends_as_its_result_says(outcome: str):
 
     assert block["state"] == outcome
     assert block["error"] == (None if outcome == "done" else {"type": "", "message": "no", "traceback": None})
+
+
+def test_what_the_model_was_told_is_bounded():
+    [block] = blocks(*begun(WEATHER), ToolResult(WEATHER, "x" * 30_000, display="short"))
+
+    assert block["output"].endswith("x\n… (10,000 more characters)")
 
 
 def test_progress_is_told():
@@ -220,7 +233,23 @@ def test_an_error_ends_it_all(error: BaseException, text: str):
     assert [block.get("state") for block in state["blocks"]] == [None, "cancelled", None]
     assert state["blocks"][2] == {"kind": "notice", "parent": None, "level": "error", "text": text}
     assert (state["status"]["state"], state["status"]["finish"]) == ("failed", "failed")
-    assert transcript.fail(error) == transcript.stop() == transcript.feed(TextDelta("more")) == []
+    assert (
+        transcript.notice("info", "late")
+        == transcript.fail(error)
+        == transcript.stop()
+        == transcript.feed(TextDelta("more"))
+        == []
+    )
+
+
+def test_long_notices_are_cut_with_a_word_on_it():
+    transcript = transcript_of([])
+
+    transcript.notice("info", "x" * 30_000)
+    transcript.fail(ValueError("x" * 30_000))
+
+    for block in transcript.state()["blocks"]:
+        assert block["text"].endswith("more characters)")
 
 
 def test_a_stop_ends_it_all():

@@ -240,6 +240,9 @@ def test_a_view_can_be_shown_again_after_it_was_closed(frontend: Frontend):
     (opened,) = frontend.of("comm_open", "anywidget")
     assert displayed["data"]["application/vnd.jupyter.widget-view+json"]["model_id"] == opened["comm_id"]
     assert frontend.deltas()
+    frontend.run(cell.format("view"))
+    assert not frontend.of("comm_open")
+    assert not frontend.of("comm_close")
 
 
 def test_in_an_output_widget_the_saved_answer_follows_the_view_which_goes_at_once(frontend: Frontend):
@@ -274,7 +277,7 @@ def test_a_view_that_nobody_displays_sends_nothing(frontend: Frontend):
     assert not frontend.of("comm_msg")
 
 
-def test_the_next_run_takes_the_place_of_those_before(tmp_path: Path):
+def test_the_next_run_takes_the_place_of_those_before(tmp_path: Path, capsys: pytest.CaptureFixture):
     """Each is drawn alone, to its end."""
     view = LiveView()
     gate = tmp_path / "never"
@@ -291,14 +294,16 @@ def test_the_next_run_takes_the_place_of_those_before(tmp_path: Path):
         first = asyncio.create_task(watch(runs[0]))
         while not view.transcript.state()["blocks"]:
             await asyncio.sleep(0)
-        with pytest.raises(RuntimeError, match=r"^The LiveView shows another run: wait for its end"):
-            view.watch(asking([*text("d"), END]).stream(QUESTION))
+        for show in (view.watch, view.show):
+            with pytest.raises(RuntimeError, match=r"^The LiveView shows another run: wait for its end"):
+                show(asking([*text("d"), END]).stream(QUESTION))
         await asyncio.gather(first, *map(watch, runs[1:]))
 
     asyncio.run(ask())
 
     assert [run.finish_reason for run in runs] == ["cancelled", "cancelled", "stop"]
     assert drawn == [["a"], [], ["c"]]
+    assert not capsys.readouterr().out
 
 
 def test_a_run_that_was_iterated_before_is_told_in_one_line():
