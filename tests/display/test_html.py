@@ -113,6 +113,20 @@ def test_a_call_that_was_cancelled_is_closed():
     assert "open" not in made.all("details")[0]
 
 
+def test_nothing_that_is_said_becomes_an_element():
+    bad = "<b>x</b>"
+    call = LLMToolCall(id="1", name=bad, arguments={bad: bad})
+    begun = [ReasoningDelta(bad), TextDelta(bad), ToolCallStart("1", bad), ToolCallEnd(call), StepFinish("tool_calls")]
+    failed_call = ToolResult(call, bad, is_error=True, display=ValueError(f"{bad}!").with_traceback(TRACE))
+
+    for after in (ToolProgress("1", bad), failed_call, ToolResult(call, f"{bad}!", display=bad)):
+        transcript = transcript_of([*begun, after], bad)
+        transcript.notice("info", bad)
+        page = as_html(transcript)
+        assert "<b>" not in page
+        assert page.count("&lt;b&gt;x&lt;/b&gt;") >= 7
+
+
 def test_a_call_that_waits_for_approval_says_so():
     transcript = transcript_of([*CALLED, ToolProgress("1", "half")])
     transcript.approval("1", pending=True)

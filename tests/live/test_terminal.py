@@ -30,6 +30,17 @@ def test_text_streams_and_calls_and_notices_are_lines(capsys: pytest.CaptureFixt
     assert lines[-1].startswith("m · 2,100 tokens in (1,024 cached), 55 out")
 
 
+def test_a_run_that_is_watched_is_not_written(capsys: pytest.CaptureFixture):
+    view = LiveView("m")
+    view.show(asking([*text("Shown"), END]).stream(QUESTION))
+    view.watch(asking([*text("Watched"), END]).stream(QUESTION))
+
+    assert capsys.readouterr().out.startswith("Shown\nm · ")
+    assert view.transcript.state()["blocks"][0]["text"] == "Watched"
+    view.watch(asking([*text("Watched"), END]).stream(QUESTION))
+    assert not capsys.readouterr().out
+
+
 def test_an_error_is_raised_and_not_told_twice(capsys: pytest.CaptureFixture):
     with pytest.raises(ConnectionError):
         LiveView("m").show(asking([*text("Some"), ConnectionError("dead")]).stream(QUESTION))
