@@ -12,6 +12,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 from mojentic_nb.llm.gateways.assembly import mended
 
 __all__ = [
+    "LEVELS",
     "Block",
     "Blocks",
     "Failure",
@@ -32,12 +33,15 @@ Op = list[Any]
 ``["append", index, field, delta]`` makes a text longer, ``["set", index, fields]`` and
 ``["status", fields]`` replace values."""
 
+LEVELS = ("info", "warning", "error")
+"""Of notices."""
+
 ToolState = Literal["streaming", "waiting", "approval", "running", "done", "failed", "denied", "timed_out", "cancelled"]
 """Of a tool call: its arguments are still coming; it will run; a person has to approve it; it runs; how it went."""
 
 
 class TextBlock(TypedDict):
-    """A stretch of the answer, in Markdown.
+    """A stretch of the answer, in Markdown; with a `source`, in that language, for something else to be made of it.
 
     In each kind of block, `parent` is the index of the tool block whose tool itself asked a model for this; None in the
     answer that the person asked for.
@@ -46,6 +50,7 @@ class TextBlock(TypedDict):
     kind: Literal["text"]
     parent: int | None
     text: str
+    source: NotRequired[str]
 
 
 class ReasoningBlock(TypedDict):
@@ -197,10 +202,12 @@ class Blocks:
 
     def state(self) -> list[Block]:
         """The blocks as they are now, each a copy."""
-        return [
-            {**block, growing(block): text.getvalue()}  # type: ignore[misc]
-            for block, text in zip(self._blocks, self._texts, strict=True)
-        ]
+        return [self.block(index) for index in range(len(self._blocks))]
+
+    def block(self, index: int) -> Block:
+        """One of them."""
+        block = self._blocks[index]
+        return {**block, growing(block): self.text(index)}  # type: ignore[return-value]
 
 
 def growing(block: dict[str, Any]) -> str:

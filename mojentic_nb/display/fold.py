@@ -25,6 +25,7 @@ from .blocks import Blocks
 from .failures import failure
 from .parts import parts, tells_all
 from .values import bounded, short, summary
+from .words import AT_ONCE
 
 __all__ = ["Fold"]
 
@@ -38,13 +39,13 @@ NOTICES = {
 class Fold:
     """Adds a run's events to `blocks`, inside the tool block `parent` if there is one; `seconds` is the time.
 
-    The text is code of that `language`, if there is one.
+    The text is in the language `source`, if there is one, for something else to be made of it.
     """
 
     def __init__(
-        self, blocks: Blocks, seconds: Callable[[], float], parent: int | None = None, language: str = ""
+        self, blocks: Blocks, seconds: Callable[[], float], parent: int | None = None, source: str = ""
     ) -> None:
-        self._language = language
+        self._source = source
         self._blocks = blocks
         self._seconds = seconds
         self._parent = parent
@@ -78,7 +79,8 @@ class Fold:
             case ToolResult():
                 self._result(event)
             case Retry(attempt, delay, reason):
-                self.notice("warning", f"{reason} Trying again in {delay:.1f} s (retry {attempt}).")
+                pause = f" in {delay:.1f} s" if delay >= AT_ONCE else ""
+                self.notice("warning", f"{reason} Trying again{pause} (retry {attempt}).")
             case Finish(reason):
                 self.close()
                 if reason in NOTICES:
@@ -102,10 +104,10 @@ class Fold:
             self._blocks.append(self._open, delta)
             return
         self._close_text()
-        if kind == "text" and self._language:
-            delta = f"```{self._language}\n{delta}"
-        timing = {"started": self._seconds(), "seconds": None} if kind == "reasoning" else {}
-        self._open = self._blocks.add(kind=kind, parent=self._parent, text=delta, **timing)
+        more: dict[str, object] = {"source": self._source} if kind == "text" and self._source else {}
+        if kind == "reasoning":
+            more = {"started": self._seconds(), "seconds": None}
+        self._open = self._blocks.add(kind=kind, parent=self._parent, text=delta, **more)
 
     def _close_text(self) -> None:
         if self._open is not None and self._blocks[self._open]["kind"] == "reasoning":
@@ -161,6 +163,8 @@ class Fold:
             self._blocks.set(self._tools[call_id], state="running", started=self._seconds())
 
     def _progress(self, call_id: str, value: object) -> None:
+        if call_id in self._tools and not self._unsettled(call_id):
+            return  # a tool whose time is up may go on
         if isinstance(value, ToolResult) and value.call is self._calls.get(call_id):  # it is done before its turn
             self._result(value)
         elif isinstance(value, Event):

@@ -6,13 +6,16 @@ It is what a notebook keeps of an answer, and looks as the live view did at its 
 
 from __future__ import annotations
 
-from .blocks import Block, NoticeBlock, Part, ReasoningBlock, State, Status, ToolBlock, ToolState
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from .blocks import Block, NoticeBlock, Part, State, Status, ToolBlock, ToolState
 from .highlight import highlighted
 from .markup import attribute, code, escaped
 from .styles import inlined
 from .transcript import Transcript
 from .values import pretty, short
-from .words import ICONS, STATES, children, duration, failed_with, short_arguments, status_words
+from .words import ICONS, STATES, children, duration, failed_with, fenced, short_arguments, status_words, thought
 
 __all__ = ["as_html"]
 
@@ -21,19 +24,24 @@ TONES |= {"cancelled": "wary", "approval": "wary"}
 SIGNS = {"info": "", "warning": "⚠ ", "error": "✗ "}
 CLOSED = {"done", "cancelled"}  # what went wrong or goes on is open
 
+Folds = Mapping[tuple[int, str], bool]
+"""Whether the reader opened or closed what folds: a block by its index and "", *traceback* and *told* within a card."""
 
-def as_html(transcript: Transcript) -> str:
-    """The whole transcript, whatever state it is in."""
+
+def as_html(transcript: Transcript, folds: Folds = MappingProxyType({})) -> str:
+    """The whole transcript, whatever state it is in, with what the reader opened or closed (`folds`) as it was left."""
     state = transcript.state()
-    page = Page(state)
+    page = Page(state, folds)
     return inlined(f'<div class="mnb-root">{page.inside(None)}{status_html(state["status"])}</div>')
 
 
 class Page:
     """Writes blocks, those in a tool's card inside it."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, folds: Folds) -> None:
         self._blocks = state["blocks"]
+        self._failed = state["status"]["state"] == "failed"
+        self._folds = folds
         self._children = children(state["blocks"])
 
     def inside(self, parent: int | None) -> str:
@@ -43,10 +51,15 @@ class Page:
     def block(self, index: int, block: Block) -> str:
         """One block."""
         match block["kind"]:
+            case "text" if source := block.get("source"):
+                shown = prose(fenced(block["text"], source))
+                return self.details(index, "", "fold", "What the model wrote", shown, opened=self._failed)
             case "text":
                 return prose(block["text"])
             case "reasoning":
-                return reasoning(block)
+                label = thought(block) if block["seconds"] is not None else "Reasoning …"
+                body = f'<div class="mnb-reasoning-body">{prose(block["text"])}</div>'
+                return self.details(index, "", "reasoning", label, body, opened=block["seconds"] is None)
             case "notice":
                 return notice(block)
             case _:
@@ -59,12 +72,31 @@ class Page:
             section("Arguments", arguments) if arguments else "",
             progress(block),
             self.inside(index),
-            result(block),
+            self.result(index, block),
         )
         body = f'<div class="mnb-body">{"".join(pieces)}</div>' if any(pieces) else ""
-        opened = "" if block["state"] in CLOSED else " open"
-        summary = f'<summary class="mnb-summary">{header(block)}</summary>'
-        return f'<details class="mnb-card"{opened}>{summary}{body}</details>'
+        return self.details(index, "", "card", header(block), body, opened=block["state"] not in CLOSED)
+
+    def result(self, index: int, block: ToolBlock) -> str:
+        """What came of a call, and what the model was told where that is something else."""
+        pieces = []
+        if error := block["error"]:
+            pieces.append(section("Error", f'<pre class="mnb-error">{code(failed_with(error))}</pre>'))
+            if error["traceback"]:
+                trace = f'<pre class="mnb-code">{code(error["traceback"])}</pre>'
+                pieces.append(self.details(index, "traceback", "fold", "Traceback", trace))
+        if block["display"]:
+            pieces.append(section("Result", "".join(map(part_html, block["display"]))))
+        if block["output"] is not None:
+            told = f'<pre class="mnb-wrapped">{code(block["output"])}</pre>'
+            pieces.append(self.details(index, "told", "fold", "What the model was told", told))
+        return "".join(pieces)
+
+    def details(self, index: int, part: str, style: str, label: str, content: str, *, opened: bool = False) -> str:
+        """What folds, as the reader left it, else `opened` or not."""
+        state = " open" if self._folds.get((index, part), opened) else ""
+        summary = f'<summary class="mnb-{style}-summary">{label}</summary>'
+        return f'<details class="mnb-{style}"{state}>{summary}{content}</details>'
 
 
 def header(block: ToolBlock) -> str:
@@ -76,7 +108,7 @@ def header(block: ToolBlock) -> str:
         f'<span class="mnb-name">{escaped(short(block["name"], 80))}</span>',
         f'<code class="mnb-arguments">{code(short_arguments(block))}</code>',
         f'<span class="mnb-state mnb-{tone}">{state}</span>' if state else "",
-        f'<span class="mnb-aside">{duration(block["seconds"])}</span>' if block["seconds"] is not None else "",
+        f'<span class="mnb-aside">{took}</span>' if (took := duration(block["seconds"])) else "",
     )
     return f'<span class="mnb-header">{" ".join(filter(None, pieces))}</span>'
 
@@ -98,27 +130,6 @@ def progress(block: ToolBlock) -> str:
     return f'<div class="mnb-aside">{escaped(block["progress"])}</div>'
 
 
-def result(block: ToolBlock) -> str:
-    """What came of a call, and what the model was told where that is something else."""
-    pieces = []
-    if error := block["error"]:
-        pieces.append(section("Error", f'<pre class="mnb-error">{code(failed_with(error))}</pre>'))
-        if error["traceback"]:
-            trace = f'<pre class="mnb-code">{code(error["traceback"])}</pre>'
-            pieces.append(fold("Traceback", trace))
-    if block["display"]:
-        pieces.append(section("Result", "".join(map(part_html, block["display"]))))
-    if block["output"] is not None:
-        told = f'<pre class="mnb-wrapped">{code(block["output"])}</pre>'
-        pieces.append(fold("What the model was told", told))
-    return "".join(pieces)
-
-
-def fold(label: str, content: str) -> str:
-    """What few readers want to see."""
-    return f'<details class="mnb-fold"><summary class="mnb-fold-summary">{label}</summary>{content}</details>'
-
-
 def part_html(part: Part) -> str:
     """A piece of a result."""
     match part["type"]:
@@ -132,15 +143,6 @@ def part_html(part: Part) -> str:
             return f'<img src="{attribute(part["src"])}" alt="{attribute(part["alt"])}" class="mnb-image">'
         case _:
             return f'<div class="mnb-result">{part["html"]}</div>'
-
-
-def reasoning(block: ReasoningBlock) -> str:
-    """A stretch of reasoning, folded once it is over."""
-    seconds = block["seconds"]
-    label = "Reasoning …" if seconds is None else f"Reasoning · {duration(seconds)}"
-    summary = f'<summary class="mnb-reasoning-summary">{label}</summary>'
-    body = f'<div class="mnb-reasoning-body">{prose(block["text"])}</div>'
-    return f'<details class="mnb-reasoning"{" open" if seconds is None else ""}>{summary}{body}</details>'
 
 
 def notice(block: NoticeBlock) -> str:

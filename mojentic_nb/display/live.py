@@ -18,16 +18,16 @@ from mojentic_nb.llm import AsyncRun, Event, LLMToolCall, Run
 
 from .html import as_html
 from .plain import printable
-from .surface import ask, can_ask, clicks_arrive, surface
+from .surface import ask, can_ask, clicks_arrive, in_output_widget, surface
 from .terminal import Terminal
 from .text import as_text
 from .transcript import Transcript
+from .watching import check, check_ended, waking
 from .wire import Wire
 
 __all__ = ["LiveView"]
 
 STATIC = Path(__file__).parent / "static"
-WAKE = 0.1  # seconds; an event loop with nothing to do does not see that the cell was interrupted
 NOBODY = "It needs approval, and nobody is there to give it"
 
 
@@ -40,11 +40,13 @@ class LiveView(anywidget.AnyWidget):
     (*auto*, *widget*, *static*, *text*) overrides that.
 
     In an application of ipywidgets the view is a widget like any other: put it into a ``VBox``, and have it
-    :meth:`watch` one run after the other (:meth:`awatch`).
+    :meth:`watch` one run after the other (:meth:`awatch`). It draws one at a time: an asynchronous one that begins
+    cancels the one before it.
 
     `model` is the name to show, `view` how (*widget*, *static*, *text*), where that is not to fit the front end. The
-    answer's text is Markdown, or code of the `language` that is given. ``broker.astream(..., approve=view.approve)``
-    has the reader decide on each call. `transcript` is what was shown.
+    answer's text is Markdown; one that is in the language `source` (*json*), for something else to be made of it, is
+    folded. ``broker.astream(..., approve=view.approve)`` has the reader decide on each call. `transcript` is what was
+    shown.
     """
 
     _esm = STATIC / "loader.js"
@@ -55,19 +57,27 @@ class LiveView(anywidget.AnyWidget):
     _clickable = traitlets.Bool(default_value=False).tag(sync=True)
     _replaced: ClassVar[list[LiveView]] = []
 
-    def __init__(self, model: str = "", view: str = "auto", language: str = "") -> None:
+    def __init__(self, model: str = "", view: str = "auto", source: str = "") -> None:
+        if not isinstance(model, str):
+            raise TypeError(f"LiveView(model) is the name to show, such as 'gpt-5-mini', not {model!r}.")
         self._built = False
         self._model = model
         self._view = view
-        self._language = language
+        self._source = source
         self._run: Run | AsyncRun | None = None
+        self._awaited: list[AsyncRun] = []
+        self._turns = asyncio.Lock()
         self._asked: dict[str, asyncio.Future[bool]] = {}
+        self._folds: dict[tuple[int, str], bool] = {}
         self._terminal: Terminal | None = None
-        self.transcript = Transcript(model, language=language)
+        self.transcript = Transcript(model, source=source)
         self._wire = Wire(self.transcript, self.send)
         super().__init__()
         self._built = True
         self.on_msg(self._on_message)
+
+    def __repr__(self) -> str:
+        return f"LiveView({self._model!r})"
 
     @traitlets.default("_program")
     def _packed(self) -> bytes:
@@ -76,7 +86,15 @@ class LiveView(anywidget.AnyWidget):
     def open(self) -> None:
         """Make the view known to the front end. Its first display does so: where there is none, nothing is sent."""
         if self._built:
+            self.__dict__.pop("_repr_mimebundle_", None)  # else it could not be displayed again after its closing
+            self.layout.open()
             super().open()
+
+    def close(self) -> None:
+        """Have the front end forget the view; displayed again, it is known again."""
+        if self.comm is not None:
+            super().close()
+            self.layout.close()
 
     @property
     def model_id(self) -> str:
@@ -91,18 +109,21 @@ class LiveView(anywidget.AnyWidget):
         raises is shown and raised. Raises TypeError for what is no :class:`~mojentic_nb.llm.Run`.
         """
         check(run, Run, "show", "ashow")
+        self._check_free()
         with self._displayed():
             self.watch(run)
 
     async def ashow(self, run: AsyncRun) -> None:
         """The same for a run of ``astream``, with a button that stops it, while the event loop goes on."""
         check(run, AsyncRun, "ashow", "show")
-        with self._displayed():
-            await self.awatch(run)
+        async with self._turn(run):
+            with self._displayed():
+                await self._draw(run)
 
     def watch(self, run: Run) -> None:
         """Draw `run`, in place of the one before, wherever the view is displayed."""
         check(run, Run, "watch", "awatch")
+        self._check_free()
         with self._following(run), run:
             for event in run:
                 self._feed(event)
@@ -110,10 +131,8 @@ class LiveView(anywidget.AnyWidget):
     async def awatch(self, run: AsyncRun) -> None:
         """The same for a run of ``astream``."""
         check(run, AsyncRun, "awatch", "watch")
-        with self._following(run):
-            async with waking(), run:
-                async for event in run:
-                    self._feed(event)
+        async with self._turn(run):
+            await self._draw(run)
 
     def notice(self, level: str, text: str) -> None:
         """Tell the reader, from any thread, what no event of the run says; `level` is *info*, *warning* or *error*."""
@@ -131,6 +150,24 @@ class LiveView(anywidget.AnyWidget):
         question = printable(f"Let {call.name}({call.json_arguments()}) run? [y/N] ")
         return ask(question).strip().lower() in ("y", "yes")
 
+    def _check_free(self) -> None:
+        """Raise RuntimeError while another run goes on, for whose end nobody can wait here."""
+        if self._run:
+            raise RuntimeError("The LiveView shows another run: wait for its end, or make another LiveView().")
+
+    @asynccontextmanager
+    async def _turn(self, run: AsyncRun) -> AsyncIterator[None]:
+        """Cancel the runs before this one, and be alone with it in the block."""
+        for earlier in self._awaited:
+            earlier.cancel()
+        self._awaited.append(run)
+        try:
+            async with self._turns:
+                self._check_free()
+                yield
+        finally:
+            self._awaited.remove(run)
+
     @contextmanager
     def _displayed(self) -> Iterator[None]:
         """Display the view, and what is to be saved in its place in the end."""
@@ -139,30 +176,35 @@ class LiveView(anywidget.AnyWidget):
             self._terminal = Terminal()
         handle = None
         if where == "widget":
+            self.open()
             handle = display(self, display_id=True)  # type: ignore[no-untyped-call]
         try:
             yield
         finally:
-            saved = {"text/html": as_html(self.transcript), "text/plain": as_text(self.transcript)}
+            saved = {"text/html": as_html(self.transcript, self._folds), "text/plain": as_text(self.transcript)}
             if self._terminal:
                 self._terminal.end(self.transcript)
-            elif handle:
+                self._terminal = None
+            elif handle and not in_output_widget():
                 handle.update(saved, raw=True)
                 self._retire()
             else:
+                self.close()
                 display(saved, raw=True)  # type: ignore[no-untyped-call]
 
     @contextmanager
     def _following(self, run: Run | AsyncRun) -> Iterator[None]:
         """Draw within the ``with`` block what `run` does, and how it ends."""
         self._run = run
-        self.transcript = Transcript(self._model, language=self._language)
+        self._folds = {}
+        self.transcript = Transcript(self._model, source=self._source)
         self._wire = Wire(self.transcript, self.send, self._wire.seq + 1)
         self._clickable = self.comm is not None and isinstance(run, AsyncRun) and clicks_arrive()
         self.send_state("_snapshot")
         with self._wire.pumping():
             try:
                 yield
+                check_ended(self.transcript)
             except Exception as error:
                 self._wire.fail(error)
                 raise
@@ -174,10 +216,16 @@ class LiveView(anywidget.AnyWidget):
                 self._run = None
         self.send_state("_snapshot")
 
+    async def _draw(self, run: AsyncRun) -> None:
+        with self._following(run):
+            async with waking(), run:
+                async for event in run:
+                    self._feed(event)
+
     def _feed(self, event: Event) -> None:
-        self._wire.feed(event)
+        ops = self._wire.feed(event)
         if self._terminal:
-            self._terminal.feed(event, self.transcript)
+            self._terminal.feed(event, ops, self.transcript)
 
     async def _clicked(self, call_id: str) -> bool | str:
         """What the reader decides about that call, by a click on its card."""
@@ -198,6 +246,8 @@ class LiveView(anywidget.AnyWidget):
         match message:
             case {"type": "snapshot"}:
                 self.send_state("_snapshot")
+            case {"type": "fold", "block": int(block), "part": str(part), "open": bool(opened)}:
+                self._folds[block, part] = opened
             case {"type": "stop"} if self._run:
                 self._run.cancel()
             case {"type": "decision", "id": str(call_id), "approved": bool(approved)} if call_id in self._asked:
@@ -206,9 +256,10 @@ class LiveView(anywidget.AnyWidget):
 
     def _retire(self) -> None:
         """Close the view when the next one ends: until then a page that was loaded anew can ask for it."""
-        while LiveView._replaced:
-            LiveView._replaced.pop().close()
-        LiveView._replaced.append(self)
+        replaced, LiveView._replaced = LiveView._replaced, [self]
+        for view in replaced:
+            if view is not self:
+                view.close()
 
 
 @cache
@@ -217,30 +268,7 @@ def packed(program: Path) -> bytes:
     return gzip.compress(program.read_bytes(), mtime=0)
 
 
-def check(run: object, kind: type, method: str, other: str) -> None:
-    """Raise TypeError unless `run` is of that kind."""
-    if not isinstance(run, kind):
-        what = "an AsyncRun" if isinstance(run, AsyncRun) else "a Run" if isinstance(run, Run) else repr(run)
-        advice = f"use {other}()" if isinstance(run, Run | AsyncRun) else "give it what broker.stream() returned"
-        raise TypeError(f"LiveView.{method}() takes {kind.__name__}, not {what}: {advice}.")
-
-
 def settle(decision: asyncio.Future[bool], approved: bool) -> None:
     """Give the decision, unless it is there or nobody waits for it any more."""
     if not decision.done():
         decision.set_result(approved)
-
-
-@asynccontextmanager
-async def waking() -> AsyncIterator[None]:
-    """Wake the event loop now and then within the block."""
-
-    async def tick() -> None:
-        while True:
-            await asyncio.sleep(WAKE)
-
-    ticking = asyncio.create_task(tick())
-    try:
-        yield
-    finally:
-        ticking.cancel()

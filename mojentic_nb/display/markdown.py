@@ -11,7 +11,7 @@ import re
 from .blocks import Block, ToolBlock
 from .transcript import Transcript
 from .values import pretty
-from .words import children, duration, fenced, result_text, status_words, title
+from .words import children, fenced, result_text, status_words, thought, title
 
 __all__ = ["as_markdown"]
 
@@ -38,10 +38,10 @@ def block_markdown(block: Block) -> str:
     """One block."""
     match block["kind"]:
         case "text":
-            return closed(block["text"])
+            source = block.get("source")
+            return fenced(block["text"], source) if source else closed(block["text"])
         case "reasoning":
-            took = f" · {duration(block['seconds'])}" if block["seconds"] is not None else ""
-            return quoted(f"*Reasoning{took}*\n\n{closed(block['text'])}")
+            return quoted(f"*{thought(block)}*\n\n{closed(block['text'])}")
         case "notice":
             return f"**{block['level'].capitalize()}:** {escaped(block['text'])}"
         case _:

@@ -15,6 +15,7 @@ from mojentic_nb.llm import (
     StepFinish,
     TextDelta,
     ToolCallDelta,
+    ToolCallEnd,
     ToolCallStart,
     ToolProgress,
     ToolResult,
@@ -23,11 +24,11 @@ from mojentic_nb.llm import (
 from mojentic_nb.llm.gateways.assembly import mended
 
 from .blocks import Status
+from .words import AT_ONCE
 
 __all__ = ["FINISHES", "Meter"]
 
 PERIOD = 0.25  # seconds between two updates of numbers: a reader can't read faster, and each costs bytes
-SHORTEST = 0.05  # seconds; what came in less came at once, and has no rate
 FINISHES: dict[FinishReason, str] = {
     "length": "cut off at max_tokens",
     "content_filter": "ended by the content filter",
@@ -70,7 +71,7 @@ class Meter:
         match event:
             case TextDelta(delta) | ReasoningDelta(delta) | ToolCallDelta(_, delta):
                 self._piece(bool(delta))
-            case ToolCallStart():
+            case ToolCallStart() | ToolCallEnd():  # some gateways have a call at once
                 self._piece(0)
             case StepFinish(_, usage):
                 self._step(usage)
@@ -137,6 +138,6 @@ class Meter:
             "chunks": self._chunks,
             "seconds": now,
             "first_token_seconds": self._first_token,
-            "tokens_per_second": round(tokens / streamed, 1) if streamed >= SHORTEST else None,
+            "tokens_per_second": round(tokens / streamed, 1) if streamed >= AT_ONCE else None,
             "finish": self._finish,
         }

@@ -10,6 +10,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pydantic_core import from_json
+
 from mojentic_nb.llm import ToolResult
 
 from .blocks import Part
@@ -51,7 +53,7 @@ def tells_all(result: ToolResult) -> bool:
     if rich(value):
         return False
     try:
-        return result.output == value or json.loads(result.output) == json.loads(indented(value))
+        return result.output == value or from_json(result.output) == from_json(indented(value))
     except Exception:  # noqa: BLE001 (of code that is not ours)
         return False
 

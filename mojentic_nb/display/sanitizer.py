@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import nh3
 
 from .markup import attribute, escaped, literal
+from .plain import printable
 from .styles import inlined
 
 __all__ = ["SCHEMES", "deep", "image_link", "sanitized", "sanitized_prose", "visible"]
@@ -86,7 +87,7 @@ def sanitized_prose(text: str) -> str:
 
 def sanitized(text: str) -> str:
     """The HTML `text` of a tool without what could run, load, submit, cover or name anything of the page."""
-    safe = IMAGE.sub(safe_image, FOREIGN.clean(text))
+    safe = IMAGE.sub(safe_image, printable(FOREIGN.clean(text)))
     safe = EMPTY_HEADER.sub(r"<td\1></td>", safe)  # a header that says nothing, as in pandas' corner, is none
     return inlined("".join(piece if piece.startswith("<") else literal(piece) for piece in TAGS.split(safe)))
 

@@ -41,7 +41,7 @@ STYLES: dict[str, str] = {
     "root": "max-width:100%;margin:0;line-height:1.55;text-align:start;overflow-wrap:break-word;",
     "prose": "margin:0 0 8px;",
     "card": f"{BOX}margin:8px 0;background:rgba(128,128,128,0.04);",
-    "summary": "cursor:pointer;padding:5px 10px;line-height:22px;",
+    "card-summary": "cursor:pointer;padding:5px 10px;line-height:22px;",
     "header": "display:inline-flex;gap:8px;width:92%;width:calc(100% - 20px);align-items:baseline;"
     "vertical-align:top;white-space:nowrap;overflow:hidden;",
     "icon": "font-weight:bold;min-width:12px;text-align:center;",

@@ -7,13 +7,15 @@ import signal
 import sys
 import threading
 from importlib.metadata import version
-from typing import Literal, cast, get_args
+from typing import Any, Literal, cast
 
 from IPython import get_ipython
+from ipywidgets import Output  # type: ignore[import-untyped]
+from ipywidgets.widgets import widget as widgets  # type: ignore[import-untyped]
 
 from mojentic_nb.llm.errors import ConfigurationError
 
-__all__ = ["VARIABLE", "Surface", "ask", "can_ask", "clicks_arrive", "kernel", "surface"]
+__all__ = ["VARIABLE", "Surface", "ask", "can_ask", "clicks_arrive", "in_output_widget", "kernel", "surface"]
 
 Surface = Literal["widget", "static", "text"]
 """A live view that ends as a saved answer; the saved answer alone; plain text on standard output."""
@@ -28,11 +30,13 @@ def surface(view: str = "auto") -> Surface:
     nbclient, nbconvert, papermill and nbval run a kernel without standard input: nobody is there to watch, and a widget
     would leave its state in the notebook. Raises :class:`~mojentic_nb.llm.errors.ConfigurationError`.
     """
-    if view in get_args(Surface):
-        return cast(Surface, view)
-    chosen = os.environ.get(VARIABLE, "").strip().lower() or "auto"
+    said = f"view={view!r}"
+    chosen = view
+    if view == "auto":
+        chosen = os.environ.get(VARIABLE, "").strip().lower() or "auto"
+        said = f"{VARIABLE}={chosen!r}"
     if chosen not in SURFACES:
-        raise ConfigurationError(f"{VARIABLE}={chosen!r} is no way to show an answer: use {', '.join(SURFACES)}.")
+        raise ConfigurationError(f"{said} is no way to show an answer: use {', '.join(SURFACES)}.")
     if chosen != "auto":
         return cast(Surface, chosen)
     if kernel() is None:
@@ -43,7 +47,7 @@ def surface(view: str = "auto") -> Surface:
 def can_ask() -> bool:
     """Whether there is someone who can answer ``input()``."""
     if (found := kernel()) is not None:
-        return bool(found._allow_stdin)  # type: ignore[attr-defined]  # noqa: SLF001 (there is no public way to tell)
+        return bool(found._allow_stdin)  # noqa: SLF001 (there is no public way to tell)
     return sys.stdin is not None and sys.stdin.isatty()
 
 
@@ -68,6 +72,16 @@ def clicks_arrive() -> bool:
     return kernel() is not None and int(version("ipykernel").partition(".")[0]) >= 7
 
 
-def kernel() -> object | None:
+def in_output_widget() -> bool:
+    """Whether what is displayed goes to an ``ipywidgets.Output``, where nothing can take the place of anything."""
+    found = kernel()
+    parent = found.get_parent() if hasattr(found, "get_parent") else {}
+    cell = parent.get("header", {}).get("msg_id")
+    known = getattr(widgets, "_instances", {})  # there is no public way to tell
+    outputs = (widget for widget in list(known.values()) if isinstance(widget, Output))
+    return cell is not None and any(output.msg_id == cell for output in outputs)
+
+
+def kernel() -> Any:  # noqa: ANN401 (ipykernel's own, or another that is like it)
     """The kernel that runs this code, None outside of one."""
     return getattr(get_ipython(), "kernel", None)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from typing import get_args
 
 from mojentic_nb.llm import Event, Retry, TextDelta, ToolProgress, ToolResult
 from mojentic_nb.llm.events import ToolOutcome
 
-from .blocks import Block
+from .blocks import Block, Op
 from .stream import Writer
 from .surface import can_ask, kernel
 from .text import told
@@ -25,28 +26,30 @@ class Terminal:
         self._out = Writer(sys.stdout, live=can_ask() or kernel() is None)
         self._told: set[int] = set()
 
-    def feed(self, event: Event, transcript: Transcript) -> None:
-        """Write what `event` brought, which is in `transcript` already."""
+    def feed(self, event: Event, ops: Iterable[Op], transcript: Transcript) -> None:
+        """Write what `event` brought, which caused those operations in `transcript`."""
         if isinstance(event, TextDelta):
             self._out.write(event.delta)
         elif isinstance(event, ToolResult | ToolProgress | Retry):
-            self._tell(transcript)
+            for index in (op[1] for op in ops if op[0] in ("block", "set")):
+                self._tell(index, transcript.block(index))
 
     def end(self, transcript: Transcript) -> None:
         """Write what is left, and how the run went."""
         self._out.end()
-        self._tell(transcript)
-        status = transcript.state()["status"]
+        state = transcript.state()
+        for index, block in enumerate(state["blocks"]):
+            self._tell(index, block)
+        status = state["status"]
         ended = [status["finish"]] if status["finish"] else []
         self._out.write(" · ".join([*status_words(status), *ended]) + "\n")
         self._out.end()
 
-    def _tell(self, transcript: Transcript) -> None:
-        for index, block in enumerate(transcript.state()["blocks"]):
-            if index not in self._told and settled(block):
-                self._told.add(index)
-                self._out.end()
-                self._out.write(told(block) + "\n")
+    def _tell(self, index: int, block: Block) -> None:
+        if index not in self._told and settled(block):
+            self._told.add(index)
+            self._out.end()
+            self._out.write(told(block) + "\n")
 
 
 def settled(block: Block) -> bool:

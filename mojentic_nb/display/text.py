@@ -6,7 +6,7 @@ from .blocks import Block
 from .plain import printable
 from .transcript import Transcript
 from .values import short
-from .words import children, duration, result_text, status_words, title
+from .words import children, result_text, status_words, thought, title
 
 __all__ = ["as_text"]
 
@@ -40,7 +40,7 @@ def told(block: Block) -> str:
         case "text":
             return block["text"]
         case "reasoning":
-            return f"Reasoning · {duration(block['seconds'])}" if block["seconds"] is not None else "Reasoning"
+            return thought(block)
         case "notice":
             return SIGNS[block["level"]] + block["text"]
         case _:

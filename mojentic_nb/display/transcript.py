@@ -34,7 +34,7 @@ from collections.abc import Callable
 
 from mojentic_nb.llm import Event, Finish, LLMError
 
-from .blocks import Blocks, Op, State
+from .blocks import LEVELS, Block, Blocks, Op, State
 from .fold import Fold
 from .meter import Meter
 from .values import bounded, said
@@ -45,14 +45,20 @@ __all__ = ["Transcript"]
 class Transcript:
     """What a run has said and done so far. `model` is the name to show, `clock` gives seconds.
 
-    The answer's text is Markdown, or code of the `language` that is given. Feed it from one thread at a time. After
-    :class:`~mojentic_nb.llm.Finish`, :meth:`fail` or :meth:`stop` it is at its end and changes no more.
+    The answer's text is Markdown, or is in the language `source`, for something else to be made of it. Feed it from one
+    thread at a time. After :class:`~mojentic_nb.llm.Finish`, :meth:`fail` or :meth:`stop` it is at its end and changes
+    no more.
     """
 
-    def __init__(self, model: str, clock: Callable[[], float] = time.monotonic, language: str = "") -> None:
+    def __init__(self, model: str, clock: Callable[[], float] = time.monotonic, source: str = "") -> None:
         self._blocks = Blocks()
         self._meter = Meter(model, clock)
-        self._fold = Fold(self._blocks, self._meter.seconds, language=language)
+        self._fold = Fold(self._blocks, self._meter.seconds, source=source)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run is over."""
+        return self._meter.ended
 
     def feed(self, event: Event) -> list[Op]:
         """Take the run's next event in; the operations that it causes, maybe none."""
@@ -79,7 +85,9 @@ class Transcript:
         return self.feed(Finish("cancelled"))
 
     def notice(self, level: str, text: str) -> list[Op]:
-        """Something happened that is no event of the run; `level` is *info*, *warning* or *error*."""
+        """Something happened that is no event of the run; `level` is *info*, *warning* or *error*, else ValueError."""
+        if level not in LEVELS:
+            raise ValueError(f"A notice is one of {', '.join(LEVELS)}, not {level!r}.")
         if self._meter.ended:
             return []
         self._fold.notice(level, bounded(text))
@@ -89,6 +97,10 @@ class Transcript:
         """A person has to approve of that call, or no longer; nothing for a call that has ended."""
         self._fold.approval(call_id, pending=pending)
         return self._taken()
+
+    def block(self, index: int) -> Block:
+        """One block as JSON; a copy."""
+        return self._blocks.block(index)
 
     def state(self) -> State:
         """All of it as JSON, as it was told by operations so far; a copy."""

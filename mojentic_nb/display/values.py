@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from pydantic_core import to_jsonable_python
+from pydantic_core import to_json, to_jsonable_python
 
 from mojentic_nb.llm.gateways.assembly import mended
 
@@ -31,8 +31,8 @@ def said(value: object) -> str:
 
 
 def indented(value: object) -> str:
-    """`value` as indented JSON; raises ValueError, RecursionError or what its own methods raise where it can't be."""
-    return json.dumps(to_jsonable_python(value, fallback=str, bytes_mode="base64"), ensure_ascii=False, indent=2)
+    """`value` as indented JSON; raises ValueError or what its own methods raise where it can't be."""
+    return to_json(value, indent=2, fallback=str, bytes_mode="base64").decode()
 
 
 def pretty(text: str) -> str:

@@ -35,10 +35,12 @@ class Wire:
         self._more = threading.Event()
         self._ended = threading.Event()
 
-    def feed(self, event: Event) -> None:
-        """The run's next event."""
+    def feed(self, event: Event) -> list[Op]:
+        """The run's next event; the operations that it caused."""
         with self._lock:
-            self._take(self._transcript.feed(event))
+            ops = self._transcript.feed(event)
+            self._take(ops)
+            return ops
 
     def fail(self, error: BaseException) -> None:
         """The run ended with `error`."""

@@ -6,10 +6,11 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from .blocks import Block, Failure, Status, ToolBlock, ToolState
+from .blocks import Block, Failure, ReasoningBlock, Status, ToolBlock, ToolState
 from .values import short
 
 __all__ = [
+    "AT_ONCE",
     "ICONS",
     "STATES",
     "children",
@@ -19,8 +20,11 @@ __all__ = [
     "result_text",
     "short_arguments",
     "status_words",
+    "thought",
     "title",
 ]
+
+AT_ONCE = 0.05  # seconds; what took less was there at once, as all is that no model answers
 
 ICONS: dict[ToolState, str] = {
     "streaming": "○",
@@ -54,8 +58,10 @@ def children(blocks: Sequence[Block]) -> Mapping[int | None, list[int]]:
     return inside
 
 
-def duration(seconds: float) -> str:
-    """A time that something took: ``0.42 s``, ``7.3 s``, ``2 min 5 s``."""
+def duration(seconds: float | None) -> str:
+    """A time that something took: ``0.42 s``, ``7.3 s``, ``2 min 5 s``; "" for none, and for at once."""
+    if seconds is None or seconds < AT_ONCE:
+        return ""
     if seconds < 1:
         return f"{seconds:.2f} s"
     if seconds < 59.95:
@@ -66,14 +72,15 @@ def duration(seconds: float) -> str:
 
 def status_words(status: Status) -> list[str]:
     """The parts of the status line, but for how the run ended."""
+    first = duration(status["first_token_seconds"])
     return [
         word
         for word in (
             status["model"],
             tokens(status),
             rate(status["tokens_per_second"]),
-            f"first token {duration(status['first_token_seconds'])}" if status["first_token_seconds"] else "",
-            duration(status["seconds"]) if status["seconds"] else "",
+            f"first token {first}" if first else "",
+            duration(status["seconds"]),
         )
         if word
     ]
@@ -99,8 +106,12 @@ def tokens(status: Status) -> str:
 def title(block: ToolBlock) -> str:
     """A call in one line: ``✓ weather(city="Paris") · 0.42 s``."""
     called = f"{ICONS[block['state']]} {short(block['name'], 80)}({short_arguments(block)})"
-    took = duration(block["seconds"]) if block["seconds"] else ""
-    return " · ".join(filter(None, (called, STATES[block["state"]], took)))
+    return " · ".join(filter(None, (called, STATES[block["state"]], duration(block["seconds"]))))
+
+
+def thought(block: ReasoningBlock) -> str:
+    """What stands over reasoning: ``Reasoning · 2.5 s``."""
+    return " · ".join(filter(None, ("Reasoning", duration(block["seconds"]))))
 
 
 def short_arguments(block: ToolBlock) -> str:

@@ -20,7 +20,7 @@ from .chats import Exchange
 from .code import code_of
 from .log import EventLog
 from .notebook import Notebook
-from .objects import ObjectTable, as_value
+from .objects import ObjectTable
 from .question import Asked, Question
 from .response import Response
 
@@ -114,7 +114,7 @@ class Answer:
             self._view.transcript,
             self._log.events,
             self._question.name,
-            as_value(objects.object) if objects else None,
+            objects.object if objects else None,
             self._notebook.tracer.waterfall(self._log.correlation_id),
         )
         self._shell.displayhook.update_user_ns(response)

@@ -17,7 +17,7 @@ from mojentic_nb.llm.threads import in_background
 
 from .values import shortened
 
-__all__ = ["ObjectTable", "as_value"]
+__all__ = ["ObjectTable", "as_table", "as_value"]
 
 PERIOD = 0.25  # seconds; each table goes whole to the front end
 LARGE = 20_000  # characters of a table; one that is larger comes in the end only

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any, Self
 
 from mojentic_nb.display import Transcript, as_html
+from mojentic_nb.display.table import Table
 from mojentic_nb.llm import AsyncRun, Event, FinishReason, LLMMessage, LLMToolCall, Run, ToolResult, Usage
 from mojentic_nb.tracer import Waterfall
+
+from .objects import as_table, as_value
 
 __all__ = ["Response"]
 
@@ -27,7 +30,8 @@ class Response(str):
     finish_reason: FinishReason | None
     object: Any
     trace: Waterfall
-    _html: str
+    _transcript: Transcript
+    _table: Table | None
 
     @classmethod
     def of(
@@ -36,7 +40,7 @@ class Response(str):
         transcript: Transcript,
         events: list[Event],
         model: str,
-        object: Any,  # noqa: A002, ANN401 (what the user asked for)
+        object: Any,  # noqa: A002, ANN401 (what the user asked for, None if that is text)
         trace: Waterfall,
     ) -> Self:
         """The response that `run` is, as it was shown in `transcript`."""
@@ -48,10 +52,11 @@ class Response(str):
         response.usage = run.usage
         response.model = model
         response.finish_reason = run.finish_reason
-        response.object = object
+        response.object = as_value(object)
         response.trace = trace
-        response._html = as_html(transcript)
+        response._transcript = transcript
+        response._table = None if object is None else as_table(object)
         return response
 
     def _repr_html_(self) -> str:
-        return self._html
+        return as_html(self._transcript) + (self._table._repr_html_() if self._table else "")

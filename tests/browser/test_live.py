@@ -88,8 +88,13 @@ def test_the_readers_choice_wins_and_a_failed_call_stays_open(live: LiveLab):
     assert bad.get_attribute("open") is not None
     expect(bad).to_contain_text("ValueError: no such thing")
     assert closed.get_attribute("open") is None
+    bad.locator("summary", has_text="Traceback").click()
     live.open_gate("end")
     live.wait_until_done(index)
+    folds = live.output(index).locator("details")
+    expect(live.view(index)).to_have_count(0)
+    expect(folds).to_have_count(5)  # and so it is saved
+    assert [fold.get_attribute("open") is not None for fold in folds.all()] == [True, True, True, False, False]
 
 
 @pytest.mark.parametrize(("button", "outcome"), [("Approve", "done"), ("Deny", "denied")])

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 
 import pytest
 from display.runs import runs
-from display.views import transcript_of
+from display.views import Clock, transcript_of
 from hypothesis import given, settings
 
 from mojentic_nb.display.html import as_html
@@ -17,6 +17,8 @@ from mojentic_nb.display.markdown import as_markdown
 from mojentic_nb.display.plain import printable
 from mojentic_nb.display.styles import STYLES, inlined
 from mojentic_nb.display.text import as_text
+from mojentic_nb.display.transcript import Transcript
+from mojentic_nb.display.words import duration
 from mojentic_nb.llm import (
     Event,
     Finish,
@@ -34,6 +36,10 @@ from mojentic_nb.llm import (
 )
 
 CALL = LLMToolCall(id="1", name="weather", arguments={"city": "Paris"})
+try:
+    1 / 0  # noqa: B018
+except ZeroDivisionError as error:
+    TRACE = error.__traceback__
 CALLED = [ToolCallStart("1", "weather"), ToolCallEnd(CALL), StepFinish("tool_calls", Usage(1204, 86, 1024, 40))]
 VOID = {"br", "hr", "img", "col"}
 
@@ -107,6 +113,20 @@ def test_a_call_that_was_cancelled_is_closed():
     assert "open" not in made.all("details")[0]
 
 
+def test_nothing_that_is_said_becomes_an_element():
+    bad = "<b>x</b>"
+    call = LLMToolCall(id="1", name=bad, arguments={bad: bad})
+    begun = [ReasoningDelta(bad), TextDelta(bad), ToolCallStart("1", bad), ToolCallEnd(call), StepFinish("tool_calls")]
+    failed_call = ToolResult(call, bad, is_error=True, display=ValueError(f"{bad}!").with_traceback(TRACE))
+
+    for after in (ToolProgress("1", bad), failed_call, ToolResult(call, f"{bad}!", display=bad)):
+        transcript = transcript_of([*begun, after], bad)
+        transcript.notice("info", bad)
+        page = as_html(transcript)
+        assert "<b>" not in page
+        assert page.count("&lt;b&gt;x&lt;/b&gt;") >= 7
+
+
 def test_a_call_that_waits_for_approval_says_so():
     transcript = transcript_of([*CALLED, ToolProgress("1", "half")])
     transcript.approval("1", pending=True)
@@ -169,6 +189,13 @@ def test_each_kind_of_result_is_shown():
     assert "a $b$ c[image at x.y: q]mtext1What the model was toldtold" in "".join(made.text.split("\n"))
 
 
+def test_control_characters_of_a_tools_html_can_be_seen():
+    made = outline(*CALLED, result(display=Shown(html="<b title='\x9b'>a\x1b[31mb\u202ec&#x202e;d</b>")))
+
+    assert "a␛[31mb\ufffdc\ufffdd" in made.text
+    assert made.all("b") == [{"title": "\ufffd"}]
+
+
 def test_a_data_image_of_a_tools_html_is_shown_and_no_other_data():
     images = {"ok": "data:image/png;base64,AAAA", "bad": "data:text/html,x", "odd": "https://℀@x.y/z"}
     tags = "".join(f"<img alt='{alt}' src='{source}'>" for alt, source in images.items())
@@ -192,7 +219,43 @@ def test_reasoning_is_open_while_it_goes_on():
 
     made = outline(ReasoningDelta("*hm*"), TextDelta("Hi"))
     assert "open" not in made.all("details")[0]
-    assert made.text.startswith("Reasoning · 0.00 shm")
+    assert made.text.startswith("Reasoninghm")
+
+
+def test_what_the_reader_opened_or_closed_stays_so():
+    broken = ToolResult(CALL, "told", is_error=True, display=ZeroDivisionError("no").with_traceback(TRACE))
+    transcript = transcript_of([ReasoningDelta("hm"), *CALLED, result(), *CALLED, broken])
+
+    def opened(**folds: bool) -> list[bool]:
+        keys = {
+            "reasoning": (0, ""),
+            "done": (1, ""),
+            "failed": (2, ""),
+            "trace": (2, "traceback"),
+            "told": (2, "told"),
+        }
+        page = as_html(transcript, {keys[name]: open_ for name, open_ in folds.items()})
+        return ["open" in fold for fold in Outline(page).all("details")]
+
+    assert opened() == [False, False, True, False, False]
+    assert opened(reasoning=True, done=True, failed=False) == [True, True, False, False, False]
+    assert opened(trace=True) == [False, False, True, True, False]
+    assert opened(told=True) == [False, False, True, False, True]
+
+
+def test_a_source_is_folded_and_whole():
+    """It is open where it failed, and in a code block that nothing in it can end."""
+    transcript = Transcript("m", Clock(), source="json")
+    for piece in ('{"a": "', '```\n# no"}'):
+        transcript.feed(TextDelta(piece))
+
+    made = Outline(as_html(transcript))
+    assert "open" not in made.all("details")[0]
+    assert made.text.startswith('What the model wrotejson{"a": "```\n# no"}')
+    assert as_text(transcript) == '{"a": "```\n# no"}\n\nm · 1 token'
+    assert as_markdown(transcript).startswith('````json\n{"a": "```\n# no"}\n````\n\n---')
+    transcript.fail(ValueError("no"))
+    assert "open" in Outline(as_html(transcript)).all("details")[0]
 
 
 def test_notices_say_what_they_are():
@@ -228,8 +291,6 @@ def test_the_status_line_is_below(events: list[Event], line: str):
 
 def test_times_and_rates_are_in_the_status_line():
     now = [0.0]
-    from mojentic_nb.display.transcript import Transcript
-
     transcript = Transcript("m", lambda: now[0])
     for seconds, piece in ((0.4, "a"), (0.5, "b"), (0.9, "c")):
         now[0] = seconds
@@ -238,11 +299,38 @@ def test_times_and_rates_are_in_the_status_line():
     transcript.feed(Finish("stop"))
 
     assert as_text(transcript).endswith("m · 3 tokens · 6.0 tokens/s · first token 0.40 s · 2 min 11 s")
-    now[0] = 0.0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (None, ""),
+        (0.0, ""),
+        (0.0499, ""),
+        (0.05, "0.05 s"),
+        (0.4249, "0.42 s"),
+        (7.34, "7.3 s"),
+        (59.94, "59.9 s"),
+        (59.96, "1 min"),
+        (120, "2 min"),
+        (125, "2 min 5 s"),
+    ],
+)
+def test_a_time_is_told_in_words(seconds: float | None, words: str):
+    assert duration(seconds) == words
+
+
+def test_what_was_there_at_once_has_no_time():
+    """It is so wherever no model answers, as from a recording."""
+    now = [0.0]
     transcript = Transcript("m", lambda: now[0])
-    now[0] = 120.0
-    transcript.feed(Finish("stop"))
-    assert as_text(transcript) == "m · 2 min"
+    for event in (ReasoningDelta("hm"), *CALLED, ToolResult(CALL, "sunny", duration=0.04), Finish("stop")):
+        now[0] += 0.007
+        transcript.feed(event)
+
+    assert " s" not in as_text(transcript).replace(" sunny", "")
+    assert not re.search(r"\d s\b", Outline(as_html(transcript)).text)
+    assert not re.search(r"\d s\b", as_markdown(transcript))
 
 
 def test_styles_are_put_for_names_in_tags_only():
@@ -316,7 +404,7 @@ def test_text_has_the_answer_and_a_line_for_each_call():
     assert as_text(transcript_of(events)).split("\n") == [
         "Note: Busy. Trying again in 2.0 s (retry 1).",
         "",
-        "Reasoning · 0.00 s",
+        "Reasoning",
         "",
         "Let me *look*.␛[31m",
         "",
@@ -348,9 +436,9 @@ def test_markdown_has_the_answer_as_it_came_and_fences_what_did_not():
     made = as_markdown(transcript_of(events, "m_1"))
 
     assert made == (
-        "> *Reasoning · 0.00 s*\n>\n> hm\n\nLook: *x*\n```python\nopen\n```\n\n"
+        "> *Reasoning*\n>\n> hm\n\nLook: *x*\n```python\nopen\n```\n\n"
         '**✓ weather\\(city="Paris"\\) · 0.42 s**\n\n```json\n{\n  "city": "Paris"\n}\n```\n\n````\nsun```ny\n````\n\n'
-        "> inside\n\n> *Reasoning · 0.00 s*\n>\n> more\n\n"
+        "> inside\n\n> *Reasoning*\n>\n> more\n\n"
         "**Warning:** The answer was cut off at max\\_tokens: raise it for the rest.\n\n---\n\n"
         "m\\_1 · 1,204 tokens in \\(1,024 cached\\), 87 out \\(40 reasoning\\) · **cut off at max\\_tokens**\n"
     )

@@ -68,11 +68,15 @@ def kinds(*events: Event) -> list[tuple[str, str]]:
             [("notice", "Too many requests. Trying again in 1.5 s (retry 1)."), ("text", "a")],
         ),
         (
+            [TextDelta("a"), Retry(1, 0.0, "No object."), TextDelta("b")],
+            [("text", "a"), ("notice", "No object. Trying again (retry 1)."), ("text", "b")],
+        ),
+        (
             [TextDelta("a"), Finish("length")],
             [("text", "a"), ("notice", "The answer was cut off at max_tokens: raise it for the rest.")],
         ),
         ([TextDelta("a"), Finish("stop")], [("text", "a")]),
-        ([TextDelta("\ud83d\ude00 \ud800")], [("text", "😀 �")]),
+        ([TextDelta("\ud83d\ude00 \ud800"), TextDelta("\udc00")], [("text", "😀 ��")]),
     ],
 )
 def test_text_is_in_blocks_by_what_comes_between(events: list[Event], expected: list[tuple[str, str]]):
@@ -91,6 +95,13 @@ def test_reasoning_lasts_until_something_else_comes():
 
     assert ["set", 0, {"seconds": 2.5}] in ops
     assert transcript.state()["blocks"][0]["started"] == 1
+
+
+@pytest.mark.parametrize("after", [Retry(1, 0.0, "No."), StepFinish("stop")])
+def test_reasoning_ends_with_a_notice_and_with_its_step(after: Event):
+    [block, *_] = blocks(ReasoningDelta("hm"), after)
+
+    assert block["seconds"] == 0
 
 
 def test_arguments_grow_and_are_summed_up_in_the_end():
@@ -140,6 +151,12 @@ def test_a_call_ends_as_its_result_says(outcome: str):
     assert block["error"] == (None if outcome == "done" else {"type": "", "message": "no", "traceback": None})
 
 
+def test_what_the_model_was_told_is_bounded():
+    [block] = blocks(*begun(WEATHER), ToolResult(WEATHER, "x" * 30_000, display="short"))
+
+    assert block["output"].endswith("x\n… (10,000 more characters)")
+
+
 def test_progress_is_told():
     [block] = blocks(*begun(WEATHER), ToolProgress("1", "half"), ToolProgress("1", {"done": 3}))
 
@@ -169,6 +186,14 @@ def test_a_tool_that_asks_a_model_has_that_run_in_its_card():
         ("text", 2, "deeper"),
         ("text", None, "So."),
     ]
+
+
+def test_what_a_tool_reports_after_its_end_is_not_told():
+    events = [*begun(WEATHER), ToolResult(WEATHER, "late", is_error=True, outcome="timed_out")]
+    transcript = transcript_of(events)
+
+    assert transcript.feed(ToolProgress("1", "half")) == []
+    assert transcript.feed(ToolProgress("1", ToolCallStart("1", "inner"))) == []
 
 
 def test_an_inner_result_is_the_inner_calls():
@@ -208,7 +233,23 @@ def test_an_error_ends_it_all(error: BaseException, text: str):
     assert [block.get("state") for block in state["blocks"]] == [None, "cancelled", None]
     assert state["blocks"][2] == {"kind": "notice", "parent": None, "level": "error", "text": text}
     assert (state["status"]["state"], state["status"]["finish"]) == ("failed", "failed")
-    assert transcript.fail(error) == transcript.stop() == transcript.feed(TextDelta("more")) == []
+    assert (
+        transcript.notice("info", "late")
+        == transcript.fail(error)
+        == transcript.stop()
+        == transcript.feed(TextDelta("more"))
+        == []
+    )
+
+
+def test_long_notices_are_cut_with_a_word_on_it():
+    transcript = transcript_of([])
+
+    transcript.notice("info", "x" * 30_000)
+    transcript.fail(ValueError("x" * 30_000))
+
+    for block in transcript.state()["blocks"]:
+        assert block["text"].endswith("more characters)")
 
 
 def test_a_stop_ends_it_all():
@@ -283,7 +324,18 @@ def test_the_status_counts_pieces_until_the_provider_counts_tokens():
     }
 
 
-def test_a_call_is_a_first_token_and_an_answer_at_once_has_no_rate():
+@pytest.mark.parametrize("first", [ToolCallStart("1", "weather"), ToolCallEnd(WEATHER)])
+def test_a_call_is_a_first_token(first: Event):
+    clock = Clock()
+    transcript = Transcript("model", clock)
+    for event in (first, StepFinish("tool_calls"), TextDelta("a")):
+        clock.now += 1
+        transcript.feed(event)
+
+    assert transcript.state()["status"]["first_token_seconds"] == 1
+
+
+def test_an_answer_at_once_has_no_rate():
     status = transcript_of([*begun(WEATHER), ToolResult(WEATHER, ""), TextDelta("a"), Finish("stop")]).state()["status"]
 
     assert (status["first_token_seconds"], status["tokens_per_second"], status["chunks"]) == (0, None, 1)

@@ -15,7 +15,7 @@ const TAGS = new Set(
     "DETAILS SUMMARY").split(" "),
 );
 const ATTRIBUTES = new Set(
-  "href title class align start type dir target rel open data-mnb-key data-state aria-hidden hidden".split(" "),
+  "href title class align start type dir target rel open data-mnb-key data-state data-part aria-hidden hidden".split(" "),
 );
 
 /** Raise unless all below `root` is of the few kinds that can do nothing. */

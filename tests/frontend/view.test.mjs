@@ -28,6 +28,7 @@ function viewing(blocks, status = {}) {
   const view = new View(root, session, {
     stop: () => told.push("stop"),
     decide: (id, approved) => told.push([id, approved]),
+    fold: (fold) => told.push(fold),
     clickable: () => true,
   });
   views.push(view);
@@ -71,6 +72,36 @@ test("what the reader opened stays open", () => {
   happen(["set", 0, DONE]);
 
   assert.equal(find(".mnb-card").open, open);
+});
+
+test("what the reader opens and closes is told, also within a card, and nothing of a tool's own folds", () => {
+  const html = "<details><summary id='own'>x</summary>y</details>";
+  const failed = { ...CALL, state: "failed", error: { type: "E", message: "no", traceback: "at" }, output: "told", display: [{ type: "html", html }] };
+  const { root, told } = viewing([{ kind: "reasoning", parent: null, text: "Hm", started: 1, seconds: 2 }, failed]);
+
+  for (const summary of root.querySelectorAll("summary")) {
+    const { open } = summary.parentElement;
+    (summary.querySelector("span") ?? summary).click();
+    summary.parentElement.open = !open; // jsdom folds nothing
+  }
+  root.querySelector(".mnb-reasoning > summary").click();
+
+  assert.deepEqual(told, [
+    { block: 0, part: "", open: true },
+    { block: 1, part: "", open: false },
+    { block: 1, part: "traceback", open: true },
+    { block: 1, part: "told", open: true },
+    { block: 0, part: "", open: false },
+  ]);
+});
+
+test("a source is folded code, whatever is in it", () => {
+  const { happen, find } = viewing([{ kind: "text", parent: null, text: '{"a": "', source: "json" }]);
+  happen(["append", 0, "text", '```\n# no"}']);
+
+  assert.ok(!find("details").open);
+  assert.equal(find("h1"), null);
+  assert.match(find("pre").textContent, /^\{"a": "```\n# no"\}/);
 });
 
 test("a decision is told once", () => {
@@ -165,5 +196,7 @@ test("JSON is set out over lines, as far as it has come", () => {
 });
 
 test("durations read as in the saved answer", () => {
-  assert.deepEqual([0.4249, 7.34, 59.96, 125, 120].map(duration), ["0.42 s", "7.3 s", "1 min", "2 min 5 s", "2 min"]);
+  const read = { 0: "", 0.0499: "", 0.05: "0.05 s", 0.4249: "0.42 s", 7.34: "7.3 s", 59.96: "1 min", 125: "2 min 5 s", 120: "2 min" };
+  for (const [seconds, words] of Object.entries(read)) assert.equal(duration(Number(seconds)), words);
+  assert.equal(duration(null), "");
 });

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 
 import pytest
-from paced import asking
+from paced import END, QUESTION, asking, text
 
 from mojentic_nb.display.live import LiveView
-from mojentic_nb.llm import LLMMessage
+from mojentic_nb.llm import AsyncRun, LLMMessage
+from mojentic_nb.llm.errors import ConfigurationError
 
 from .conftest import Frontend
 
@@ -40,6 +42,7 @@ def test_a_view_gets_every_character_once_and_the_saved_answer_takes_its_place(f
     first, *_, last = frontend.snapshots()
     deltas = frontend.deltas()
     assert "application/vnd.jupyter.widget-view+json" in displayed["data"]
+    assert displayed["data"]["text/plain"] == "LiveView('m')"
     assert [delta["seq"] for delta in deltas] == list(range(first["seq"] + 1, last["seq"] + 1))
     state = applied(first["state"], [op for delta in deltas for op in delta["ops"]])
     assert state == last["state"]
@@ -97,6 +100,28 @@ def test_stop_ends_the_answer(frontend: Frontend):
 
     assert frontend.printed() == "cancelled\n"
     assert "stopped after 1 token" in frontend.saved()["text/plain"]
+
+
+def test_what_the_reader_opened_is_open_in_the_saved_answer(frontend: Frontend, tmp_path: Path):
+    """So it is in this run's; the next one's in the same view begins anew."""
+    cell = (
+        "broker = asking([*reasoning('Hm.'), *call('look'), CALLS], [*text('Well.'), gates / 'end', END])\n"
+        "await view.ashow(broker.astream(QUESTION, [PacedTool('look', 'sunny')]))"
+    )
+    frontend.start(f"view = LiveView()\n{cell}")
+    frontend.read_until("comm_msg", "Well")
+    frontend.click(type="fold", block=0, part="", open=True)
+    frontend.click(type="fold", block=1, part="", open=True)
+    frontend.click(type="fold", block=1, part="", open=False)
+    frontend.click(type="snapshot")
+    frontend.read_until("comm_msg", "_snapshot")
+    (tmp_path / "end").touch()
+    frontend.finish()
+    first = frontend.saved()["text/html"]
+    frontend.run(cell)
+
+    assert re.findall("<details[^>]*?( open)?>", first) == [" open", ""]
+    assert re.findall("<details[^>]*?( open)?>", frontend.saved()["text/html"]) == ["", ""]
 
 
 @pytest.mark.parametrize(("approved", "state"), [(True, "done"), (False, "denied")])
@@ -222,11 +247,99 @@ def test_views_are_closed_once_the_next_has_ended(frontend: Frontend):
     assert opened["comm_id"] in str(frontend.of("comm_close"))
 
 
+def test_a_view_can_be_shown_again_after_it_was_closed(frontend: Frontend):
+    cell = "broker = asking([*text('Some'), END])\n{}.show(broker.stream(QUESTION))"
+    frontend.run(cell.format("view = LiveView('m')\nview"))
+    frontend.run(cell.format("LiveView()"))
+    assert frontend.of("comm_close")
+
+    frontend.run(cell.format("view"))
+
+    (displayed,) = frontend.of("display_data")
+    (opened,) = frontend.of("comm_open", "anywidget")
+    assert displayed["data"]["application/vnd.jupyter.widget-view+json"]["model_id"] == opened["comm_id"]
+    assert frontend.deltas()
+    frontend.run(cell.format("view"))
+    assert not frontend.of("comm_open")
+    assert not frontend.of("comm_close")
+
+
+def test_in_an_output_widget_the_saved_answer_follows_the_view_which_goes_at_once(frontend: Frontend):
+    """There, updates of what is displayed are not heard of, and a view that is closed later would leave nothing."""
+    frontend.run(
+        "from ipywidgets import Output\nout = Output()\nbroker = asking([*text('An *answer*'), END])\n"
+        f"with out:\n    {SHOW}"
+    )
+
+    view, saved = frontend.of("display_data")
+    assert "application/vnd.jupyter.widget-view+json" in view["data"]
+    assert "<em>answer</em>" in saved["data"]["text/html"]
+    assert not frontend.of("update_display_data")
+    assert frontend.of("comm_close")
+
+
+def test_what_a_view_opens_it_closes(frontend: Frontend):
+    """Its layout is a widget of its own."""
+    frontend.run("from ipywidgets.widgets.widget import _instances")
+    counts = []
+    for _ in range(2):
+        frontend.run(f"broker = asking([*text('Some'), END])\n{SHOW}\nprint(len(_instances))")
+        counts.append(frontend.printed())
+
+    assert counts[0] == counts[1]
+
+
 def test_a_view_that_nobody_displays_sends_nothing(frontend: Frontend):
     frontend.run("LiveView().watch(asking([*text('Some'), END]).stream(QUESTION))")
 
     assert not frontend.of("comm_open")
     assert not frontend.of("comm_msg")
+
+
+def test_the_next_run_takes_the_place_of_those_before(tmp_path: Path, capsys: pytest.CaptureFixture):
+    """Each is drawn alone, to its end."""
+    view = LiveView()
+    gate = tmp_path / "never"
+    runs = [
+        asking([*text(said), *gates, END]).astream(QUESTION) for said, gates in (("a", [gate]), ("b", []), ("c", []))
+    ]
+    drawn = []
+
+    async def watch(run: AsyncRun) -> None:
+        await view.awatch(run)
+        drawn.append([block["text"] for block in view.transcript.state()["blocks"]])
+
+    async def ask() -> None:
+        first = asyncio.create_task(watch(runs[0]))
+        while not view.transcript.state()["blocks"]:
+            await asyncio.sleep(0)
+        for show in (view.watch, view.show):
+            with pytest.raises(RuntimeError, match=r"^The LiveView shows another run: wait for its end"):
+                show(asking([*text("d"), END]).stream(QUESTION))
+        await asyncio.gather(first, *map(watch, runs[1:]))
+
+    asyncio.run(ask())
+
+    assert [run.finish_reason for run in runs] == ["cancelled", "cancelled", "stop"]
+    assert drawn == [["a"], [], ["c"]]
+    assert not capsys.readouterr().out
+
+
+def test_a_run_that_was_iterated_before_is_told_in_one_line():
+    run = asking([*text("Some"), END]).stream(QUESTION)
+    list(run)
+
+    with pytest.raises(ValueError, match="^The run was iterated before: ask again"):
+        LiveView().watch(run)
+
+
+def test_what_is_no_name_of_a_model_no_way_to_show_and_no_level_is_told_in_one_line():
+    with pytest.raises(TypeError, match=r"^LiveView\(model\) is the name to show, such as 'gpt-5-mini', not 3.$"):
+        LiveView(3)
+    with pytest.raises(ConfigurationError, match=r"^view='magic' is no way to show an answer: use auto, widget, "):
+        LiveView(view="magic").show(asking([END]).stream(QUESTION))
+    with pytest.raises(ValueError, match=r"^A notice is one of info, warning, error, not 'bad'.$"):
+        LiveView().notice("bad", "news")
 
 
 def test_the_wrong_kind_of_run_is_told_in_one_line():

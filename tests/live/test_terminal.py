@@ -27,7 +27,18 @@ def test_text_streams_and_calls_and_notices_are_lines(capsys: pytest.CaptureFixt
     assert any(line.startswith("✗ bad() · failed") for line in lines)
     assert "    ValueError: no such thing" in lines
     assert lines[-2] == "Clear."
-    assert lines[-1].startswith("m · 2,100 tokens in (1,024 cached), 55 out · ")
+    assert lines[-1].startswith("m · 2,100 tokens in (1,024 cached), 55 out")
+
+
+def test_a_run_that_is_watched_is_not_written(capsys: pytest.CaptureFixture):
+    view = LiveView("m")
+    view.show(asking([*text("Shown"), END]).stream(QUESTION))
+    view.watch(asking([*text("Watched"), END]).stream(QUESTION))
+
+    assert capsys.readouterr().out.startswith("Shown\nm · ")
+    assert view.transcript.state()["blocks"][0]["text"] == "Watched"
+    view.watch(asking([*text("Watched"), END]).stream(QUESTION))
+    assert not capsys.readouterr().out
 
 
 def test_an_error_is_raised_and_not_told_twice(capsys: pytest.CaptureFixture):
@@ -46,11 +57,18 @@ def test_a_retry_is_a_line_at_once(capsys: pytest.CaptureFixture):
 
     transcript, terminal = Transcript("m"), Terminal()
     for event in (Retry(1, 0.5, "Busy."), TextDelta("Now.")):
-        transcript.feed(event)
-        terminal.feed(event, transcript)
+        terminal.feed(event, transcript.feed(event), transcript)
     terminal.end(transcript)
 
     assert capsys.readouterr().out.startswith("Note: Busy. Trying again in 0.5 s (retry 1).\nNow.\n")
+
+
+def test_a_view_outside_of_a_kernel_does_no_harm(capsys: pytest.CaptureFixture):
+    view = LiveView("m", view="widget")
+    view.show(asking([*text("Some"), END]).stream(QUESTION))
+
+    assert view.transcript.state()["status"]["state"] == "done"
+    assert "LiveView('m')" in capsys.readouterr().out
 
 
 def test_outside_of_a_kernel_answers_are_text():

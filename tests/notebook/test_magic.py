@@ -20,7 +20,7 @@ def test_the_answer_is_written_and_who_gave_it(shell, model: Loopback, capsys: p
 
     out = capsys.readouterr().out
     assert result.success
-    assert out.startswith("Because of scattering.\nopenai:gpt-5-mini · 3 tokens in, 3 out · ")
+    assert out.startswith("Because of scattering.\nopenai:gpt-5-mini · 3 tokens in, 3 out")
     assert model.requests[0].body["messages"] == [{"role": "user", "content": "Why is the sky {blue}?\n\nBe $brief."}]
 
 

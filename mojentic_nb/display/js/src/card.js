@@ -97,11 +97,12 @@ export class Card {
   #end(block) {
     if (this.ended) return;
     this.ended = true;
-    say(this.time, block.seconds === null ? "" : duration(block.seconds));
+    say(this.time, duration(block.seconds));
     if (block.error) this.result.append(section("Error", drawFailure(block.error)));
     if (block.display) this.result.append(section("Result", drawParts(block.display)));
     if (block.output !== null) {
       const told = element("details", "mnb-told", element("summary", "", "What the model was told"));
+      told.dataset["part"] = "told";
       told.append(element("pre", "mnb-plain", printable(block.output)));
       this.result.append(told);
     }
@@ -124,5 +125,6 @@ function drawFailure({ type, message, traceback }) {
   said.dir = "auto";
   if (traceback === null) return said;
   const trace = element("details", "mnb-told", element("summary", "", "Traceback"), element("pre", "mnb-plain", printable(traceback)));
+  trace.dataset["part"] = "traceback";
   return element("div", "", said, trace);
 }

@@ -19,6 +19,7 @@ export default () => {
       const view = new View(el, session, {
         stop: () => model.send({ type: "stop" }),
         decide: (id, approved) => model.send({ type: "decision", id, approved }),
+        fold: (fold) => model.send({ type: "fold", ...fold }),
         clickable: () => model.get("_clickable"),
       });
       return () => view.remove();

@@ -25,7 +25,7 @@ export class Reasoning {
     this.prose.update(block.text, final || block.seconds !== null);
     this.element.classList.toggle("mnb-busy", block.seconds === null && !final);
     if (block.seconds === null) return;
-    say(this.title, `Reasoning · ${duration(block.seconds)}`);
+    say(this.title, ["Reasoning", duration(block.seconds)].filter(Boolean).join(" · "));
     if (!this.chosen) this.element.open = false;
     this.chosen = true; // it folds once
   }

@@ -1,7 +1,7 @@
 /**
  * What a view shows, as display/blocks.py tells it, and the operations that build it.
  *
- * @typedef {{ kind: "text", parent: number | null, text: string }} TextBlock
+ * @typedef {{ kind: "text", parent: number | null, text: string, source?: string }} TextBlock
  * @typedef {{ kind: "reasoning", parent: number | null, text: string, started: number, seconds: number | null }} ReasoningBlock
  * @typedef {{ kind: "notice", parent: number | null, level: "info" | "warning" | "error", text: string }} NoticeBlock
  * @typedef {{ type: "json" | "text" | "markdown" | "table" | "html" | "image", text?: string, html?: string, src?: string, alt?: string }} Part

@@ -4,6 +4,7 @@ import { printable } from "./escape.js";
 import { Follower } from "./follow.js";
 import { Prose } from "./prose.js";
 import { Reasoning } from "./reasoning.js";
+import { Source } from "./source.js";
 import { ended } from "./state.js";
 import { StatusLine } from "./statusline.js";
 
@@ -12,7 +13,9 @@ import { StatusLine } from "./statusline.js";
  * @typedef {import("./session.js").Session} Session
  * @typedef {{ element: HTMLElement, update: (block: any, final: boolean) => void, tick?: (now: number) => void,
  *   children?: HTMLElement }} BlockView
- * @typedef {{ stop: () => void, decide: (id: string, approved: boolean) => void, clickable: () => boolean }} Actions
+ * @typedef {{ block: number, part: string, open: boolean }} Fold
+ * @typedef {{ stop: () => void, decide: (id: string, approved: boolean) => void, fold: (fold: Fold) => void,
+ *   clickable: () => boolean }} Actions
  */
 
 const TICK = 100; // milliseconds between two looks at the timers
@@ -33,6 +36,7 @@ export class View {
     this.actions = actions;
     this.root = root;
     this.blocks = element("div", "mnb-blocks");
+    this.blocks.addEventListener("click", ({ target }) => this.fold(/** @type {Element} */ (target)));
     this.line = new StatusLine(actions.stop);
     root.classList.add("mnb", "jp-RenderedHTMLCommon"); // its look is the saved answer's
     root.append(this.blocks, this.line.element);
@@ -111,6 +115,7 @@ export class View {
     if (known) return known;
     const made = this.make(block);
     this.views[index] = made;
+    made.element.dataset["block"] = String(index);
     const card = block.parent === null ? undefined : this.views[block.parent];
     (card?.children ?? this.blocks).append(made.element);
     return made;
@@ -123,6 +128,7 @@ export class View {
   make(block) {
     switch (block.kind) {
       case "text": {
+        if (block.source) return new Source(block.source);
         const prose = new Prose();
         return { element: prose.element, update: ({ text }, final) => prose.update(text, final) };
       }
@@ -136,6 +142,18 @@ export class View {
         return { element: notice, update: () => {} };
       }
     }
+  }
+
+  /**
+   * Tell what the reader opens or closes by a click there, if it is ours.
+   * @param {Element} target
+   */
+  fold(target) {
+    const fold = target.closest("summary")?.parentElement;
+    const block = /** @type {HTMLElement | null | undefined} */ (fold?.closest("[data-block]"));
+    const part = fold === block ? "" : fold?.dataset["part"];
+    if (!(fold instanceof HTMLDetailsElement) || !block || part === undefined) return;
+    this.actions.fold({ block: Number(block.dataset["block"]), part, open: !fold.open });
   }
 
   /** Advance what shows the time. */

@@ -5,11 +5,14 @@
 
 // As in display/words.py, so that an answer reads the same when it is saved.
 
+const AT_ONCE = 0.05; // seconds
+
 /**
- * A time that something took: `0.42 s`, `7.3 s`, `2 min 5 s`.
- * @param {number} seconds
+ * A time that something took: `0.42 s`, `7.3 s`, `2 min 5 s`; "" for none, and for at once.
+ * @param {number | null} seconds
  */
 export function duration(seconds) {
+  if (seconds === null || seconds < AT_ONCE) return "";
   if (seconds < 1) return `${seconds.toFixed(2)} s`;
   if (seconds < 59.95) return `${seconds.toFixed(1)} s`;
   const whole = Math.round(seconds);
@@ -71,14 +74,23 @@ export const RUN_STATES = Object.freeze({
  * @param {boolean} over
  */
 export function statusWords(status, seconds, over) {
-  const { model, first_token_seconds, tokens_per_second } = status;
+  const first = duration(status.first_token_seconds);
   return [
-    model,
+    status.model,
     tokens(status),
-    tokens_per_second ? `${tokens_per_second.toFixed(0)} tokens/s` : "",
-    first_token_seconds ? `first token ${duration(first_token_seconds)}` : "",
+    rate(status.tokens_per_second),
+    first && `first token ${first}`,
     over ? duration(seconds) : running(seconds),
   ].filter(Boolean);
+}
+
+/**
+ * How fast the answer came; "" if that can't be told.
+ * @param {number | null} perSecond
+ */
+function rate(perSecond) {
+  if (!perSecond) return "";
+  return `${perSecond < 10 ? perSecond.toFixed(1) : count(Math.round(perSecond))} tokens/s`;
 }
 
 /**
