@@ -18,7 +18,7 @@ from mojentic_nb.llm import AsyncRun, Event, LLMToolCall, Run
 
 from .html import as_html
 from .plain import printable
-from .surface import can_ask, clicks_arrive, surface
+from .surface import ask, can_ask, clicks_arrive, surface
 from .terminal import Terminal
 from .text import as_text
 from .transcript import Transcript
@@ -129,7 +129,7 @@ class LiveView(anywidget.AnyWidget):
         if not can_ask():
             return NOBODY
         question = printable(f"Let {call.name}({call.json_arguments()}) run? [y/N] ")
-        return input(question).strip().lower() in ("y", "yes")
+        return ask(question).strip().lower() in ("y", "yes")
 
     @contextmanager
     def _displayed(self) -> Iterator[None]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 from importlib.metadata import version
 from typing import Literal, cast, get_args
 
@@ -11,7 +13,7 @@ from IPython import get_ipython
 
 from mojentic_nb.llm.errors import ConfigurationError
 
-__all__ = ["VARIABLE", "Surface", "can_ask", "clicks_arrive", "kernel", "surface"]
+__all__ = ["VARIABLE", "Surface", "ask", "can_ask", "clicks_arrive", "kernel", "surface"]
 
 Surface = Literal["widget", "static", "text"]
 """A live view that ends as a saved answer; the saved answer alone; plain text on standard output."""
@@ -43,6 +45,21 @@ def can_ask() -> bool:
     if (found := kernel()) is not None:
         return bool(found._allow_stdin)  # type: ignore[attr-defined]  # noqa: SLF001 (there is no public way to tell)
     return sys.stdin is not None and sys.stdin.isatty()
+
+
+def ask(question: str) -> str:
+    """What a person answers. Raises KeyboardInterrupt for an interrupt.
+
+    In an awaited cell ipykernel makes of an interrupt a cancellation, which could not be before there is an answer.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return input(question)
+    handler = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return input(question)
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 def clicks_arrive() -> bool:

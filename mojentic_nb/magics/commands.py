@@ -173,7 +173,8 @@ def explain(magics: LLMMagics, *line: str) -> None:
     notebook.unexplained = last_error(notebook.unexplained)
     said = parse(magics.llm, " ".join(map(quoted, line)))
     magics.ask(replace(said, fresh=not said.chat), about(notebook.unexplained, magics.namespace))
-    notebook.unexplained = None
+    if not said.dry_run:
+        notebook.unexplained = None
 
 
 def alias(magics: LLMMagics, name: str = "", *spec: str) -> Table:
