@@ -145,7 +145,8 @@ class LLMMagics(Magics):
         self.notebook.ledger.limit = self.max_tokens_per_notebook
         key = self.cells.key(cell)
         chat = None if said.fresh else self.notebook.chats[said.chat or MAIN]
-        number = f"In [{len(self._shell.history_manager.input_hist_parsed) - 1}]"
+        inputs = self._shell.history_manager.input_hist_parsed  # type: ignore[union-attr]
+        number = f"In [{len(inputs) - 1}]"
         name, broker = self.notebook.broker(self.model_called(said.model), number, self.max_context)
         history = (chat or Chat()).history(key, said.system, self.system)
         return asked_by(said, cell.strip("\n"), self.namespace, name, broker, history, chat, key)

@@ -67,9 +67,10 @@ class Kernel:
         """All processes that come from this kernel: the models, and who watches over them."""
         return self.process.children(recursive=True)
 
-    def close(self) -> None:
+    def close(self, *, now: bool = True) -> None:
+        """End it, `now` without letting it say what was covered."""
         self.client.stop_channels()
-        self.manager.shutdown_kernel(now=True)
+        self.manager.shutdown_kernel(now=now)
 
 
 @pytest.fixture
@@ -86,7 +87,7 @@ def running():
     """A kernel that tests share: starting one takes seconds."""
     kernel = Kernel()
     yield kernel
-    kernel.close()
+    kernel.close(now=False)
 
 
 @pytest.fixture
