@@ -282,17 +282,18 @@ async def later(): pass
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize(("cell", "words"), ERRORS.items(), ids=ERRORS)
-def test_bad_input_gets_one_line_and_sends_nothing(said, model: Loopback, cell: str, words: str):
+def test_bad_input_gets_one_line_and_sends_nothing(said, model: Loopback, subtests: pytest.Subtests):
     said("%llm alias keyless openai:m --key-variable NO_KEY")
     said(HOSTILE)
 
-    told = said(cell).strip()
+    for cell, words in ERRORS.items():
+        with subtests.test(cell):
+            told = said(cell).strip()
 
-    assert re.sub(r"^\w+Error: ", "", told).startswith(words)
-    assert len(told.splitlines()) == 1
-    assert "sk-x1" not in told
-    assert model.requests == []
+            assert re.sub(r"^\w+Error: ", "", told).startswith(words)
+            assert len(told.splitlines()) == 1
+            assert "sk-x1" not in told
+            assert model.requests == []
 
 
 def test_a_mistake_within_a_command_is_not_taken_for_a_wrong_line(said):
