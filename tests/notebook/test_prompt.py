@@ -3,6 +3,7 @@ r"""What a cell's text turns into: ``{{ expression }}`` and nothing else is repl
 from __future__ import annotations
 
 import base64
+import inspect
 import io
 import json
 import subprocess
@@ -174,6 +175,18 @@ def test_a_table_stays_within_its_budget(frame: pd.DataFrame):
 
     assert len(told) < 1.5 * BUDGET
     assert f"with {len(frame)} rows" in told
+
+
+def test_what_has_still_to_be_awaited_is_told_and_closed():
+    async def later() -> None:
+        """Nothing."""
+
+    coroutine = later()
+
+    with pytest.raises(PromptError, match=r"^\{\{ value \}\} has still to be awaited: do that in a cell of its own"):
+        compose("{{ value }}", {"value": coroutine})
+
+    assert inspect.getcoroutinestate(coroutine) == "CORO_CLOSED"  # else Python warns
 
 
 def test_columns_of_one_name_are_all_told():
