@@ -21,7 +21,7 @@ class CompletionConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    temperature: float | None = Field(default=None, ge=0)
+    temperature: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     """Randomness of the choice of tokens; 0 always takes the likeliest."""
     top_p: float | None = Field(default=None, gt=0, le=1)
     """Choose among the likeliest tokens that together have this probability."""

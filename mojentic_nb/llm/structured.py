@@ -7,6 +7,7 @@ when the answer is read; the model is asked once more, and told what is wrong, w
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import types
@@ -42,6 +43,8 @@ class AnswerType(Generic[Object]):
     def __init__(self, object_model: type[Object]) -> None:
         self._type = object_model
         self.name = name_of(object_model)
+        if object_model is BaseModel or inspect.isroutine(object_model):
+            raise TypeError(f"An object can't be asked for by {self.name}: give a pydantic model, or another type.")
         try:
             self._adapter = TypeAdapter[Object](object_model)
             self.model, self._field = model_of(object_model, self.name)

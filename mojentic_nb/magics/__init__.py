@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
+from traitlets import TraitError
 
 from .completion import Matcher, matcher_for
 from .llm import LLMMagics
@@ -15,9 +16,15 @@ __all__ = ["LLMMagics", "Response", "register", "unregister"]
 def register(shell: InteractiveShell) -> None:
     """Give `shell` the magics, and what they need of it.
 
-    Raises UsageError where another extension has magics of their name.
+    Raises UsageError where another extension has magics of their name, and for a setting that can't be.
     """
-    magics = LLMMagics(shell)
+    try:
+        magics = LLMMagics(shell)
+    except TraitError as error:
+        shell.configurables.pop()
+        raise UsageError(
+            f"{str(error).rstrip('.')}: change it in get_ipython().config.LLMMagics, and load this again."
+        ) from error
     if owner := owner_of(shell, magics.magic_name):
         shell.configurables.remove(magics)  # type: ignore[arg-type]
         raise UsageError(

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
-import shlex
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from IPython.core.error import UsageError
 
+from mojentic_nb.llm.gateways.providers import PROVIDERS
 from mojentic_nb.llm.gateways.sdk import NO_KEY
+
+from .line import words
 
 __all__ = ["Model"]
 
 FORM = "PROVIDER:MODEL [--base-url URL] [--key-variable NAME]"
+FIELDS = {"--base-url": "base_url", "--key-variable": "key_variable"}
+ON_THIS_MACHINE = ("local", "replay")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,21 +31,31 @@ class Model:
     @classmethod
     def read(cls, alias: str, spec: str) -> Model:
         """What `alias` stands for. Raises UsageError, which never repeats what may be a key."""
-        options: dict[str, str | None] = {"--base-url": None, "--key-variable": None}
+        if not alias or ":" in alias or alias in PROVIDERS:
+            raise UsageError(f"{alias!r} can't be an alias: give a name with no colon, that is no provider's.")
         try:
-            name, *words = shlex.split(spec)
-            pairs = dict(zip(words[::2], words[1::2], strict=True))
-        except ValueError as error:
+            name, *rest = words(spec)
+            fields = {FIELDS[option]: value for option, value in zip(rest[::2], rest[1::2], strict=True)}
+        except (ValueError, KeyError) as error:
             raise UsageError(f"The alias {alias!r} can't be read: it has to be {FORM}.") from error
-        if unknown := pairs.keys() - options.keys():
-            raise UsageError(f"The alias {alias!r} has no option {min(unknown)}: it has to be {FORM}.")
-        options |= pairs
-        variable = options["--key-variable"]
+        model = cls(name, **fields)
+        model._check(alias)
+        return model
+
+    def _check(self, alias: str) -> None:
+        """Raise UsageError for what can be no model's."""
+        provider, _, model = self.name.partition(":")
+        if provider not in (*PROVIDERS, "replay") or not (model or provider == "local"):
+            raise UsageError(f"The alias {alias!r} stands for no model: it has to be {FORM}.")
+        if provider in ON_THIS_MACHINE and (self.base_url or self.key_variable):
+            raise UsageError(f"The alias {alias!r} stands for a model on this machine: it has no address and no key.")
+        variable = self.key_variable
         if variable is not None and not (variable.isidentifier() and variable.isupper()):
             raise UsageError(
                 f"The alias {alias!r} takes the NAME of the environment's variable that has the key, not the key."
             )
-        return cls(name, options["--base-url"], variable)
+        if self.base_url is not None:
+            check_address(alias, self.base_url)
 
     @property
     def key(self) -> str | None:
@@ -53,3 +68,17 @@ class Model:
         if not (key := os.environ.get(self.key_variable, "").strip()):
             raise UsageError(f"There is no key in the environment's {self.key_variable}: set it, outside the notebook.")
         return key
+
+
+def check_address(alias: str, url: str) -> None:
+    """Raise UsageError for an address that is none, or has a password in it."""
+    try:
+        address = urlsplit(url)
+    except ValueError:
+        address = urlsplit("")
+    if address.scheme not in ("http", "https") or not address.hostname:
+        raise UsageError(f"The address of the alias {alias!r} is none: it has to begin with http:// or https://.")
+    if address.password or address.username:
+        raise UsageError(
+            f"The address of the alias {alias!r} has a name or a password in it: keys go into the environment."
+        )

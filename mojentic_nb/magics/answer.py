@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
-from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
 from mojentic_nb.display import LiveView, can_ask
@@ -46,15 +45,13 @@ class Answer:
 
     def show(self) -> None:
         """Ask, and show the answer as it streams."""
-        with beginning():
-            asked = self._question.begin(self._approve)
+        asked = self._question.begin(self._approve)
         with self._kept(asked):
             self._view.show(asked.run)
 
     async def ashow(self) -> None:
         """The same, asynchronously: meanwhile the kernel hears clicks."""
-        with beginning():
-            asked = self._question.abegin(self._approve)
+        asked = self._question.abegin(self._approve)
         with self._kept(asked):
             await self._view.ashow(asked.run)
 
@@ -139,12 +136,3 @@ class Answer:
                     run.finish_reason,
                 )
             )
-
-
-@contextmanager
-def beginning() -> Iterator[None]:
-    """Tell in one line what a broker can't be asked, such as for an object that is none."""
-    try:
-        yield
-    except (TypeError, ValueError, NotImplementedError) as error:
-        raise UsageError(str(error)) from error

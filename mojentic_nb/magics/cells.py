@@ -7,6 +7,7 @@ IPython's autoawait, and in a terminal, where an interrupt reaches a plain call 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 
 from IPython.core.interactiveshell import ExecutionInfo, InteractiveShell
@@ -15,13 +16,11 @@ __all__ = ["Cells"]
 
 
 class Cells:
-    """An input transformer: rewrites calls of the cell magic `name` to awaited ones of `target`, an expression.
-
-    `cell_id` is what the front end calls the cell that is being run; None where it says nothing of that.
-    """
+    """An input transformer: rewrites calls of the cell magic `name` to awaited ones of `target`, an expression."""
 
     def __init__(self, shell: InteractiveShell, name: str, target: str) -> None:
-        self.cell_id: str | None = None
+        self._cell_id: str | None = None  # where the front end tells it
+        self._asked = 0
         self._shell = shell
         self._call = f"get_ipython().run_cell_magic({name!r}, "
         self._awaited = f"await {target}("
@@ -41,6 +40,16 @@ class Cells:
     def _can_await(self) -> bool:
         return hasattr(self._shell, "kernel") and self._shell.autoawait and self._depth == 0
 
+    def key(self, question: str) -> str:
+        """By what a conversation knows the cell that is being run: the id that the front end gave it, else its text.
+
+        What one cell asks one after the other, in a loop or by a tool, are several questions; a number tells them
+        apart.
+        """
+        self._asked += 1
+        key = self._cell_id or hashlib.sha256(question.encode(errors="replace")).hexdigest()
+        return key if self._asked == 1 else f"{key}/{self._asked}"
+
     def register(self) -> None:
         """Begin to watch and to rewrite cells."""
         self._shell.input_transformers_post.append(self)
@@ -56,11 +65,12 @@ class Cells:
     def _enter(self) -> None:
         self._depth += 1
         if self._depth == 1:
-            self.cell_id = None
+            self._cell_id = None
+            self._asked = 0
 
     def _note(self, info: ExecutionInfo) -> None:
         if self._depth == 1:
-            self.cell_id = getattr(info, "cell_id", None)
+            self._cell_id = getattr(info, "cell_id", None)
 
     def _leave(self) -> None:
         self._depth = max(0, self._depth - 1)  # the cell that loads the extension began before this listened

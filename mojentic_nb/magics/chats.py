@@ -1,18 +1,17 @@
 """The conversations of a notebook: what its cells have asked and been answered.
 
-A cell is known by the id that the front end sends with it, else by its text. Running it again replaces its exchange and
-leaves the others; those after it were said in view of what is gone, and are marked stale.
+Running a cell again replaces its exchange and leaves the others; those after it were said in view of what is gone, and
+are marked stale.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from mojentic_nb.llm import FinishReason, LLMMessage, MessageRole, Usage
 
-__all__ = ["Chat", "Exchange", "cell_key"]
+__all__ = ["Chat", "Exchange"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +64,7 @@ class Chat:
         """The messages before that cell, under `system`, else the last one that was given, else the `default`."""
         before = self.before(cell)
         systems = [system, *(exchange.system for exchange in reversed(before)), default]
-        if said := next(filter(None, systems), None):
+        if said := next(said for said in systems if said is not None):  # "" says that nothing is told
             yield LLMMessage(role=MessageRole.System, content=said)
         for exchange in before:
             yield from exchange.messages
-
-
-def cell_key(cell_id: str | None, source: str) -> str:
-    """The key of a cell with that id, or without one."""
-    return cell_id or hashlib.sha256(source.encode(errors="replace")).hexdigest()

@@ -5,15 +5,14 @@ Each is a function that takes the magics and the words after its name, and retur
 
 from __future__ import annotations
 
-import shlex
-import sys
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
+from traitlets import TraitError
 
 from mojentic_nb.display.surface import kernel
 from mojentic_nb.display.table import Table
@@ -22,9 +21,11 @@ from mojentic_nb.llm.errors import ConfigurationError
 from mojentic_nb.llm.gateways.providers import PROVIDERS, gateway_for
 from mojentic_nb.tracer import Waterfall
 
-from .aliases import Model
 from .chats import Exchange
+from .explain import about, last_error
+from .line import quoted, words
 from .notebook import MAIN
+from .options import parse
 from .tools import BUILT_IN, is_tool, tools_in
 from .values import shortened
 
@@ -33,22 +34,20 @@ if TYPE_CHECKING:
 
 __all__ = ["COMMANDS", "run_command"]
 
-LONGEST_TRACEBACK = 6000  # characters; what matters stands at its end
-
 
 def run_command(magics: LLMMagics, line: str) -> object:
     """Run the command that `line` names. Raises UsageError for one that isn't there."""
     try:
-        name, *words = shlex.split(line) or ["help"]
+        name, *rest = words(line) or ["help"]
     except ValueError as error:
         raise UsageError(f"The %llm line can't be read: {error}.") from error
     if name not in COMMANDS:
-        close = get_close_matches(name, COMMANDS, 1)
+        close = get_close_matches(name.lower(), COMMANDS, 1)
         hint = f"did you mean %llm {close[0]}?" if close else f"there are {', '.join(COMMANDS)}."
         raise UsageError(f"%llm has no command {name!r}: {hint} A question goes into a cell that begins with %%llm.")
     command = COMMANDS[name]
     try:
-        return command(magics, *words)
+        return command(magics, *rest)
     except TypeError as error:
         if error.__traceback__ and error.__traceback__.tb_next:  # from within
             raise
@@ -170,28 +169,23 @@ def trace(magics: LLMMagics) -> Waterfall | None:
 
 def explain(magics: LLMMagics, *line: str) -> None:
     """%llm explain asks about the last error, with the cell that raised it; takes the options of %%llm."""
-    error = getattr(sys, "last_value", None)
-    if error is None:
-        raise UsageError("There was no error to explain.")
-    magics.llm(" ".join(["--fresh", *map(shlex.quote, line)]), about(error, magics.namespace.get("In", [])))
-
-
-def about(error: BaseException, cells: list[str]) -> str:
-    """The question about an error."""
-    told = "".join(traceback.format_exception(error))[-LONGEST_TRACEBACK:]
-    failing = next((cell for cell in reversed(cells[:-1]) if cell.strip()), "")
-    text = f"Explain this error, and how to mend it.\n\n{told}\nIt came from this cell:\n\n{failing}"
-    return text.replace("{{", r"\{{")
+    notebook = magics.notebook
+    notebook.unexplained = last_error(notebook.unexplained)
+    said = parse(magics.llm, " ".join(map(quoted, line)))
+    magics.ask(replace(said, fresh=not said.chat), about(notebook.unexplained, magics.namespace))
+    if not said.dry_run:
+        notebook.unexplained = None
 
 
 def alias(magics: LLMMagics, name: str = "", *spec: str) -> Table:
     """%llm alias [NAME SPEC] names a model: SPEC is PROVIDER:MODEL [--base-url URL] [--key-variable NAME]."""
     if name and not spec:
         raise UsageError(f"What does {name!r} stand for? Write %llm alias {name} PROVIDER:MODEL.")
-    if name:
-        model = shlex.join(spec)
-        Model.read(name, model)
-        magics.aliases = {**magics.aliases, name: model}
+    if spec:
+        try:
+            magics.aliases = {**magics.aliases, name: " ".join(map(quoted, spec))}
+        except TraitError as error:
+            raise UsageError(str(error)) from error
     return Table(("alias", "model"), list(magics.aliases.items()), "There are no aliases.")
 
 

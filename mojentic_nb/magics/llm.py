@@ -9,7 +9,7 @@ from typing import Any
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
-from traitlets import Dict, Enum, Int, Unicode
+from traitlets import Bunch, Dict, Enum, Int, TraitError, Unicode, validate
 
 from mojentic_nb.llm import LLMError
 from mojentic_nb.llm.gateways.providers import configured_name
@@ -17,12 +17,13 @@ from mojentic_nb.llm.gateways.providers import configured_name
 from .aliases import Model
 from .answer import Answer
 from .cells import Cells
-from .chats import Chat, cell_key
+from .chats import Chat
 from .commands import run_command
 from .dry_run import preview
 from .errors import render_in_one_line
 from .notebook import MAIN, Notebook
-from .options import Options, parse, with_options
+from .options import VIEWS, Options, parse, with_options
+from .prompt import PromptError
 from .question import Question, asked_by
 
 __all__ = ["LLMMagics"]
@@ -41,7 +42,7 @@ class LLMMagics(Magics):
         key_trait=Unicode(), value_trait=Unicode(), help="Names for models: {'fast': 'openai:gpt-5-mini'}."
     ).tag(config=True)
     system = Unicode("", help="What models are told first, where no -s says otherwise.").tag(config=True)
-    view = Enum(("auto", "widget", "static", "text"), "auto", help="How answers are shown.").tag(config=True)
+    view = Enum(VIEWS, "auto", help="How answers are shown.").tag(config=True)
     approval = Enum(
         ("deny", "allow"), "deny", help="What becomes of a call that wants approval where nobody can be asked."
     ).tag(config=True)
@@ -85,15 +86,19 @@ class LLMMagics(Magics):
         """
         if cell is None:
             return run_command(self, line)
-        with self._in_one_line():
-            if answer := self._answer(line, cell):
-                answer.show()
+        self.ask(parse(self.llm, line), cell)
         return None
+
+    def ask(self, said: Options, cell: str) -> None:
+        """Show the answer to what the cell asks."""
+        with self._in_one_line():
+            if answer := self._answer(said, cell):
+                answer.show()
 
     async def answer(self, line: str, cell: str) -> None:
         """The same as a cell magic, awaited; see :mod:`mojentic_nb.magics.cells`."""
         with self._in_one_line():
-            if answer := self._answer(line, cell):
+            if answer := self._answer(parse(self.llm, line), cell):
                 await answer.ashow()
 
     def close(self) -> None:
@@ -111,14 +116,26 @@ class LLMMagics(Magics):
         chosen = name or self.model or configured_name()
         return Model.read(chosen, self.aliases[chosen]) if chosen in self.aliases else Model(chosen)
 
-    def _answer(self, line: str, cell: str) -> Answer | None:
-        """The answer that is to be shown; None where nothing is to be sent. Raises UsageError and LLMError."""
-        said = parse(self.llm, line)
+    @validate("aliases")
+    def _checked(self, proposal: Bunch) -> dict[str, str]:
+        for name, spec in proposal["value"].items():
+            try:
+                Model.read(name, spec)
+            except UsageError as error:
+                raise TraitError(str(error)) from error
+        aliases: dict[str, str] = proposal["value"]
+        return aliases
+
+    def _answer(self, said: Options, cell: str) -> Answer | None:
+        """The answer that is to be shown; None where nothing is to be sent.
+
+        Raises UsageError, PromptError and LLMError.
+        """
         if not cell.strip():
             raise UsageError("The cell is empty: write the question below the %%llm line.")
         question = self._question(said, cell)
         if said.dry_run:
-            print(preview(question))
+            print(preview(question, self.max_context))
             return None
         view = "text" if said.raw else said.view or self.view
         return Answer(question, self.notebook, view, self._shell, self.approval)
@@ -126,9 +143,10 @@ class LLMMagics(Magics):
     def _question(self, said: Options, cell: str) -> Question:
         """What the cell asks, and whom."""
         self.notebook.ledger.limit = self.max_tokens_per_notebook
-        key = cell_key(self.cells.cell_id, cell)
+        key = self.cells.key(cell)
         chat = None if said.fresh else self.notebook.chats[said.chat or MAIN]
-        number = f"In [{len(self.namespace.get('In', [''])) - 1}]"
+        inputs = self._shell.history_manager.input_hist_parsed  # type: ignore[union-attr]
+        number = f"In [{len(inputs) - 1}]"
         name, broker = self.notebook.broker(self.model_called(said.model), number, self.max_context)
         history = (chat or Chat()).history(key, said.system, self.system)
         return asked_by(said, cell.strip("\n"), self.namespace, name, broker, history, chat, key)
@@ -138,7 +156,7 @@ class LLMMagics(Magics):
         """Have IPython show the errors that a user can mend by their message alone."""
         try:
             yield
-        except (LLMError, KeyboardInterrupt) as error:
+        except (LLMError, PromptError, KeyboardInterrupt) as error:
             self.notebook.forget_found()
             render_in_one_line(self._shell, error)
             raise

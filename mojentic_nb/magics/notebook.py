@@ -22,7 +22,11 @@ MAIN = "main"
 
 
 class Notebook:
-    """The state of one session: `models` names those that were asked or listed, `local` has those that were started."""
+    """The state of one session.
+
+    `models` names those that were asked or listed, `local` has those that were started. `unexplained` is the error that
+    ``%llm explain`` was to explain, until it has.
+    """
 
     def __init__(self) -> None:
         self.chats: defaultdict[str, Chat] = defaultdict(Chat)
@@ -30,6 +34,7 @@ class Notebook:
         self.tracer = TracerSystem()
         self.local: dict[Path, LocalGateway] = {}
         self.models: dict[str, None] = {}
+        self.unexplained: BaseException | None = None
         self._found = ""
 
     def broker(self, model: Model, cell: str, max_context: int) -> tuple[str, LLMBroker]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import threading
 from argparse import ArgumentTypeError
 from collections.abc import Callable
@@ -13,19 +14,18 @@ from typing import Any
 from IPython.core.error import UsageError
 from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
 
+from .line import unquoted
+
 __all__ = ["EFFORTS", "FLAGS", "VIEWS", "Options", "parse", "with_options"]
 
 
-def unquoted(text: str) -> str:
-    """`text` without the quotes around it, which IPython leaves in an argument of a magic."""
-    return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
-
-
 def variable(text: str) -> str:
-    """`text` as the name of a variable."""
+    """`text` as the name of a variable, which is none that Python or IPython needs."""
     name = unquoted(text)
     if not name.isidentifier() or iskeyword(name):
         raise ArgumentTypeError(f"{name!r} is no name of a variable")
+    if hasattr(builtins, name) or name in ("In", "Out"):
+        raise ArgumentTypeError(f"{name!r} has a meaning already: choose another name")
     return name
 
 
@@ -128,7 +128,7 @@ class Options:
 def with_options(magic: Callable[..., Any]) -> Callable[..., Any]:
     """Give a magic these options, and help that lists them."""
     decorated: Callable[..., Any] = reduce(lambda decorated, add: add(decorated), reversed(ARGUMENTS), magic)
-    return magic_arguments()(decorated)  # type: ignore[no-any-return]
+    return magic_arguments("%llm")(decorated)  # type: ignore[no-any-return]
 
 
 def parse(magic: Callable[..., Any], line: str) -> Options:
@@ -141,4 +141,6 @@ def parse(magic: Callable[..., Any], line: str) -> Options:
         raise UsageError(f"{error}. The question goes below the %%llm line; %%llm? lists its options.") from error
     for name in ("tool", "image"):
         said[name] = tuple(said[name] or ())
+    if said["fresh"] and said["chat"]:
+        raise UsageError(f"--fresh asks outside of any conversation, -c {said['chat']} in one: leave one of them out.")
     return Options(**said)

@@ -7,7 +7,9 @@ they are a mistake that is told. ``\{{`` is two plain braces. Values are put in 
 
 from __future__ import annotations
 
+import inspect
 import re
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import CodeType
@@ -17,7 +19,7 @@ from mojentic_nb.llm import LLMMessage
 
 from .values import Image, shown
 
-__all__ = ["PromptError", "compose", "evaluate"]
+__all__ = ["PromptError", "compose", "evaluate", "told"]
 
 OPENING = re.compile(r"\\?\{\{")
 CLOSING = re.compile(r"(?=\}\})")
@@ -48,7 +50,7 @@ def compose(text: str, namespace: Mapping[str, Any], images: Sequence[str] = ())
     paths = list(images)
     pieces: list[str] = []
     for part in parts(text):
-        value = part if isinstance(part, str) else shown(evaluate(part, namespace))
+        value = part if isinstance(part, str) else told(evaluate(part, namespace), place_of(part))
         if isinstance(value, Image):
             paths.append(value.url)
             value = f"[image {len(paths)}]"
@@ -95,7 +97,7 @@ def evaluate(expression: Expression | str, namespace: Mapping[str, Any], option:
             expression = Expression(expression, compile(expression.strip(), "<%%llm>", "eval"))
         except (SyntaxError, ValueError) as error:
             raise PromptError(f"{option} {expression} is no Python expression.") from error
-    place = f"{option} {expression.source}" if option else f"{{{{ {expression.source} }}}}"
+    place = place_of(expression, option)
     try:
         return eval(expression.code, dict(namespace))  # noqa: S307 (the user's own cell)
     except NameError as error:
@@ -103,4 +105,26 @@ def evaluate(expression: Expression | str, namespace: Mapping[str, Any], option:
             f"There is no {error.name!r}, in {place}: define it first.{'' if option else f' {ESCAPE}'}"
         ) from error
     except Exception as error:
-        raise PromptError(f"{place} failed: {type(error).__name__}: {error}") from error
+        raise PromptError(f"{place} failed: {summary(error)}") from error
+
+
+def told(value: object, place: str) -> str | Image:
+    """What a model is told of `value`, which stands at that `place`; raises :class:`PromptError`."""
+    if inspect.isawaitable(value):
+        if inspect.iscoroutine(value):
+            value.close()  # else Python warns that nobody has awaited it
+        raise PromptError(f"{place} has still to be awaited: do that in a cell of its own, and put in what it gives.")
+    try:
+        return shown(value)
+    except Exception as error:
+        raise PromptError(f"{place} can't be told: {summary(error)}") from error
+
+
+def place_of(expression: Expression, option: str = "") -> str:
+    """How a person finds the expression: in the text, or after that `option`."""
+    return f"{option} {expression.source}" if option else f"{{{{ {expression.source} }}}}"
+
+
+def summary(error: Exception) -> str:
+    """The kind and the words of an error of the user's code, whose words may fail as well."""
+    return traceback.format_exception_only(error)[-1]

@@ -13,6 +13,8 @@ from mojentic_nb.llm.gateways.base import Tool
 from mojentic_nb.llm.tools import CurrentDateTimeTool, ResolveDateTool
 from mojentic_nb.llm.tools.function_tool import as_tools
 
+from .prompt import evaluate
+
 __all__ = ["BUILT_IN", "named_tools", "tools_in"]
 
 BUILT_IN: dict[str, Callable[[], Tool]] = {
@@ -22,7 +24,7 @@ BUILT_IN: dict[str, Callable[[], Tool]] = {
 
 
 def named_tools(names: Iterable[str], namespace: Mapping[str, Any]) -> tuple[Tool, ...]:
-    """The tools of these names; a name may stand for a list of them. Raises UsageError."""
+    """The tools of these names; a name may stand for a list of them. Raises UsageError and PromptError."""
     found: list[Any] = []
     for name in names:
         value = named(name, namespace)
@@ -35,15 +37,8 @@ def named_tools(names: Iterable[str], namespace: Mapping[str, Any]) -> tuple[Too
 
 def named(name: str, namespace: Mapping[str, Any]) -> object:
     """What `name` stands for."""
-    first, *attributes = name.split(".")
-    if first in namespace:
-        value = namespace[first]
-        try:
-            for attribute in attributes:
-                value = getattr(value, attribute)
-        except AttributeError as error:
-            raise UsageError(f"-t {name}: {error}.") from error
-        return value
+    if name.partition(".")[0] in namespace:
+        return evaluate(name, namespace, "-t")
     if name in BUILT_IN:
         try:
             return BUILT_IN[name]()

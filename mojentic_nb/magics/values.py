@@ -32,7 +32,7 @@ def shown(value: object) -> str | Image:
         return value
     if (picture := picture_of(value)) is not None:
         return image(picture)
-    if hasattr(value, "head") and hasattr(value, "shape"):
+    if is_table(value):
         return table(value)
     return str(value)
 
@@ -73,12 +73,21 @@ def is_image_array(value: Any) -> bool:  # noqa: ANN401
     return len(value.shape) == 3 and value.shape[2] in (3, 4)
 
 
+def is_table(value: object) -> bool:
+    """Whether `value` is a table or a column whose size is known, of pandas or polars or what is like them."""
+    shape = getattr(value, "shape", None)
+    counted = isinstance(shape, tuple) and all(isinstance(count, int) for count in shape)
+    return (
+        counted and hasattr(value, "head") and any(hasattr(value, name) for name in ("to_frame", "to_csv", "write_csv"))
+    )
+
+
 def table(value: Any) -> str:  # noqa: ANN401 (of pandas or polars)
     """The table's size, its columns with their types, and as many of its first rows as fit the budget, as CSV."""
     frame = value.to_frame() if hasattr(value, "to_frame") else value
     rows, columns = frame.shape
-    types = dict(frame.schema if hasattr(frame, "schema") else frame.dtypes.items())
-    schema = shortened(", ".join(f"{name} ({kind})" for name, kind in types.items()), BUDGET // 4)
+    columns_of = zip(frame.columns, frame.dtypes, strict=True)
+    schema = shortened(", ".join(f"{name} ({kind})" for name, kind in columns_of), BUDGET // 4)
     text = csv(frame.head(MOST_ROWS))
     count = min(rows, MOST_ROWS)
     while len(text) > BUDGET and count > 1:

@@ -120,7 +120,7 @@ def test_what_cannot_be_used_is_told_before_anything_is_sent(server: Loopback, p
 def test_a_folder_is_no_image(tmp_path: Path):
     (tmp_path / "folder.png").mkdir()
 
-    with pytest.raises(ConfigurationError, match="can't be read .*: check image_paths"):
+    with pytest.raises(ConfigurationError, match="can't be read .*: check its path"):
         load_image(str(tmp_path / "folder.png"))
 
 

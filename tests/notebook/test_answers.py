@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 from itertools import pairwise
 
 import pandas as pd
@@ -108,6 +109,15 @@ def test_the_system_is_told_first_and_for_the_rest_of_the_chat(nb: Notebook):
     assert nb.sent == [("system", "Be kind."), ("user", "Fourth?")]
 
 
+def test_an_empty_system_is_none(nb: Notebook):
+    nb.run('%config LLMMagics.system = "Be kind."')
+
+    nb.ask("-s ''", "First?")
+    nb.ask("", "Second?")
+
+    assert [role for role, _ in nb.sent] == ["user", "assistant", "user"]
+
+
 def test_tools_are_named_and_called(nb: Notebook):
     nb.names["both"] = [sky, tool(name="other")(sky)]
 
@@ -209,12 +219,13 @@ def test_a_picture_is_sent_by_path_and_by_expression(nb: Notebook, tmp_path):
 
     picture = Image.new("RGB", (2, 2))
     picture.save(tmp_path / "a.png")
-    nb.names["picture"] = picture
+    nb.names.update(picture=picture, folder=tmp_path)
 
-    nb.ask(f"-i {tmp_path}/a.png -i picture", "What is it?")
+    nb.ask(f"-i {tmp_path}/a.png -i picture -i 'folder / \"a.png\"' -i http://127.0.0.1/b.png", "What is it?")
 
     kinds = [part["type"] for part in nb.sent[-1][1]]
-    assert kinds.count("image_url") == 2
+    assert kinds.count("image_url") == 4
+    assert nb.sent[-1][1][-1]["image_url"]["url"] == "http://127.0.0.1/b.png"
 
 
 def test_a_dry_run_sends_nothing_and_tells_all(nb: Notebook, capsys: pytest.CaptureFixture):
@@ -230,6 +241,33 @@ def test_a_dry_run_sends_nothing_and_tells_all(nb: Notebook, capsys: pytest.Capt
         assert told in out
     assert "sky: Look at the sky." in out
     assert "temperature=0.0" in out
+    assert "tool_choice" not in out
+
+
+def test_a_dry_run_tells_the_schema_of_the_answer_and_counts_it(nb: Notebook, capsys: pytest.CaptureFixture):
+    nb.run("%%llm --dry-run\nTrips.")
+    bare = capsys.readouterr().out
+    nb.run("%%llm --dry-run --as list[Trip] -t sky --tool-choice required\nTrips.")
+
+    out = capsys.readouterr().out
+    assert "--- the answer's schema\n{" in out
+    assert '"days"' in out
+    assert "tool_choice='required'" in out
+    about = [int(re.search(r"about (\d+) tokens in 1 message:", each)[1]) for each in (bare, out)]
+    assert about[1] > about[0] + 50
+    assert "--- " not in bare.replace("--- user", "")
+
+
+def test_a_dry_run_tells_what_no_longer_fits(nb: Notebook, capsys: pytest.CaptureFixture):
+    nb.run("%config LLMMagics.max_context = 50")
+    nb.ask("", "First? " + "long " * 50)
+    nb.ask("", "Second?")
+    nb.run("%%llm --dry-run\nThird?")
+
+    out = capsys.readouterr().out
+    assert "in 3 messages:\n(1 exchange, the oldest, left out: LLMMagics.max_context is 50)\n" in out
+    assert "First?" not in out
+    assert nb.sent == [("user", "Second?")]
 
 
 def test_the_answer_is_a_value(nb: Notebook):
@@ -279,6 +317,19 @@ def test_a_cell_is_known_by_its_id(nb: Notebook):
     nb.shell.run_cell("%%llm\nFirst, better?", cell_id="a")
 
     assert nb.sent == [("user", "First, better?")]
+
+
+@pytest.mark.parametrize("cell_id", ["a", None])
+def test_what_one_cell_asks_in_a_loop_are_several_questions(nb: Notebook, cell_id: str | None):
+    loop = "for n in 'one', 'two': get_ipython().run_cell_magic('llm', '', n)"
+    nb.server.play(*(says("So.") for _ in range(5)))
+    nb.shell.run_cell(loop, cell_id=cell_id)
+    assert nb.sent == [("user", "one"), ("assistant", "So."), ("user", "two")]
+
+    nb.shell.run_cell(loop, cell_id=cell_id)  # which replaces both
+    nb.shell.run_cell("%%llm\nThree?", cell_id="b")
+
+    assert [said for _, said in nb.sent] == ["one", "So.", "two", "So.", "Three?"]
 
 
 def test_conversations_are_apart(nb: Notebook):
@@ -340,6 +391,16 @@ def test_an_error_has_one_line_and_its_traceback_is_kept(nb: Notebook, capsys: p
     nb.run("%tb")
 
     assert "Traceback (most recent call last)" in capsys.readouterr().out
+
+
+def test_the_traceback_of_an_expression_is_kept(nb: Notebook, capsys: pytest.CaptureFixture):
+    nb.run("def ratio():\n    return 1 / 0")
+    nb.run("%%llm\n{{ ratio() }}")
+    assert capsys.readouterr().out == "PromptError: {{ ratio() }} failed: ZeroDivisionError: division by zero\n"
+
+    nb.run("%tb")
+
+    assert "return 1 / 0" in re.sub(r"\x1b\[[\d;]*m", "", capsys.readouterr().out)
 
 
 def json_error() -> bytes:

@@ -100,18 +100,74 @@ def test_the_trace_is_of_the_last_answer(said, model: Loopback):
     assert said("%llm trace").startswith("1 request · ")
 
 
+def explained(model: Loopback) -> str:
+    """What the model was asked last."""
+    return model.requests[-1].body["messages"][-1]["content"]
+
+
 def test_the_last_error_is_explained_with_its_cell(said, model: Loopback):
     said("import sys; sys.__dict__.pop('last_value', 0)")
     assert "UsageError: There was no error to explain." in said("%llm explain")
     said("ratio = 1 / 0  # {{ nothing }}")
+    said("6 * 7")
     model.play(Reply([completion("You divided by zero.")]))
 
-    assert "You divided by zero." in said("%llm explain --temperature 0")
+    assert "You divided by zero." in said('%llm explain --temperature 0 -s "Don\'t be long."')
 
-    (message,) = model.requests[0].body["messages"]
+    system, message = model.requests[0].body["messages"]
+    assert system["content"] == "Don't be long."
+    assert message["content"].startswith("Explain this error, and how to mend it.\n\nTraceback")
     assert "ZeroDivisionError: division by zero" in message["content"]
-    assert "ratio = 1 / 0  # {{ nothing }}" in message["content"]
+    assert "IPython/core" not in message["content"]
+    assert message["content"].endswith("\nIt came from this cell:\n\nratio = 1 / 0  # {{ nothing }}")
     assert model.requests[0].body["temperature"] == 0
+
+
+def test_a_cell_that_is_no_python_is_explained_too(said, model: Loopback):
+    said("ratio = (1,")
+    model.play(Reply([completion("A bracket is open.")]))
+
+    said("%llm explain")
+
+    assert explained(model).startswith("Explain this error, and how to mend it.\n\n  File ")
+    assert "SyntaxError" in explained(model)
+    assert explained(model).endswith("\nIt came from this cell:\n\nratio = (1,")
+
+
+def test_an_error_that_no_cell_raised_is_explained_without_one(said, model: Loopback, monkeypatch):
+    monkeypatch.setattr("sys.last_value", OSError("gone"), raising=False)
+    model.play(Reply([completion("It is gone.")]))
+
+    said("%llm explain")
+
+    assert explained(model) == "Explain this error, and how to mend it.\n\nOSError: gone"
+
+
+def test_a_long_traceback_is_told_by_its_end(said, model: Loopback):
+    said("raise ValueError('x' * 9000 + ' in the end')")
+    model.play(Reply([completion("Long.")]))
+
+    said("%llm explain")
+
+    assert "x in the end\n" in explained(model)
+    assert len(explained(model)) < 6500
+
+
+def test_what_is_to_be_explained_stays_so_until_it_has_been(said, model: Loopback):
+    said("1 / 0")
+    for mistake in ("--modle x", "-m nope", "-o print", "-t nope"):
+        said(f"%llm explain {mistake}")
+    assert "ZeroDivisionError" in said("%llm explain --dry-run")
+    model.play(Reply([completion("You divided by zero.")]), Reply([completion("There is none.")]))
+    said("%llm explain -c errors")
+    assert "ZeroDivisionError" in explained(model)
+    assert "Explain this error" in said("%llm history errors")
+
+    said("%%llm -m nope\nWell?")
+    said("%llm explain")
+
+    assert "There is no provider 'nope'" in explained(model)
+    assert len(model.requests[-1].body["messages"]) == 1
 
 
 def test_an_alias_has_an_address_and_the_name_of_a_key(said, model: Loopback, monkeypatch: pytest.MonkeyPatch):
@@ -140,10 +196,19 @@ def test_another_address_does_not_get_the_providers_key(said, model: Loopback, m
     assert "sk-secret" not in str(model.requests[0].headers)
 
 
-def test_an_alias_may_hold_a_path_with_spaces(said):
-    said('%llm alias mine "local:/no such folder/x.gguf"')
+@pytest.mark.parametrize("path", ["/no such folder/x.gguf", r"C:\models\new.gguf", "/it's/x.gguf", '/a "b" c.gguf'])
+def test_an_alias_may_hold_any_path(said, path: str):
+    mark = "'" if '"' in path else '"'
+    said(f"%llm alias mine {mark}local:{path}{mark}")
 
-    assert "The model file /no such folder/x.gguf can't be read" in said("%%llm -m mine\nWell?")
+    assert f"The model file {path} can't be read" in said("%%llm -m mine\nWell?")
+
+
+def test_an_alias_that_is_none_is_refused_by_the_setting(said, caplog: pytest.LogCaptureFixture):
+    said("%config LLMMagics.aliases = {'a': 'b'}")
+
+    assert "The alias 'a' stands for no model" in caplog.text
+    assert "There are no aliases." in said("%llm alias")
 
 
 ERRORS = {
@@ -153,43 +218,88 @@ ERRORS = {
     "%llm history a b": "%llm history can't take that: %llm history [CHAT] shows a conversation",
     "%llm alias a": "What does 'a' stand for? Write %llm alias a PROVIDER:MODEL.",
     "%llm alias a openai:m --base-url": "The alias 'a' can't be read: it has to be PROVIDER:MODEL [--base-url URL]",
-    "%llm alias a openai:m --url x": "The alias 'a' has no option --url: it has to be",
+    "%llm alias a openai:m --url x": "The alias 'a' can't be read: it has to be",
     "%llm alias a openai:m --key-variable sk-x1": "The alias 'a' takes the NAME of the environment's variable that has",
+    "%llm alias a openai:m --key-variable x1y2z3": "The alias 'a' takes the NAME of the environment's variable",
+    "%llm alias a sk-x1": "The alias 'a' stands for no model: it has to be PROVIDER:MODEL",
+    "%llm alias a openai:": "The alias 'a' stands for no model: it has to be PROVIDER:MODEL",
+    "%llm alias a openai:m --base-url x": "The address of the alias 'a' is none: it has to begin with http:// or https://.",
+    "%llm alias a openai:m --base-url http://[": "The address of the alias 'a' is none: it has to begin with http://",
+    "%llm alias a openai:m --base-url https://:8000": "The address of the alias 'a' is none: it has to begin with http://",
+    "%llm alias a openai:m --base-url http://me:sk-x1@x": "The address of the alias 'a' has a name or a password",
+    "%llm alias a openai:m --base-url http://sk-x1@x": "The address of the alias 'a' has a name or a password in it:",
+    "%llm alias a local --base-url http://x": "The alias 'a' stands for a model on this machine: it has no",
+    "%llm alias a replay:x --key-variable KEY": "The alias 'a' stands for a model on this machine: it has no",
+    "%llm alias openai openai:m": "'openai' can't be an alias: give a name with no colon, that is no provider's.",
+    "%llm alias openai:m openai:n": "'openai:m' can't be an alias: give a name with no colon, that is no provider's.",
+    "%llm alias '' openai:m": "'' can't be an alias: give a name with no colon, that is no provider's.",
     "%%llm -m keyless\nhi": "There is no key in the environment's NO_KEY: set it, outside the notebook.",
     "%%llm -o 1x\nhi": "argument -o/--out: '1x' is no name of a variable.",
+    "%%llm -o print\nhi": "argument -o/--out: 'print' has a meaning already: choose another name.",
+    "%%llm -o In\nhi": "argument -o/--out: 'In' has a meaning already: choose another name.",
+    "%%llm -o get_ipython\nhi": "argument -o/--out: 'get_ipython' has a meaning already: choose another name.",
+    "%%llm --fresh -c trips\nhi": "--fresh asks outside of any conversation, -c trips in one: leave one of them out.",
     "%%llm --timeout 0\nhi": "argument --timeout: 0 is no time to wait: give seconds, more than 0.",
     "%%llm --temperature -1\nhi": "--temperature should be greater than or equal to 0, got -1.0.",
+    "%%llm --temperature inf\nhi": "--temperature should be a finite number, got Infinity.",
     "%%llm --max-steps -1\nhi": "--max-steps should be greater than or equal to 0, got -1.",
     "%%llm -t nope\nhi": "-t nope: there is no tool or function of that name: define it first; %llm tools lists",
     "%%llm -t current_datetim\nhi": "-t current_datetim: there is no tool or function of that name: did you mean",
     "%%llm -t Kind\nhi": "-t Kind: Kind is a class: give an instance of it, or a function.",
-    "%%llm -t Kind.nope\nhi": "-t Kind.nope: type object 'Kind' has no attribute 'nope'",
+    "%%llm -t Kind.nope\nhi": "-t Kind.nope failed: AttributeError: type object 'Kind' has no attribute 'nope'",
+    "%%llm -t ,\nhi": "-t names no tool: %llm tools lists those there are.",
     "%%llm --tool-choice auto\nhi": "--tool-choice auto needs tools: name them with -t.",
+    "%%llm --tool-choice ''\nhi": "--tool-choice  needs tools: name them with -t.",
     "%%llm -t current_datetime --tool-choice x\nhi": "tool_choice='x' is no tool: it can be 'auto'",
     "%%llm --as nope\nhi": "There is no 'nope', in --as nope: define it first.",
     "%%llm --as (\nhi": "--as ( is no Python expression.",
+    "%%llm --as ''\nhi": "--as is no Python expression.",
     "%%llm --as 3\nhi": "An object can't be asked for by 3 (give a pydantic model)",
+    "%%llm --as Kind.mean\nhi": "An object can't be asked for by mean: give a pydantic model, or another type.",
+    "%%llm --as Kind.mean --dry-run\nhi": "An object can't be asked for by mean: give a pydantic model",
+    "%%llm --as None\nhi": "--as None asks for no object: give a pydantic model, or leave it out.",
+    "%%llm -i nope.png\nhi": "The image 'nope.png' can't be read (No such file or directory): check its path.",
+    "%%llm -i Kind.png\nhi": "The image 'Kind.png' can't be read (No such file or directory): check its path.",
+    "%%llm -i notes.txt\nhi": "'notes.txt' is no image by its name: it has to end in .png, .jpg, .gif or .webp.",
+    "%%llm -i 'Kind[0]'\nhi": "-i Kind[0] failed: TypeError: type 'Kind' is not subscriptable",
+    "%%llm -i None\nhi": "-i None is no picture: give a path, an address, a figure, an image or an array of one.",
     "%%llm\n{{ nope }}": "There is no 'nope', in {{ nope }}: define it first.",
     "%%llm\n{{ 1 / 0 }}": "{{ 1 / 0 }} failed: ZeroDivisionError: division by zero",
+    "%%llm\n{{ Kind().mean() }}": "{{ Kind().mean() }} failed: Mean: <exception str() failed>",
+    "%%llm\n{{ Kind() }}": "{{ Kind() }} can't be told: KeyError: 'mean'",
+    "%%llm\n{{ later() }}": "{{ later() }} has still to be awaited: do that in a cell of its own, and put in what it",
 }
 
 
-@pytest.mark.parametrize(("cell", "words"), ERRORS.items(), ids=ERRORS)
-def test_bad_input_gets_one_line_and_sends_nothing(said, model: Loopback, cell: str, words: str):
-    said("%llm alias keyless openai:m --key-variable NO_KEY\nclass Kind: pass")
-
-    told = said(cell).strip()
-
-    assert told.startswith(f"UsageError: {words}")
-    assert len(told.splitlines()) == 1
-    assert "sk-x1" not in told
-    assert model.requests == []
+HOSTILE = """
+class Mean(Exception):
+    def __str__(self): raise RuntimeError
+class Kind:
+    def mean(self): raise Mean
+    def __str__(self): raise KeyError("mean")
+async def later(): pass
+"""
 
 
-def test_a_mistake_within_a_command_is_not_taken_for_a_wrong_line(said, shell: InteractiveShell):
-    shell.user_ns["In"] = 3  # which the user may do
+@pytest.mark.filterwarnings("error")
+def test_bad_input_gets_one_line_and_sends_nothing(said, model: Loopback, subtests: pytest.Subtests):
+    said("%llm alias keyless openai:m --key-variable NO_KEY")
+    said(HOSTILE)
 
-    assert "not subscriptable" in said("1 / 0") + said("%llm explain")
+    for cell, words in ERRORS.items():
+        with subtests.test(cell):
+            told = said(cell).strip()
+
+            assert re.sub(r"^\w+Error: ", "", told).startswith(words)
+            assert len(told.splitlines()) == 1
+            assert "sk-x1" not in told
+            assert model.requests == []
+
+
+def test_a_mistake_within_a_command_is_not_taken_for_a_wrong_line(said):
+    said("class Odd:\n    descriptor = property(lambda self: 1 + '')\nodd = Odd()")
+
+    assert "unsupported operand" in said("%llm tools")
 
 
 def test_a_built_in_tool_that_lacks_something_says_so(said, model: Loopback, monkeypatch):
@@ -210,6 +320,26 @@ def test_tables_are_html_in_a_notebook(shell: InteractiveShell, model: Loopback)
     assert "<td" in html
     assert "&lt;b&gt;Well?&lt;/b&gt;" in html
     assert "<i>" not in html
+
+
+def test_a_setting_that_can_not_be_is_told_when_the_extension_is_loaded(bare_shell: InteractiveShell, capsys):
+    bare_shell.run_cell("get_ipython().config.LLMMagics.max_context = 0")
+    bare_shell.run_cell("%load_ext mojentic_nb")
+
+    told = "".join(capsys.readouterr()).strip()
+    assert told.startswith(
+        "UsageError: The value of the 'max_context' trait of a LLMMagics instance should not be less"
+    )
+    assert told.endswith(
+        "a value of 0 was specified: change it in get_ipython().config.LLMMagics, and load this again."
+    )
+    assert "LLMMagics" not in [type(each).__name__ for each in bare_shell.configurables]
+    bare_shell.run_cell("get_ipython().config.LLMMagics.max_context = 100")
+    bare_shell.run_cell("%load_ext mojentic_nb")
+    bare_shell.run_cell("%llm chats")
+    assert "There is no conversation yet." in capsys.readouterr().out
+    bare_shell.run_cell("%unload_ext mojentic_nb")
+    bare_shell.config.clear()
 
 
 def test_another_extensions_magic_is_left_alone(bare_shell: InteractiveShell, capsys: pytest.CaptureFixture):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
-import time
 
 import psutil
 import pytest
 from jupyter_client.manager import KernelManager
-from loopback import Loopback, Reply, completion
+from loopback import Hold, Loopback, Reply, chunk, completion, sse
 
 LONG = "%%llm -m local\nTell me a very long story about the sea."
 
@@ -49,6 +49,12 @@ class Kernel:
     def run(self, code: str, *, watched: bool = True) -> list[dict]:
         return list(self.messages(self.start(code, watched=watched)))
 
+    def answer(self, text: str) -> str:
+        """Answer the question that ``input()`` asks next; the question."""
+        question = self.client.get_stdin_msg(timeout=60)["content"]["prompt"]
+        self.client.input(text)
+        return question
+
     def value(self, code: str) -> str:
         """What the cell shows as its value."""
         return self.run(code)[-1]["content"]["data"]["text/plain"]
@@ -61,18 +67,45 @@ class Kernel:
         """All processes that come from this kernel: the models, and who watches over them."""
         return self.process.children(recursive=True)
 
-    def close(self) -> None:
+    def close(self, *, now: bool = True) -> None:
+        """End it, `now` without letting it say what was covered."""
         self.client.stop_channels()
-        self.manager.shutdown_kernel(now=True)
+        self.manager.shutdown_kernel(now=now)
 
 
 @pytest.fixture
 def kernel():
-    """A kernel with the extension loaded."""
+    """A kernel of the test's own, with the extension loaded."""
     kernel = Kernel()
     kernel.run("%load_ext mojentic_nb")
     yield kernel
     kernel.close()
+
+
+@pytest.fixture(scope="module")
+def running():
+    """A kernel that tests share: starting one takes seconds."""
+    kernel = Kernel()
+    yield kernel
+    kernel.close(now=False)
+
+
+@pytest.fixture
+def shared(running: Kernel) -> Kernel:
+    """That kernel, with the extension loaded anew."""
+    running.run(ANEW)
+    return running
+
+
+ANEW = """
+import os
+shell = get_ipython()
+shell.autoawait = True
+shell.config.pop("LLMMagics", None)
+for name in [name for name in os.environ if name.startswith(("OPENAI_", "MOJENTIC_NB_"))]:
+    del os.environ[name]
+%reload_ext mojentic_nb
+"""
 
 
 def text(messages: list[dict]) -> str:
@@ -97,34 +130,16 @@ def begun(messages):
     return found
 
 
-def test_the_answer_streams_while_the_cell_runs(kernel: Kernel):
-    messages = kernel.run("%%llm -m local\nWhat makes a good chart?")
-
-    kinds = [message["msg_type"] for message in messages]
-    assert kinds.count("comm_msg") > 3
-    assert kinds.count("display_data") == kinds.count("update_display_data") == 1
-    assert len(text(messages)) > 40
-    assert "local:SmolLM2-135M-Instruct" in saved(messages)["text/html"]
-    assert saved(messages)["text/plain"].startswith(text(messages).strip())
-
-
-def test_a_burst_arrives_whole_each_character_once_and_in_few_messages(kernel: Kernel, server: Loopback):
+def test_a_burst_arrives_whole_each_character_once_and_in_few_messages(shared: Kernel, server: Loopback):
     words = [f"word{i} " for i in range(20_000)]
     server.play(Reply([completion(*words)]))
-    kernel.run(f"%env OPENAI_BASE_URL={server.url}")
+    shared.run(f"%env OPENAI_BASE_URL={server.url}\n%env OPENAI_API_KEY=none")
 
-    messages = kernel.run("%%llm -m openai:m\nTell me.")
+    messages = shared.run("%%llm -m openai:m\nTell me.")
 
     assert text(messages) == "".join(words)
     assert len(messages) < 1000  # Jupyter's server discards what comes at more than 1,000 a second
     assert "20,000 out" in saved(messages)["text/plain"]
-
-
-def test_a_run_that_nobody_watches_is_one_static_output(kernel: Kernel):
-    messages = kernel.run("%%llm -m local\nWhat makes a good chart?", watched=False)
-
-    assert [message["msg_type"] for message in messages] == ["display_data"]
-    assert set(saved(messages)) == {"text/html", "text/plain"}
 
 
 def test_an_interrupt_stops_the_generation_and_keeps_the_answer(kernel: Kernel):
@@ -132,10 +147,8 @@ def test_an_interrupt_stops_the_generation_and_keeps_the_answer(kernel: Kernel):
     first = begun(messages)
 
     kernel.manager.interrupt_kernel()
-    started = time.monotonic()
     rest = list(messages)
 
-    assert time.monotonic() - started < 15  # the whole answer takes half a minute
     assert saved(rest)["text/plain"].startswith(text([*first, *rest]).strip())
     assert "stopped after" in saved(rest)["text/plain"]
     (error,) = [message["content"] for message in rest if message["msg_type"] == "error"]
@@ -154,19 +167,19 @@ def busy():
     process = gateway.process
     request = urllib.request.Request(process.url + "/slots", headers={"authorization": "Bearer " + process.api_key})
     return json.load(urllib.request.urlopen(request))[0]["is_processing"]
-deadline = time.monotonic() + 2
+deadline = time.monotonic() + 20
 while busy() and time.monotonic() < deadline:
     time.sleep(0.05)
 not busy()
 """
 
 
-def test_an_error_is_one_line_and_the_kernel_goes_on(kernel: Kernel):
-    (error,) = kernel.run("%%llm -m local:/no/such.gguf\nHello")
+def test_an_error_is_one_line_and_the_kernel_goes_on(shared: Kernel):
+    (error,) = shared.run("%%llm -m local:/no/such.gguf\nHello")
 
     (line,) = error["content"]["traceback"]
     assert line.startswith("ConfigurationError: The model file /no/such.gguf can't be read")
-    assert kernel.value("6 * 7") == "42"
+    assert shared.value("6 * 7") == "42"
 
 
 def test_a_model_that_crashes_does_not_take_the_kernel_along(kernel: Kernel):
@@ -218,24 +231,53 @@ def test_two_notebooks_share_nothing(kernel: Kernel):
 
 
 @pytest.fixture
-def asked(kernel: Kernel, server: Loopback) -> Kernel:
+def asked(shared: Kernel, server: Loopback) -> Kernel:
     """A kernel whose model is the server."""
     server.play(*(Reply([completion("So", " it is.")]) for _ in range(3)))
-    kernel.run(f"%env OPENAI_BASE_URL={server.url}\n%env OPENAI_API_KEY=none\n%config LLMMagics.model = 'openai:m'")
-    return kernel
+    shared.run(f"%env OPENAI_BASE_URL={server.url}\n%env OPENAI_API_KEY=none\n%config LLMMagics.model = 'openai:m'")
+    return shared
+
+
+def test_the_answer_streams_while_the_cell_runs(asked: Kernel, server: Loopback):
+    hold = Hold()
+    server.replies.clear()
+    server.play(
+        Reply([sse(chunk("A title,"), done=False), hold, sse(chunk(" and axes."), chunk(finish_reason="stop"))])
+    )
+
+    messages = asked.messages(asked.start("%%llm\nWhat makes a good chart?"))
+    first = begun(messages)
+    assert text(first) == "A title,"
+    hold.release()
+
+    shown = [*first, *messages]
+    kinds = [message["msg_type"] for message in shown]
+    assert text(shown) == "A title, and axes."
+    assert kinds.count("display_data") == kinds.count("update_display_data") == 1
+    assert "openai:m" in saved(shown)["text/html"]
+    assert saved(shown)["text/plain"].startswith(text(shown))
+
+
+def test_a_run_that_nobody_watches_is_one_static_output(asked: Kernel):
+    messages = asked.run("%%llm\nWhat makes a good chart?", watched=False)
+
+    assert [message["msg_type"] for message in messages] == ["display_data"]
+    assert set(saved(messages)) == {"text/html", "text/plain"}
 
 
 def test_the_answer_is_the_cells_value(asked: Kernel):
-    asked.run("%%llm -o answer\nWell?")  # the third cell
+    asked.run("%%llm -o answer\nWell?")
 
-    assert asked.value("(_ is answer is Out[3] is _3, str(_))") == "(True, 'So it is.')"
+    assert (
+        asked.value("n = len(In) - 2; (_ is answer is Out[n] is globals()[f'_{n}'], str(_))") == "(True, 'So it is.')"
+    )
 
 
 @pytest.mark.parametrize(
     "cell",
     [
         "%%capture captured\n%%llm\nWell?",
-        "get_ipython().run_cell_magic('llm', '', 'Well?')",
+        "if True: get_ipython().run_cell_magic('llm', '', 'Well?')",
         "get_ipython().run_cell('%%llm\\nWell?'); None",
     ],
 )
@@ -275,3 +317,70 @@ def test_the_cell_that_the_front_end_names_is_the_one_that_is_replaced(asked: Ke
         list(asked.messages(message["header"]["msg_id"]))
 
     assert [said["content"] for said in server.requests[-1].body["messages"]] == ["First, in other words?"]
+
+
+def calling(*then: Reply) -> list[Reply]:
+    """Replies that call the tool, and say what came of it."""
+    call = {"index": 0, "id": "c", "type": "function", "function": {"name": "sky", "arguments": '{"city": "Oslo"}'}}
+    delta = {"choices": [{"index": 0, "delta": {"tool_calls": [call]}, "finish_reason": None}]}
+    return [Reply([sse(delta, chunk(finish_reason="tool_calls"))]), *then]
+
+
+@pytest.fixture
+def tooled(asked: Kernel, server: Loopback) -> Kernel:
+    """A kernel with a tool that the model calls."""
+    server.replies.clear()
+    server.play(*calling(Reply([completion("So.")])))
+    asked.run("def sky(city: str) -> str:\n    return 'clear in ' + city")
+    return asked
+
+
+ASKING = {
+    "as text": "%%llm -t sky --approve --view text\nWell?",
+    "within another magic": "%%capture\n%%llm -t sky --approve\nWell?",
+    "in a call": "if True: get_ipython().run_cell_magic('llm', '-t sky --approve', 'Well?')",
+}
+
+
+@pytest.mark.parametrize(("answer", "told"), [("y", "clear in Oslo"), ("", "The call was denied.")])
+@pytest.mark.parametrize("cell", ASKING.values(), ids=ASKING)
+def test_where_no_click_arrives_input_asks_whether_a_tool_may_run(tooled, server, cell: str, answer: str, told: str):
+    messages = tooled.messages(tooled.start(cell))
+
+    assert tooled.answer(answer) == 'Let sky({"city": "Oslo"}) run? [y/N] '
+
+    assert "error" not in [message["msg_type"] for message in messages]
+    assert server.requests[-1].body["messages"][-1]["content"] == told
+
+
+@pytest.mark.parametrize("cell", ASKING.values(), ids=ASKING)
+def test_an_interrupt_ends_the_question(tooled: Kernel, server: Loopback, cell: str):
+    messages = tooled.messages(tooled.start(cell))
+    tooled.client.get_stdin_msg(timeout=60)
+
+    tooled.manager.interrupt_kernel()
+
+    (error,) = [message["content"] for message in messages if message["msg_type"] == "error"]
+    assert re.fullmatch("KeyboardInterrupt(: Interrupted by user)?", "\n".join(error["traceback"]))
+    assert len(server.requests) == 1
+    server.play(Reply([completion("So.")]))
+    tooled.run("%%llm\nAnd?")
+    roles = [message["role"] for message in server.requests[-1].body["messages"]]
+    assert roles == ["user", "assistant", "tool", "assistant", "user"]
+
+
+@pytest.mark.parametrize(("approved", "told"), [(True, "clear in Oslo"), (False, "The call was denied.")])
+def test_a_click_decides_where_it_arrives(tooled: Kernel, server: Loopback, approved: bool, told: str):
+    messages = tooled.messages(tooled.start("%%llm -t sky --approve\nWell?"))
+    found = [next(messages)]
+    while not (found[-1]["msg_type"] == "comm_msg" and "'approval'" in str(found[-1]["content"])):
+        found.append(next(messages))
+
+    (opened,) = [each["content"] for each in found if each["msg_type"] == "comm_open" and "anywidget" in str(each)]
+    content = {"type": "decision", "id": "c", "approved": approved}
+    data = {"method": "custom", "content": content}
+    click = tooled.client.session.msg("comm_msg", {"comm_id": opened["comm_id"], "data": data})
+    tooled.client.shell_channel.send(click)
+
+    assert saved(list(messages))["text/plain"].startswith("✓" if approved else "⊘")
+    assert server.requests[-1].body["messages"][-1]["content"] == told

@@ -187,6 +187,7 @@ def test_the_help_tells_what_it_is_for(shell, capsys: pytest.CaptureFixture):
 
     said = capsys.readouterr().out
     assert "Ask a language model; the answer streams into the cell." in said
+    assert "%%llm [-m PROVIDER:MODEL]" in said
     assert "--model" in said
     assert "local:/path/model.gguf   any other GGUF file" in said
 

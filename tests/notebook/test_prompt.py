@@ -3,6 +3,7 @@ r"""What a cell's text turns into: ``{{ expression }}`` and nothing else is repl
 from __future__ import annotations
 
 import base64
+import inspect
 import io
 import json
 import subprocess
@@ -174,6 +175,49 @@ def test_a_table_stays_within_its_budget(frame: pd.DataFrame):
 
     assert len(told) < 1.5 * BUDGET
     assert f"with {len(frame)} rows" in told
+
+
+def test_what_has_still_to_be_awaited_is_told_and_closed():
+    async def later() -> None:
+        """Nothing."""
+
+    coroutine = later()
+
+    with pytest.raises(PromptError, match=r"^\{\{ value \}\} has still to be awaited: do that in a cell of its own"):
+        compose("{{ value }}", {"value": coroutine})
+
+    assert inspect.getcoroutinestate(coroutine) == "CORO_CLOSED"  # else Python warns
+
+
+def test_columns_of_one_name_are_all_told():
+    told = compose("{{ frame }}", {"frame": pd.DataFrame([[1, 0.5]], columns=["a", "a"])}).content
+
+    assert "2 columns: a (int64), a (float64)" in told
+
+
+class Lazy:
+    """A table whose size is not known."""
+
+    shape = (None, 2)
+    head = to_csv = None
+
+    def __str__(self) -> str:
+        return "some rows"
+
+
+class Cube:
+    """What has a head and a shape and is no table."""
+
+    shape = (2, 2, 2)
+    head = None
+
+    def __str__(self) -> str:
+        return "a cube"
+
+
+@pytest.mark.parametrize("value", [Lazy(), Cube(), SimpleNamespace(shape=2, head=1, to_csv=1)])
+def test_what_is_only_like_a_table_is_text(value: object):
+    assert compose("{{ value }}", {"value": value}).content == str(value)
 
 
 def test_the_first_rows_stand_for_a_long_table():

@@ -12,6 +12,7 @@ from pathlib import Path
 import pexpect
 import psutil
 import pytest
+from loopback import Loopback, Reply, chunk, completion, sse
 
 BRIEF = "%%llm -m local\nHello"
 
@@ -60,6 +61,31 @@ def test_ctrl_c_in_a_terminal_stops_the_answer_and_keeps_it(environment_of_ipyth
     terminal.send(BRIEF + "\n\n\n")
     terminal.expect(r"local:SmolLM2-135M-Instruct · \d+ tokens in")
     assert psutil.Process(terminal.pid).children() == models  # the model that was interrupted is still there
+    terminal.close(force=True)
+
+
+def calling(then: str) -> list[Reply]:
+    """Replies that call the tool, and say what came of it."""
+    call = {"index": 0, "id": "c", "type": "function", "function": {"name": "sky", "arguments": '{"city": "Oslo"}'}}
+    delta = {"choices": [{"index": 0, "delta": {"tool_calls": [call]}, "finish_reason": None}]}
+    return [Reply([sse(delta, chunk(finish_reason="tool_calls"))]), Reply([completion(then)])]
+
+
+def test_in_a_terminal_input_asks_whether_a_tool_may_run(environment_of_ipython: Path, server: Loopback):
+    environment = {**os.environ, "TERM": "dumb", "OPENAI_BASE_URL": server.url, "OPENAI_API_KEY": "none"}
+    command = ["-m", "IPython", "--simple-prompt", "--no-banner", "--ext", "mojentic_nb"]
+    terminal = pexpect.spawn(sys.executable, command, encoding="utf-8", timeout=60, env=environment)
+    terminal.expect(r"In \[1\]: ")
+    terminal.send("def sky(city: str) -> str: return 'clear in ' + city\n\n")
+
+    for number, (answer, told) in enumerate([("y", "clear in Oslo"), ("", "The call was denied.")], start=2):
+        server.play(*calling(f"So {number}."))
+        terminal.expect(rf"In \[{number}\]: ")
+        terminal.send("%%llm -m openai:m -t sky --approve\nWell?\n\n\n")
+        terminal.expect(r'Let sky\(\{"city": "Oslo"\}\) run\? \[y/N\] ')
+        terminal.send(f"{answer}\n")
+        terminal.expect(rf"So {number}\.")
+        assert server.requests[-1].body["messages"][-1]["content"] == told
     terminal.close(force=True)
 
 

@@ -47,5 +47,5 @@ def load_image(path: str) -> Image:
         content = Path(path).expanduser().read_bytes()
     except (OSError, RuntimeError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
-        raise ConfigurationError(f"The image {path!r} can't be read ({why}): check image_paths.") from error
+        raise ConfigurationError(f"The image {path!r} can't be read ({why}): check its path.") from error
     return Image(media_type, base64.b64encode(content).decode())
