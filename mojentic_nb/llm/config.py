@@ -43,7 +43,7 @@ class CompletionConfig(BaseModel):
     max_tool_iterations: int | None = Field(default=10, ge=0)
     """Rounds of tool calls before the run ends with an error; 0 offers the model no tools, None sets no limit."""
 
-    if not TYPE_CHECKING:  # which is to know the settings by name
+    if not TYPE_CHECKING:  # pragma: no branch (the type checker is to know the settings by name)
 
         def __init__(self, **settings: object) -> None:
             try:

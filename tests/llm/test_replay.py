@@ -600,6 +600,12 @@ def test_a_secret_in_one_of_two_calls_leaves_the_other_as_it_is(path: Path):
     assert deltas == [said["a"], '{"city": "(secret)"}']
 
 
+def test_of_a_secret_that_begins_like_another_nothing_is_left(path: Path):
+    recorder(path, "Yes.", secrets=["open", "open sesame"]).generate([LLMMessage(content="Say open sesame.")])
+
+    assert "sesame" not in path.read_text()
+
+
 def test_what_merely_resembles_a_secret_stays(path: Path):
     text = "A task-management-system-for-all, https://example.com/a:b, KEY, a@b.c and Bearer instruments"
     recorder(path, text, secrets=[""]).generate(QUESTION)
