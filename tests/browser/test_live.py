@@ -311,7 +311,8 @@ def test_hostile_answers_do_nothing(browser: Browser, served: str, home: Path, t
 def test_the_saved_answer_looks_as_the_view_did(live: LiveLab):
     said = (
         "# Title\\n\\nSome *text*, `code`, a [link](https://example.org).\\n\\n- one\\n- two\\n\\n"
-        "| a | b |\\n|:--|--:|\\n| 1 | 2 |\\n\\n```python\\nprint(1)\\n```\\n\\n> Quoted.\\n\\nEnd."
+        "| a | b | a wide column |\\n|:--|--:|---|\\n| 1 | 2 | third |\\n\\n```python\\nprint(1)\\n```\\n\\n"
+        "> Quoted.\\n\\nשלום\\n\\n- עולם\\n\\nEnd."
     )
     run = (
         "tools = [PacedTool('good', {'a': 1}), PacedTool('bad', ValueError('no'))]\n"
@@ -326,9 +327,9 @@ def test_the_saved_answer_looks_as_the_view_did(live: LiveLab):
     live.wait_until_done(saved)
     expect(live.output(saved)).to_contain_text("End.")
 
-    for text in ("Title", "Some", "one", "Quoted.", "good", "ValueError: no", "End."):
-        drawn = live.view(index).get_by_text(text).first.bounding_box()
-        kept = live.output(saved).get_by_text(text).first.bounding_box()
+    for text in ("Title", "Some", "one", "third", "Quoted.", "שלום", "עולם", "good", "ValueError: no", "End."):
+        drawn = live.view(index).get_by_text(text).first.evaluate(PLACE)
+        kept = live.output(saved).get_by_text(text).first.evaluate(PLACE)
         top, kept_top = live.output(index).bounding_box()["y"], live.output(saved).bounding_box()["y"]
         assert drawn["x"] == pytest.approx(kept["x"], abs=2), text
         assert drawn["y"] - top == pytest.approx(kept["y"] - kept_top, abs=8), text
@@ -338,6 +339,13 @@ def test_the_saved_answer_looks_as_the_view_did(live: LiveLab):
     assert drawn.height == pytest.approx(kept.height, abs=8)
     assert difference(drawn, kept) < 0.005
     assert difference(drawn, ImageChops.offset(kept, 0, 30)) > 0.02
+
+
+PLACE = """node => {
+    const range = document.createRange();
+    range.selectNodeContents(node); // the text itself: its element may be wider
+    return range.getBoundingClientRect().toJSON();
+}"""
 
 
 def picture(element: Locator) -> Image.Image:

@@ -45,11 +45,12 @@ test("messages in turn are applied", () => {
 });
 
 test("a message that the snapshot has is passed over", () => {
-  const { session, receive } = connected(whole);
+  const { session, sent, receive } = connected(whole);
 
   [first, second, third].forEach(receive);
 
   assert.equal(text(session), "abc");
+  assert.deepEqual(sent, []);
 });
 
 test("a missing message has a snapshot asked for, once", () => {

@@ -9,6 +9,7 @@ import { CORPUS } from "./corpus.mjs";
 const { MarkdownStream } = await import("../../mojentic_nb/display/js/src/stream.js");
 const { render } = await import("../../mojentic_nb/display/js/src/markdown.js");
 const { printable } = await import("../../mojentic_nb/display/js/src/escape.js");
+const { highlight } = await import("../../mojentic_nb/display/js/src/highlight.js");
 
 /** What drawing the whole text at once shows. */
 function whole(text) {
@@ -186,4 +187,13 @@ test("alignment, numbers and formulas' sources get past the purifier", () => {
   assert.equal(root.querySelector("ol").start, 3);
   const sources = [...root.querySelectorAll(".mnb-math")].map((formula) => formula.dataset.mnbKey);
   assert.deepEqual(sources, ["$x^2$", "$y$"]);
+});
+
+test("code is coloured unless that would take long", () => {
+  const coloured = (code, language) => highlight(code, language).includes("<span");
+
+  assert.ok(coloured("int x = 1;\n".repeat(1_000), "java"));
+  assert.ok(coloured(`"${"word ".repeat(1_000)}"`, "json"));
+  for (const made of ["$".repeat(150), "= 1 ".repeat(150)]) assert.equal(highlight(made, "java"), made);
+  assert.ok(!coloured("int x = 1;\n".repeat(2_000), "java"));
 });
