@@ -76,10 +76,12 @@ test("what the reader opened stays open", () => {
 test("a decision is told once", () => {
   const { told, happen, find } = viewing([{ ...CALL, state: "approval" }]);
   const approve = find(".mnb-approve");
+  assert.equal(find("[role=alert]").textContent, "weather: May it run?");
   approve.click();
   approve.click();
 
   assert.deepEqual(told, [["1", true]]);
+  assert.equal(document.activeElement, find(".mnb-card > summary"));
   happen(["set", 0, { state: "running" }]);
   assert.equal(find(".mnb-approve"), null);
 });
@@ -131,19 +133,88 @@ test("the status line tells the cost, says aloud only how the run goes, and stop
 });
 
 test("another run in the same view begins anew", () => {
-  const { view, root } = viewing([{ kind: "text", parent: null, text: "old" }, CALL]);
+  const { view, root, find } = viewing([{ kind: "text", parent: null, text: "old" }, CALL]);
+  find(".mnb-stop").click();
   view.session.restore({ run: 9, seq: 9, state: { blocks: [{ ...CALL, name: "other" }, { ...CALL, id: "2" }], status: {} } });
   view.paint();
 
   assert.match(root.textContent, /other[^]*weather/);
   assert.doesNotMatch(root.textContent, /old/);
+  assert.ok(!find(".mnb-stop").disabled);
 });
 
-test("a view that was removed hears no more", () => {
-  const { view } = viewing([]);
+/** Count how often the view is painted, or one of its blocks, from now on. */
+function counting(object, method) {
+  const usual = object[method].bind(object);
+  const counter = { count: 0 };
+  object[method] = (...given) => {
+    counter.count += 1;
+    usual(...given);
+  };
+  return counter;
+}
+
+/** What a page does between two frames. */
+const frame = () => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+
+const text = (seq) => ({ seq, ops: [["append", 0, "text", "x"]] });
+
+test("a view is painted once per frame, and after a long painting has a pause", async () => {
+  const { view } = viewing([{ kind: "text", parent: null, text: "" }]);
+  const paintings = counting(view, "paint");
+
+  view.free = 0;
+  [1, 2, 3].forEach((seq) => view.session.receive(text(seq)));
+  await frame();
+  assert.equal(paintings.count, 1);
+
+  view.free = Infinity;
+  view.session.receive(text(4));
+  await frame();
+  assert.equal(paintings.count, 1);
+});
+
+test("only what changed is painted", () => {
+  const { view, happen } = viewing([{ kind: "text", parent: null, text: "a" }, CALL]);
+  const updates = counting(view.views[0], "update");
+
+  happen(["set", 1, { state: "running" }]);
+
+  assert.equal(updates.count, 0);
+});
+
+for (const [what, op] of Object.entries({
+  "another block follows": ["block", 1, CALL],
+  "the run ends": ["status", { state: "stopped" }],
+})) {
+  test(`a text is whole when ${what}`, () => {
+    const { happen, find } = viewing([{ kind: "text", parent: null, text: "```python\nx = 'y'\n" }]);
+    assert.equal(find(".mnb-hl-string"), null);
+
+    happen(op);
+
+    assert.ok(find(".mnb-hl-string"));
+  });
+}
+
+for (const state of ["done", "stopped", "failed"]) {
+  test(`a run that is ${state} can't be stopped`, () => {
+    assert.ok(viewing([], { state }).find(".mnb-stop").hidden);
+  });
+}
+
+test("a view that was removed hears no more", async () => {
+  const { view } = viewing([{ kind: "text", parent: null, text: "" }]);
+  const paintings = counting(view, "paint");
+  view.free = 0;
+  view.session.receive(text(1));
+
   view.remove();
+  await frame();
 
   assert.equal(view.session.viewers.size, 0);
+  assert.equal(paintings.count, 0);
+  assert.ok(view.follower.abort.signal.aborted);
 });
 
 test("a click loads an image, which then stays", () => {
@@ -155,6 +226,7 @@ test("a click loads an image, which then stays", () => {
   assert.equal(image.referrerPolicy, "no-referrer");
 
   happen(["append", 0, "text", " more"]);
+  happen(["append", 0, "text", "\n\nAnother paragraph\n\nand another"], ["status", { state: "done" }]);
 
   assert.equal(find("img"), image);
 });
