@@ -93,10 +93,15 @@ test("a paragraph that grows keeps its nodes, and so what is selected in it", ()
   const paragraph = root.querySelector("p");
   const [first, emphasis, last] = paragraph.childNodes;
 
+  const selected = document.createRange();
+  selected.setStart(last, 1);
+  selected.setEnd(last, 5);
+
   stream.update("Some *text* that grows");
 
   assert.deepEqual([...paragraph.childNodes], [first, emphasis, last]);
   assert.equal(last.data, " that grows");
+  assert.equal(selected.toString(), "that");
 });
 
 test("a block that closes keeps its nodes, and so does the one after it", () => {

@@ -53,6 +53,25 @@ test("a card is open while its call runs, and folds when it is done", () => {
   assert.match(find(".mnb-outcome").textContent, /"sky": "clear"/);
 });
 
+test("a card that is over has neither progress nor arguments that say nothing, and its result once", () => {
+  const { happen, find } = viewing([{ ...CALL, arguments: "{}", progress: "half\u202e way" }]);
+  assert.equal(find(".mnb-progress").textContent, "half\ufffd way");
+  assert.ok(!find(".mnb-section").hidden);
+
+  happen(["set", 0, DONE]);
+  happen(["status", { state: "done" }]);
+
+  assert.equal(find(".mnb-progress").textContent, "");
+  assert.ok(find(".mnb-section").hidden);
+  assert.equal(find(".mnb-outcome").children.length, 1);
+});
+
+test("a notice says what it is, and all that is in it", () => {
+  const { find } = viewing([{ kind: "notice", parent: null, level: "warning", text: "no\u202e <b>" }]);
+
+  assert.equal(find(".mnb-warning").textContent, "⚠ no\ufffd <b>");
+});
+
 test("a card whose call failed stays open, with the traceback folded", () => {
   const { happen, find } = viewing([CALL]);
   happen(["set", 0, { state: "failed", seconds: 1, error: { type: "ValueError", message: "no", traceback: "at line 1" } }]);
@@ -109,6 +128,21 @@ test("reasoning is open while it comes, then folds under its duration", () => {
 
   assert.ok(!find(".mnb-reasoning").open);
   assert.equal(find(".mnb-thought").textContent, "Reasoning · 2.5 s");
+});
+
+test("reasoning folds once, and not if the reader has chosen", () => {
+  const thought = { kind: "reasoning", parent: null, text: "Hm", started: 1, seconds: null };
+  const { happen, root } = viewing([thought, thought]);
+  const [first, second] = root.querySelectorAll(".mnb-reasoning");
+  second.querySelector("summary").click();
+  second.open = true;
+
+  happen(["set", 0, { seconds: 2.5 }], ["set", 1, { seconds: 2.5 }]);
+  assert.deepEqual([first.open, second.open], [false, true]);
+  first.open = true; // as a search in the page does
+  happen(["status", { state: "done" }]);
+
+  assert.ok(first.open);
 });
 
 test("the status line tells the cost, says aloud only how the run goes, and stops it", () => {
@@ -181,6 +215,16 @@ test("only what changed is painted", () => {
   happen(["set", 1, { state: "running" }]);
 
   assert.equal(updates.count, 0);
+});
+
+test("texts of tools that run at the same time may both grow", () => {
+  const inner = (name) => ({ kind: "text", parent: 0, text: `\`\`\`python\n${name} = 'y'\n` });
+  const { happen, find } = viewing([CALL, inner("a"), inner("b")]);
+  assert.equal(find(".mnb-children .mnb-hl-string"), null);
+
+  happen(["append", 1, "text", "and"]);
+
+  assert.match(find(".mnb-children").textContent, /a = 'y'\nand[^]*b = 'y'/);
 });
 
 for (const [what, op] of Object.entries({
