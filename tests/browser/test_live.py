@@ -316,7 +316,7 @@ def test_the_saved_answer_looks_as_the_view_did(live: LiveLab):
     said = (
         "# Title\\n\\nSome *text*, `code`, a [link](https://example.org).\\n\\n- one\\n- two\\n\\n"
         "| a | b | a wide column |\\n|:--|--:|---|\\n| 1 | 2 | third |\\n\\n```python\\nprint(1)\\n```\\n\\n"
-        "> Quoted.\\n\\nשלחן\\n\\n- אבגד\\n\\nEnd."
+        "> Quoted.\\n\\nאמת\\n\\n- אבגד\\n\\nEnd."
     )
     run = (
         "tools = [PacedTool('good', {'a': 1}), PacedTool('bad', ValueError('no'))]\n"
@@ -331,7 +331,7 @@ def test_the_saved_answer_looks_as_the_view_did(live: LiveLab):
     live.wait_until_done(saved)
     expect(live.output(saved)).to_contain_text("End.")
 
-    for text in ("Title", "Some", "one", "third", "Quoted.", "שלחן", "אבגד", "good", "ValueError: no", "End."):
+    for text in ("Title", "Some", "one", "third", "Quoted.", "אמת", "אבגד", "good", "ValueError: no", "End."):
         drawn = live.view(index).get_by_text(text).first.evaluate(PLACE)
         kept = live.output(saved).get_by_text(text).first.evaluate(PLACE)
         top, kept_top = live.output(index).bounding_box()["y"], live.output(saved).bounding_box()["y"]
