@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from importlib import import_module
 
@@ -13,6 +14,7 @@ from .markup import code
 __all__ = ["highlighted"]
 
 LONGEST = 20_000  # characters; a lexer is slow on what was made to be slow, and nobody reads colours in so much code
+ENDLESS = re.compile(r"[^\n]{500}|\S{100}")  # for many lexers the time grows with the square of a line or a word
 LEXERS = {
     "bash": ("shell", "BashLexer"),
     "c": ("c_cpp", "CLexer"),
@@ -59,7 +61,7 @@ def highlighted(text: str, language: str) -> str:
     """`text` for the inside of ``<pre>``; in one colour if its language is not a usual one."""
     language = language.lower()
     lexer = LEXERS.get(ALIASES.get(language, language))
-    if lexer is None or len(text) > LONGEST:
+    if lexer is None or len(text) > LONGEST or (language != "json" and ENDLESS.search(text)):
         return code(text)
     pieces: list[tuple[str, str]] = []
     for token, piece in made(*lexer).get_tokens(text):

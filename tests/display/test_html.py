@@ -211,7 +211,7 @@ def test_a_data_image_of_a_tools_html_is_shown_and_no_other_data():
 def test_an_inner_run_is_in_the_card():
     made = as_html(transcript_of([*CALLED, ToolProgress("1", TextDelta("inside")), TextDelta("outside")]))
 
-    assert made.index("inside") < made.index("</details>") < made.index("outside")
+    assert made.index("padding:0 0 0 12px") < made.index("inside") < made.index("</details>") < made.index("outside")
 
 
 def test_reasoning_is_open_while_it_goes_on():

@@ -56,6 +56,14 @@ def test_a_table_keeps_the_cells_that_are_too_many():
     assert 'class="mnb-head mnb-right"' in rendered("| a |\n|--:|\n")
 
 
+def test_text_begins_on_the_side_of_its_direction_and_what_is_in_a_list_on_the_lists():
+    made = rendered("- שלום\n\n  עולם\n\n> שלום\n\nText\n\n| a |\n|---|\n")
+
+    assert re.findall('<([a-z]+)[^>]* dir="auto"', made) == ["ul", "blockquote", "p", "th"]
+    assert made.count('class="mnb-start"') == made.count("<p")
+    assert 'class="mnb-head mnb-start"' in made
+
+
 @pytest.mark.parametrize(
     ("text", "formula"),
     [
@@ -132,7 +140,9 @@ def test_code_has_its_syntax_in_colours(language: str):
 
 def test_code_in_another_language_or_of_great_length_has_one_colour():
     assert "mnb-code-k" not in rendered("```klingon\nclass x\n```")
-    assert "mnb-code-k" not in rendered("```python\n" + "class x: pass\n" * 2_000 + "```")
+    for code in ("class x: pass\n" * 2_000, "class x: " + "1; " * 200, "class x: " + "_" * 100):
+        assert "mnb-code-k" not in rendered(f"```python\n{code}\n```")
+    assert "mnb-code-string" in rendered(f'```json\n"{"word " * 200}"\n```')
 
 
 def letters(text: str) -> list[str]:

@@ -20,10 +20,14 @@ export function place() {
   return root;
 }
 
-/** What `root` shows, as HTML, with adjacent texts in one. */
+/** What `root` shows, as HTML, with adjacent texts in one and attributes in order. */
 export function html(root) {
   const copy = root.cloneNode(true);
-  for (const open of copy.querySelectorAll(".mnb-open")) open.replaceWith(...open.childNodes);
+  for (const node of copy.querySelectorAll("*")) {
+    const attributes = [...node.attributes].sort((one, other) => (one.name < other.name ? -1 : 1));
+    for (const { name } of attributes) node.removeAttribute(name);
+    for (const { name, value } of attributes) node.setAttribute(name, value);
+  }
   copy.normalize();
   return copy.innerHTML;
 }

@@ -45,11 +45,12 @@ test("messages in turn are applied", () => {
 });
 
 test("a message that the snapshot has is passed over", () => {
-  const { session, receive } = connected(whole);
+  const { session, sent, receive } = connected(whole);
 
   [first, second, third].forEach(receive);
 
   assert.equal(text(session), "abc");
+  assert.deepEqual(sent, []);
 });
 
 test("a missing message has a snapshot asked for, once", () => {
@@ -93,7 +94,10 @@ test("viewers hear which block changed, and of snapshots", () => {
 
 test("the run's time goes on between two messages", () => {
   const { session, receive } = connected();
-  [first, second].forEach(receive);
+  receive(first);
+  session.heard -= 60_000;
+
+  receive(second);
 
   assert.ok(session.now() >= 3 && session.now() < 60);
 });

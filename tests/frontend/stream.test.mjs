@@ -9,6 +9,7 @@ import { CORPUS } from "./corpus.mjs";
 const { MarkdownStream } = await import("../../mojentic_nb/display/js/src/stream.js");
 const { render } = await import("../../mojentic_nb/display/js/src/markdown.js");
 const { printable } = await import("../../mojentic_nb/display/js/src/escape.js");
+const { highlight } = await import("../../mojentic_nb/display/js/src/highlight.js");
 
 /** What drawing the whole text at once shows. */
 function whole(text) {
@@ -59,9 +60,7 @@ test("blocks that are closed keep their nodes", () => {
 
   for (const prefix of prefixes(texts.everything, 40)) {
     stream.update(prefix);
-    for (const node of root.children) {
-      if (node.className !== "mnb-open" && !kept.has(node)) kept.set(node, node.outerHTML);
-    }
+    for (const node of [...root.children].slice(0, -2)) if (!kept.has(node)) kept.set(node, node.outerHTML);
   }
   stream.update(texts.everything, true);
 
@@ -94,10 +93,28 @@ test("a paragraph that grows keeps its nodes, and so what is selected in it", ()
   const paragraph = root.querySelector("p");
   const [first, emphasis, last] = paragraph.childNodes;
 
+  const selected = document.createRange();
+  selected.setStart(last, 1);
+  selected.setEnd(last, 5);
+
   stream.update("Some *text* that grows");
 
   assert.deepEqual([...paragraph.childNodes], [first, emphasis, last]);
   assert.equal(last.data, " that grows");
+  assert.equal(selected.toString(), "that");
+});
+
+test("a block that closes keeps its nodes, and so does the one after it", () => {
+  const root = place();
+  const stream = new MarkdownStream(root);
+  stream.update("Some *text*\n\nAnoth");
+  const nodes = [...root.querySelectorAll("p")].flatMap((paragraph) => [paragraph, ...paragraph.childNodes]);
+
+  stream.update("Some *text*\n\nAnother\n\nThird");
+  stream.update("Some *text*\n\nAnother\n\nThird", true);
+
+  const [first, second] = root.querySelectorAll("p");
+  assert.deepEqual([first, ...first.childNodes, second, ...second.childNodes], nodes);
 });
 
 test("another text in place of the one before begins anew", () => {
@@ -132,6 +149,40 @@ test("what is drawn is what an earlier drawing was, once it is the same", () => 
   assert.equal(root.firstChild, paragraph);
 });
 
+test("what may lead nowhere, and what only looks like Markdown, is text", () => {
+  const text = "[a](#top) [b](/x) ![c](data:image/png;base64,AA) www.example.org a@example.org ~5 km (~3 miles)";
+  const root = place();
+
+  root.append(render(`${text}\n\n5$$|`));
+
+  assert.equal(root.innerHTML, `<p dir="auto">${text}</p>\n<p dir="auto">5$$|</p>\n`);
+});
+
+test("the stars of a formula emphasise nothing", () => {
+  const root = place();
+
+  root.append(render("**the $a^* + b**c$ is** \\$*5* and *$x*y$*"));
+
+  const emphasised = [...root.querySelectorAll("strong, em")].map((node) => `${node.tagName} ${node.textContent}`);
+  assert.deepEqual(emphasised, ["STRONG the $a^* + b**c$ is", "EM 5", "EM $x*y$"]);
+});
+
+test("cells that are too many for their table stay", () => {
+  const root = place();
+
+  root.append(render("| a | b |\n|---|---|\n| 1 | 2 \\| 3 | 4 | **5** |\n| 6 | 7 |\n"));
+
+  assert.deepEqual([...root.querySelectorAll("td")].map((cell) => cell.textContent), ["1", "2 | 3 | 4 | **5**", "6", "7"]);
+});
+
+test("a list has the direction in which it begins, and all in it", () => {
+  const root = place();
+
+  root.append(render("- שלום\n\n  עולם\n  - x\n\n> שלום\n\nText"));
+
+  assert.deepEqual([...root.querySelectorAll("[dir=auto]")].map((node) => node.tagName), ["UL", "BLOCKQUOTE", "P"]);
+});
+
 test("alignment, numbers and formulas' sources get past the purifier", () => {
   const root = place();
 
@@ -141,4 +192,13 @@ test("alignment, numbers and formulas' sources get past the purifier", () => {
   assert.equal(root.querySelector("ol").start, 3);
   const sources = [...root.querySelectorAll(".mnb-math")].map((formula) => formula.dataset.mnbKey);
   assert.deepEqual(sources, ["$x^2$", "$y$"]);
+});
+
+test("code is coloured unless that would take long", () => {
+  const coloured = (code, language) => highlight(code, language).includes("<span");
+
+  assert.ok(coloured("int x = 1;\n".repeat(1_000), "java"));
+  assert.ok(coloured(`"${"word ".repeat(1_000)}"`, "json"));
+  for (const made of ["$".repeat(150), "= 1 ".repeat(150)]) assert.equal(highlight(made, "java"), made);
+  assert.ok(!coloured("int x = 1;\n".repeat(2_000), "java"));
 });

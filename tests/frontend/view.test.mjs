@@ -54,6 +54,25 @@ test("a card is open while its call runs, and folds when it is done", () => {
   assert.match(find(".mnb-outcome").textContent, /"sky": "clear"/);
 });
 
+test("a card that is over has neither progress nor arguments that say nothing, and its result once", () => {
+  const { happen, find } = viewing([{ ...CALL, arguments: "{}", progress: "half\u202e way" }]);
+  assert.equal(find(".mnb-progress").textContent, "half\ufffd way");
+  assert.ok(!find(".mnb-section").hidden);
+
+  happen(["set", 0, DONE]);
+  happen(["status", { state: "done" }]);
+
+  assert.equal(find(".mnb-progress").textContent, "");
+  assert.ok(find(".mnb-section").hidden);
+  assert.equal(find(".mnb-outcome").children.length, 1);
+});
+
+test("a notice says what it is, and all that is in it", () => {
+  const { find } = viewing([{ kind: "notice", parent: null, level: "warning", text: "no\u202e <b>" }]);
+
+  assert.equal(find(".mnb-warning").textContent, "⚠ no\ufffd <b>");
+});
+
 test("a card whose call failed stays open, with the traceback folded", () => {
   const { happen, find } = viewing([CALL]);
   happen(["set", 0, { state: "failed", seconds: 1, error: { type: "ValueError", message: "no", traceback: "at line 1" } }]);
@@ -107,10 +126,12 @@ test("a source is folded code, whatever is in it", () => {
 test("a decision is told once", () => {
   const { told, happen, find } = viewing([{ ...CALL, state: "approval" }]);
   const approve = find(".mnb-approve");
+  assert.equal(find("[role=alert]").textContent, "weather: May it run?");
   approve.click();
   approve.click();
 
   assert.deepEqual(told, [["1", true]]);
+  assert.equal(document.activeElement, find(".mnb-card > summary"));
   happen(["set", 0, { state: "running" }]);
   assert.equal(find(".mnb-approve"), null);
 });
@@ -140,6 +161,21 @@ test("reasoning is open while it comes, then folds under its duration", () => {
   assert.equal(find(".mnb-thought").textContent, "Reasoning · 2.5 s");
 });
 
+test("reasoning folds once, and not if the reader has chosen", () => {
+  const thought = { kind: "reasoning", parent: null, text: "Hm", started: 1, seconds: null };
+  const { happen, root } = viewing([thought, thought]);
+  const [first, second] = root.querySelectorAll(".mnb-reasoning");
+  second.querySelector("summary").click();
+  second.open = true;
+
+  happen(["set", 0, { seconds: 2.5 }], ["set", 1, { seconds: 2.5 }]);
+  assert.deepEqual([first.open, second.open], [false, true]);
+  first.open = true; // as a search in the page does
+  happen(["status", { state: "done" }]);
+
+  assert.ok(first.open);
+});
+
 test("the status line tells the cost, says aloud only how the run goes, and stops it", () => {
   const { told, happen, find } = viewing([], {
     model: "m", input_tokens: 1200, cached_tokens: 1000, output_tokens: 34, reasoning_tokens: 4, tokens_per_second: 51.2,
@@ -162,19 +198,98 @@ test("the status line tells the cost, says aloud only how the run goes, and stop
 });
 
 test("another run in the same view begins anew", () => {
-  const { view, root } = viewing([{ kind: "text", parent: null, text: "old" }, CALL]);
+  const { view, root, find } = viewing([{ kind: "text", parent: null, text: "old" }, CALL]);
+  find(".mnb-stop").click();
   view.session.restore({ run: 9, seq: 9, state: { blocks: [{ ...CALL, name: "other" }, { ...CALL, id: "2" }], status: {} } });
   view.paint();
 
   assert.match(root.textContent, /other[^]*weather/);
   assert.doesNotMatch(root.textContent, /old/);
+  assert.ok(!find(".mnb-stop").disabled);
 });
 
-test("a view that was removed hears no more", () => {
-  const { view } = viewing([]);
+/** Count how often the view is painted, or one of its blocks, from now on. */
+function counting(object, method) {
+  const usual = object[method].bind(object);
+  const counter = { count: 0 };
+  object[method] = (...given) => {
+    counter.count += 1;
+    usual(...given);
+  };
+  return counter;
+}
+
+/** What a page does between two frames. */
+const frame = () => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+
+const text = (seq) => ({ seq, ops: [["append", 0, "text", "x"]] });
+
+test("a view is painted once per frame, and after a long painting has a pause", async () => {
+  const { view } = viewing([{ kind: "text", parent: null, text: "" }]);
+  const paintings = counting(view, "paint");
+
+  view.free = 0;
+  [1, 2, 3].forEach((seq) => view.session.receive(text(seq)));
+  await frame();
+  assert.equal(paintings.count, 1);
+
+  view.free = Infinity;
+  view.session.receive(text(4));
+  await frame();
+  assert.equal(paintings.count, 1);
+});
+
+test("only what changed is painted", () => {
+  const { view, happen } = viewing([{ kind: "text", parent: null, text: "a" }, CALL]);
+  const updates = counting(view.views[0], "update");
+
+  happen(["set", 1, { state: "running" }]);
+
+  assert.equal(updates.count, 0);
+});
+
+test("texts of tools that run at the same time may both grow", () => {
+  const inner = (name) => ({ kind: "text", parent: 0, text: `\`\`\`python\n${name} = 'y'\n` });
+  const { happen, find } = viewing([CALL, inner("a"), inner("b")]);
+  assert.equal(find(".mnb-children .mnb-hl-string"), null);
+
+  happen(["append", 1, "text", "and"]);
+
+  assert.match(find(".mnb-children").textContent, /a = 'y'\nand[^]*b = 'y'/);
+});
+
+for (const [what, op] of Object.entries({
+  "another block follows": ["block", 1, CALL],
+  "the run ends": ["status", { state: "stopped" }],
+})) {
+  test(`a text is whole when ${what}`, () => {
+    const { happen, find } = viewing([{ kind: "text", parent: null, text: "```python\nx = 'y'\n" }]);
+    assert.equal(find(".mnb-hl-string"), null);
+
+    happen(op);
+
+    assert.ok(find(".mnb-hl-string"));
+  });
+}
+
+for (const state of ["done", "stopped", "failed"]) {
+  test(`a run that is ${state} can't be stopped`, () => {
+    assert.ok(viewing([], { state }).find(".mnb-stop").hidden);
+  });
+}
+
+test("a view that was removed hears no more", async () => {
+  const { view } = viewing([{ kind: "text", parent: null, text: "" }]);
+  const paintings = counting(view, "paint");
+  view.free = 0;
+  view.session.receive(text(1));
+
   view.remove();
+  await frame();
 
   assert.equal(view.session.viewers.size, 0);
+  assert.equal(paintings.count, 0);
+  assert.ok(view.follower.abort.signal.aborted);
 });
 
 test("a click loads an image, which then stays", () => {
@@ -186,6 +301,7 @@ test("a click loads an image, which then stays", () => {
   assert.equal(image.referrerPolicy, "no-referrer");
 
   happen(["append", 0, "text", " more"]);
+  happen(["append", 0, "text", "\n\nAnother paragraph\n\nand another"], ["status", { state: "done" }]);
 
   assert.equal(find("img"), image);
 });

@@ -1,4 +1,4 @@
-import { button, element, say } from "./elements.js";
+import { button, element, keepingEnd, say } from "./elements.js";
 import { printable } from "./escape.js";
 import { drawnJson } from "./json.js";
 import { morph } from "./morph.js";
@@ -33,12 +33,12 @@ export class Card {
     this.children = element("div", "mnb-children");
     this.result = element("div", "mnb-outcome");
     const line = element("span", "mnb-header", this.icon, this.name, this.summary, this.state, this.time);
-    const header = element("summary", "", line);
+    this.header = element("summary", "", line);
     this.given = section("Arguments", this.arguments);
     const parts = [this.given, this.question, this.progress, this.children, this.result];
-    this.element = element("details", "mnb-card", header, element("div", "mnb-body", ...parts));
+    this.element = element("details", "mnb-card", this.header, element("div", "mnb-body", ...parts));
     this.element.open = true;
-    header.addEventListener("click", () => (this.chosen = true));
+    this.header.addEventListener("click", () => (this.chosen = true));
     /** Whether the reader opened or closed it: that counts from then on. */
     this.chosen = false;
     this.drawn = "";
@@ -57,7 +57,7 @@ export class Card {
       this.drawn = block.arguments;
       const code = element("code", "");
       code.innerHTML = drawnJson(block.arguments);
-      morph(/** @type {Node} */ (this.arguments.firstChild), code);
+      keepingEnd(this.arguments, () => morph(/** @type {Node} */ (this.arguments.firstChild), code));
     }
     const over = OVER.has(block.state);
     this.given.hidden = block.arguments === "" || (over && block.arguments === "{}");
@@ -77,17 +77,20 @@ export class Card {
   }
 
   /** @param {ToolBlock} block */
-  #ask({ id, state }) {
+  #ask({ id, name, state }) {
     if ((state === "approval") === this.question.hasChildNodes()) return;
     this.question.replaceChildren();
     if (state !== "approval") return;
     this.element.open = true;
+    const asked = element("span", "mnb-ask", element("span", "mnb-said", `${printable(name)}: `), "May it run?");
+    asked.role = "alert"; // which is said aloud: the run waits
     const answer = (/** @type {boolean} */ approved) => () => {
+      this.header.focus(); // not nowhere: the button goes
       for (const made of this.question.querySelectorAll("button")) made.disabled = true;
       this.decide(id, approved);
     };
     this.question.append(
-      element("span", "mnb-ask", "May it run?"),
+      asked,
       button("mnb-approve", "Approve", answer(true)),
       button("mnb-deny", "Deny", answer(false)),
     );
@@ -124,7 +127,7 @@ function drawFailure({ type, message, traceback }) {
   const said = element("pre", "mnb-error", printable([type, message].filter(Boolean).join(": ")));
   said.dir = "auto";
   if (traceback === null) return said;
-  const trace = element("details", "mnb-told", element("summary", "", "Traceback"), element("pre", "mnb-plain", printable(traceback)));
+  const trace = element("details", "mnb-told", element("summary", "", "Traceback"), element("pre", "mnb-code", printable(traceback)));
   trace.dataset["part"] = "traceback";
   return element("div", "", said, trace);
 }

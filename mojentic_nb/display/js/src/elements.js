@@ -27,6 +27,17 @@ export function button(name, label, action) {
 }
 
 /**
+ * Do `change` to what `box` holds, and keep it at its end if that is where it was.
+ * @param {HTMLElement} box that scrolls
+ * @param {() => void} change
+ */
+export function keepingEnd(box, change) {
+  const atEnd = box.scrollTop + box.clientHeight > box.scrollHeight - 8;
+  change();
+  if (atEnd) box.scrollTop = box.scrollHeight;
+}
+
+/**
  * Have `node` say `text`; touches the page only where it says something else.
  * @param {Node} node
  * @param {string} text

@@ -25,6 +25,7 @@ export class Follower {
     const { signal } = this.abort;
     const leave = () => (this.following = false);
     document.addEventListener("scroll", () => this.update(), { signal, capture: true, passive: true });
+    window.addEventListener("resize", () => this.update(), { signal });
     for (const kind of ["wheel", "touchmove", "keydown", "pointerdown"]) {
       document.addEventListener(
         kind,

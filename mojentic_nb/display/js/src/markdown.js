@@ -1,5 +1,5 @@
 import DOMPurify from "dompurify";
-import { Lexer, Marked, Parser } from "marked";
+import { Lexer, Marked, Parser, Tokenizer } from "marked";
 
 import { escape } from "./escape.js";
 import { highlight } from "./highlight.js";
@@ -11,8 +11,9 @@ import { highlight } from "./highlight.js";
 const TAGS =
   "p br hr h1 h2 h3 h4 h5 h6 strong em del code pre blockquote ul ol li table thead tbody tr th td a span div button";
 const ATTRIBUTES = ["href", "title", "class", "align", "start", "type", "data-mnb-key"];
-const DIRECTED = "p, h1, h2, h3, h4, h5, h6, li, blockquote, th, td";
-const ADDRESS = /^(?:https?:|mailto:|#)/i;
+// What stands in one of these has its direction, for marks and bars to be on the side where the text begins.
+const DIRECTED = "p, h1, h2, h3, h4, h5, h6, ul, ol, blockquote, th, td";
+const ADDRESS = /^(?:https?:|mailto:)/i;
 const PURIFY = {
   ALLOWED_TAGS: TAGS.split(" "),
   ALLOWED_ATTR: ATTRIBUTES,
@@ -79,6 +80,15 @@ const FORMULA =
 const FORMULA_BLOCK =
   /^ {0,3}(?:\$\$(?:[^\n]*\n){0,199}?[^\n]*?\$\$|\\\[(?:[^\n]*\n){0,199}?[^\n]*?\\\]|\\begin\{([A-Za-z]+\*?)\}(?:[^\n]*\n){0,199}?[^\n]*?\\end\{\1\})[ \t]*(?:\n+|$)/;
 
+const ESCAPED_OR_FORMULA = new RegExp(`\\\\[^([]|${FORMULA.source}`, "g");
+
+/**
+ * `source` with its formulas blotted out, whose stars and underscores emphasise nothing.
+ * @param {string} source
+ */
+const withoutFormulas = (source) =>
+  source.replace(ESCAPED_OR_FORMULA, (found) => (/^\\[^([]/.test(found) ? found : "a".repeat(found.length)));
+
 /** @type {import("marked").TokenizerAndRendererExtension} */
 const inlineFormula = {
   name: "formula",
@@ -96,7 +106,7 @@ const inlineFormula = {
 const blockFormula = {
   name: "formulaBlock",
   level: "block",
-  start: (source) => /(?:^|\n) {0,3}(?:\$\$|\\\[|\\begin\{)/.exec(source)?.index,
+  start: (source) => /\n {0,3}(?:\$\$|\\\[|\\begin\{)/.exec(source)?.index,
   tokenizer(source) {
     const found = FORMULA_BLOCK.exec(source);
     if (found) return { type: "formulaBlock", raw: found[0] };
@@ -104,19 +114,59 @@ const blockFormula = {
   renderer: ({ raw }) => `<p>${formula(raw.trim())}</p>\n`,
 };
 
+const usual = Tokenizer.prototype;
+
+/**
+ * A link or an image, unless it leads to where nothing may.
+ * @template {{ href: string }} Link
+ * @param {Link | undefined} link
+ */
+const allowed = (link) => (link && ADDRESS.test(link.href) ? link : undefined);
+
+/**
+ * Put what a table's row has more than the table has columns into its last cell, where it can be read.
+ * @param {import("marked").Tokens.Table} table
+ */
+function keepCells({ raw, rows }) {
+  const lines = raw.split("\n").slice(2);
+  rows.forEach((cells, index) => {
+    const row = (lines[index] ?? "").replace(/^[\s>|]*|\|\s*$/g, "");
+    const extra = row.split(/(?<!\\)\|/).slice(cells.length);
+    if (extra.length) cells.at(-1)?.tokens.push(plainText(` | ${extra.map((cell) => cell.trim()).join(" | ")}`));
+  });
+}
+
 const options = new Marked({
   gfm: true,
   extensions: [inlineFormula, blockFormula],
+  hooks: { emStrongMask: withoutFormulas },
   tokenizer: {
     // A model's HTML is text like any other, and so are definitions of links, which would not be seen.
     html: () => undefined,
     tag: () => undefined,
     def: () => undefined,
+    // As in the saved answer: a link that may lead nowhere is text, and so are "www." and "~5 km (~3 miles)".
+    link(source) {
+      return allowed(usual.link.call(this, source));
+    },
+    autolink(source) {
+      return allowed(usual.autolink.call(this, source));
+    },
+    url(source) {
+      return /^https?:/i.test(source) ? usual.url.call(this, source) : undefined;
+    },
+    del(source, ...rest) {
+      return source.startsWith("~~") ? usual.del.call(this, source, ...rest) : undefined;
+    },
   },
   renderer: {
     code: ({ text, lang }) => codeBlock(lang ?? "", highlight(text, /^\S*/.exec(lang ?? "")?.[0] ?? "")),
     image: ({ href, text }) => placeholder(href, text),
     checkbox: ({ checked }) => (checked ? "☑ " : "☐ "),
+    table(table) {
+      keepCells(table);
+      return false; // and write it as usual
+    },
     listitem({ task, tokens }) {
       return `<li${task ? ' class="mnb-task"' : ""}>${this.parser.parse(tokens)}</li>\n`;
     },
@@ -194,7 +244,7 @@ export const parse = (text) => new CarefulLexer(options).lex(text);
  */
 export function draw(tokens) {
   const drawn = sanitize(Parser.parse(tokens, options));
-  for (const node of drawn.querySelectorAll(DIRECTED)) node.setAttribute("dir", "auto");
+  for (const node of drawn.querySelectorAll(DIRECTED)) if (!node.closest(":is(ul, ol, blockquote) *")) node.setAttribute("dir", "auto");
   return drawn;
 }
 

@@ -3,25 +3,26 @@
  * opened or loaded stays with it. A text that grew gets its end appended.
  * @param {Node} now
  * @param {Node} wanted
+ * @param {Node | null} [after] the child up to which nothing changes
  */
-export function morph(now, wanted) {
-  let old = now.firstChild;
+export function morph(now, wanted, after = null) {
+  let old = after ? after.nextSibling : now.firstChild;
   let fresh = wanted.firstChild;
   while (fresh) {
     const next = fresh.nextSibling;
     if (!old) {
       now.appendChild(fresh);
     } else {
-      const after = old.nextSibling;
+      const following = old.nextSibling;
       if (!adapt(old, fresh)) now.replaceChild(fresh, old);
-      old = after;
+      old = following;
     }
     fresh = next;
   }
   while (old) {
-    const after = old.nextSibling;
+    const following = old.nextSibling;
     now.removeChild(old);
-    old = after;
+    old = following;
   }
 }
 

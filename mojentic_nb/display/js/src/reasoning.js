@@ -1,4 +1,4 @@
-import { element, say } from "./elements.js";
+import { element, keepingEnd, say } from "./elements.js";
 import { Prose } from "./prose.js";
 import { duration, running } from "./words.js";
 
@@ -10,7 +10,8 @@ export class Reasoning {
     this.title = element("span", "mnb-thought");
     const header = element("summary", "", this.title);
     this.prose = new Prose();
-    this.element = element("details", "mnb-reasoning", header, element("div", "mnb-body", this.prose.element));
+    this.body = element("div", "mnb-body", this.prose.element);
+    this.element = element("details", "mnb-reasoning", header, this.body);
     this.element.open = true;
     this.chosen = false;
     header.addEventListener("click", () => (this.chosen = true));
@@ -22,11 +23,13 @@ export class Reasoning {
    */
   update(block, final) {
     this.block = block;
-    this.prose.update(block.text, final || block.seconds !== null);
-    this.element.classList.toggle("mnb-busy", block.seconds === null && !final);
+    keepingEnd(this.body, () => this.prose.update(block.text, final || block.seconds !== null));
     if (block.seconds === null) return;
     say(this.title, ["Reasoning", duration(block.seconds)].filter(Boolean).join(" · "));
-    if (!this.chosen) this.element.open = false;
+    if (!this.chosen) {
+      this.body.scrollTop = 0; // where who opens it begins to read
+      this.element.open = false;
+    }
     this.chosen = true; // it folds once
   }
 

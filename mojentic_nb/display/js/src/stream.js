@@ -1,4 +1,3 @@
-import { element } from "./elements.js";
 import { printable } from "./escape.js";
 import { codeBlock, draw, parse, sanitize } from "./markdown.js";
 import { morph } from "./morph.js";
@@ -10,9 +9,9 @@ const FENCE = /^(`{3,}|~{3,})([^\n]*)\n/;
 /**
  * Markdown that is drawn while it grows, at the cost of its last block rather than of the whole.
  *
- * A block is closed when another one follows it in complete lines: nothing that comes later changes it: HTML
- * and the definitions of links, which would, are text here. Closed blocks are drawn once and their nodes stay. The rest is drawn again each time,
- * into the nodes that are there.
+ * A block is closed when another one follows it in complete lines. Nothing that comes later changes it: HTML and the
+ * definitions of links, which would, are text here. Closed blocks are drawn once. The rest is drawn again each time,
+ * into the nodes that are there, which stay when it closes.
  */
 export class MarkdownStream {
   /** Up to where the text is in closed blocks. */
@@ -21,14 +20,14 @@ export class MarkdownStream {
   #scanned = 0;
   /** @type {{ start: number, code: Text } | undefined} The code block that grows, and where its code starts. */
   #fence;
-  #open = element("div", "mnb-open");
+  /** @type {Node | null} The last node of the closed blocks. */
+  #last = null;
   #text = "";
   #final = false;
 
   /** @param {HTMLElement} root where to draw */
   constructor(root) {
     this.root = root;
-    this.root.append(this.#open);
   }
 
   #reset() {
@@ -36,8 +35,8 @@ export class MarkdownStream {
     this.#final = false;
     this.#closed = 0;
     this.#scanned = 0;
-    this.#open = element("div", "mnb-open");
-    this.root.replaceChildren(this.#open);
+    this.#last = null;
+    this.root.replaceChildren();
   }
 
   /**
@@ -53,8 +52,6 @@ export class MarkdownStream {
     this.#text = lines;
     this.#final = final;
     if (!final && this.#grow()) return;
-    this.#fence = undefined;
-    this.#close();
     this.#draw(final);
   }
 
@@ -68,38 +65,46 @@ export class MarkdownStream {
     return true;
   }
 
-  /** Draw the blocks that complete lines have closed; of a line that is not complete, the meaning may change. */
-  #close() {
-    const end = this.#text.lastIndexOf("\n") + 1;
-    if (end <= this.#scanned) return;
-    this.#scanned = end;
-    const tokens = parse(this.#text.slice(this.#closed, end));
-    const last = tokens.findLastIndex((token) => token.type !== "space");
-    if (last < 1) return;
-    const closed = tokens.slice(0, last);
-    const source = closed.map((token) => token.raw).join("");
-    if (!this.#text.startsWith(source, this.#closed)) return; // what is closed can't be told apart: it stays open
-    this.#closed += source.length;
-    this.#open.before(draw(closed));
-    this.#open.replaceChildren();
-  }
-
   /**
-   * Draw what is open.
+   * Draw what was open, and note what of it is closed.
    * @param {boolean} final
    */
   #draw(final) {
+    const tokens = final ? [] : this.#close();
+    const drawn = tokens.length ? draw(tokens) : document.createDocumentFragment();
+    const closed = drawn.childNodes.length;
     const rest = this.#text.slice(this.#closed);
-    const tokens = parse(rest);
-    if (final) {
-      this.#open.before(draw(tokens));
-      this.#open.replaceChildren();
-      return;
-    }
-    const fence = openFence(rest);
-    morph(this.#open, fence ? plain(fence) : draw(tokens));
-    const code = this.#open.querySelector("code")?.firstChild;
-    if (fence && code instanceof Text) this.#fence = { start: this.#closed + rest.length - fence.code.length, code };
+    const fence = final ? undefined : openFence(rest);
+    drawn.append(fence ? plain(fence) : draw(parse(rest)));
+    morph(this.root, drawn, this.#last);
+    for (let count = 0; count < closed; count += 1) this.#last = this.#first();
+    const box = this.#first();
+    const code = fence && box instanceof Element ? box.querySelector("code")?.firstChild : undefined;
+    const start = this.#closed + rest.length - (fence?.code.length ?? 0);
+    this.#fence = code instanceof Text ? { start, code } : undefined;
+  }
+
+  /** The first node of what is open. */
+  #first() {
+    return this.#last ? this.#last.nextSibling : this.root.firstChild;
+  }
+
+  /**
+   * The blocks that complete lines have closed since; of a line that is not complete, the meaning may change.
+   * @returns {Token[]}
+   */
+  #close() {
+    const end = this.#text.lastIndexOf("\n") + 1;
+    if (end <= this.#scanned) return [];
+    this.#scanned = end;
+    const tokens = parse(this.#text.slice(this.#closed, end));
+    const last = tokens.findLastIndex((token) => token.type !== "space");
+    if (last < 1) return [];
+    const closed = tokens.slice(0, last);
+    const source = closed.map((token) => token.raw).join("");
+    if (!this.#text.startsWith(source, this.#closed)) return []; // what is closed can't be told apart: it stays open
+    this.#closed += source.length;
+    return closed;
   }
 }
 

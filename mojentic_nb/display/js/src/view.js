@@ -73,6 +73,7 @@ export class View {
     if (another) {
       this.views = [];
       this.blocks.replaceChildren();
+      this.line.stop.disabled = false; // it was the last run that was stopped
       this.start();
     }
     this.session.state.blocks.forEach((_, index) => this.dirty.add(index));
