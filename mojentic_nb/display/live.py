@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import anywidget
 import traitlets
-from IPython.display import display
+from IPython.display import DisplayHandle, display
 
 from mojentic_nb.llm import AsyncRun, Event, LLMToolCall, Run
 
@@ -181,16 +181,21 @@ class LiveView(anywidget.AnyWidget):
         try:
             yield
         finally:
-            saved = {"text/html": as_html(self.transcript, self._folds), "text/plain": as_text(self.transcript)}
             if self._terminal:
                 self._terminal.end(self.transcript)
                 self._terminal = None
-            elif handle and not in_output_widget():
-                handle.update(saved, raw=True)
-                self._retire()
             else:
-                self.close()
-                display(saved, raw=True)  # type: ignore[no-untyped-call]
+                self._save(handle)
+
+    def _save(self, handle: DisplayHandle | None) -> None:
+        """Put the saved answer in the place of the view that `handle` displays, or below it where that can't be."""
+        saved = {"text/html": as_html(self.transcript, self._folds), "text/plain": as_text(self.transcript)}
+        if handle and not in_output_widget():
+            handle.update(saved, raw=True)  # type: ignore[no-untyped-call]
+            self._retire()
+        else:
+            self.close()
+            display(saved, raw=True)  # type: ignore[no-untyped-call]
 
     @contextmanager
     def _following(self, run: Run | AsyncRun) -> Iterator[None]:
