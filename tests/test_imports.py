@@ -53,6 +53,27 @@ def test_the_notebooks_half_imports_silently_and_no_sdk(module: str):
     assert imported(module, SDKS) == "[]\n"
 
 
+# The package's face, which has the live view, is left out.
+FACELESS = """
+import importlib, sys, types
+import mojentic_nb
+sys.modules["mojentic_nb.display"] = display = types.ModuleType("mojentic_nb.display")
+display.__path__ = [mojentic_nb.__path__[0] + "/display"]
+for module in ("transcript", "text", "markdown", "html"):
+    importlib.import_module("mojentic_nb.display." + module)
+print([name for name in {names} if name in sys.modules])
+"""
+
+
+def test_a_transcript_and_its_static_renderings_need_no_notebook():
+    names = [name for name in [*ABOVE, *SDKS] if name != "mojentic_nb.display"]
+    program = FACELESS.format(names=names)
+
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+
+    assert told == "[]\n"
+
+
 @pytest.mark.parametrize("name", ["mojentic_nb", *MODULES])
 def test_all_names_are_there_and_public(name: str):
     module = importlib.import_module(name)

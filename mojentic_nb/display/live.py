@@ -18,7 +18,7 @@ from mojentic_nb.llm import AsyncRun, Event, LLMToolCall, Run
 
 from .html import as_html
 from .plain import printable
-from .surface import ask, can_ask, clicks_arrive, in_output_widget, surface
+from .surface import ask, can_ask, clicks_arrive, code_name, in_output_widget, surface
 from .terminal import Terminal
 from .text import as_text
 from .transcript import Transcript
@@ -70,7 +70,7 @@ class LiveView(anywidget.AnyWidget):
         self._asked: dict[str, asyncio.Future[bool]] = {}
         self._folds: dict[tuple[int, str], bool] = {}
         self._terminal: Terminal | None = None
-        self.transcript = Transcript(model, source=source)
+        self.transcript = Transcript(model, source=source, code_name=code_name)
         self._wire = Wire(self.transcript, self.send)
         super().__init__()
         self._built = True
@@ -197,7 +197,7 @@ class LiveView(anywidget.AnyWidget):
         """Draw within the ``with`` block what `run` does, and how it ends."""
         self._run = run
         self._folds = {}
-        self.transcript = Transcript(self._model, source=self._source)
+        self.transcript = Transcript(self._model, source=self._source, code_name=code_name)
         self._wire = Wire(self.transcript, self.send, self._wire.seq + 1)
         self._clickable = self.comm is not None and isinstance(run, AsyncRun) and clicks_arrive()
         self.send_state("_snapshot")

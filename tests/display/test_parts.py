@@ -18,12 +18,14 @@ from matplotlib.figure import Figure
 from PIL import Image
 from pydantic import BaseModel
 
+from mojentic_nb.display import LiveView
 from mojentic_nb.display.failures import failure
 from mojentic_nb.display.images import LARGEST
 from mojentic_nb.display.parts import parts, tells_all
 from mojentic_nb.display.values import LONGEST, indented, short, summary
-from mojentic_nb.llm import LLMToolCall, ToolResult
+from mojentic_nb.llm import LLMBroker, LLMMessage, LLMToolCall, StepFinish, ToolCallEnd, ToolResult
 from mojentic_nb.llm.cancellation import Cancellation
+from mojentic_nb.llm.gateways import ScriptedGateway
 from mojentic_nb.llm.tools import ToolBatch, ToolRunner
 from mojentic_nb.llm.tools.results import done, failed
 
@@ -259,11 +261,12 @@ def test_a_step_in_a_notebooks_cell_is_told_by_the_cells_number():
     shell = InteractiveShell.instance()
     shell.run_cell("def tool(): raise KeyError('Orly')", store_history=True)
     number = shell.execution_count - 1
+    broker = LLMBroker("m", ScriptedGateway([[ToolCallEnd(CALL), StepFinish("tool_calls")], "No."]))
+    view = LiveView(view="static")
 
-    with pytest.raises(KeyError) as raised:
-        shell.user_ns["tool"]()
+    view.show(broker.stream([LLMMessage(content="Where?")], [shell.user_ns["tool"]]))
 
-    told = failure(raised.value, "")["traceback"]
+    told = view.transcript.block(0)["error"]["traceback"]
     assert f'File "Cell In[{number}]", line 1, in tool' in told
     assert "ipykernel" not in told
     InteractiveShell.clear_instance()
