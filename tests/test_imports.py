@@ -93,6 +93,19 @@ def test_a_package_exports_every_public_name_that_it_imports(name: str):
     assert own == set(module.__all__)
 
 
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_takes_of_others_what_they_name(name: str):
+    tree = ast.parse(inspect.getsource(importlib.import_module(name)))
+    package = importlib.util.find_spec(name).submodule_search_locations is not None
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.level or str(node.module).startswith("mojentic_nb.")):
+            above = name.split(".")[: len(name.split(".")) + package - node.level] if node.level else []
+            other = importlib.import_module(".".join(filter(None, [*above, node.module])))
+            taken = {alias.name for alias in node.names if not inspect.ismodule(getattr(other, alias.name))}
+
+            assert taken <= set(other.__all__)
+
+
 MOJENTICS = {
     "llm": ["LLMBroker", "ChatSession", "CompletionConfig"],
     "llm.chat_session": ["ChatSession"],

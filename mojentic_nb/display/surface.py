@@ -16,8 +16,7 @@ from ipywidgets.widgets import widget as widgets  # type: ignore[import-untyped]
 from mojentic_nb.llm.errors import ConfigurationError
 
 __all__ = [
-    "VARIABLE",
-    "Surface",
+    "SURFACES",
     "ask",
     "can_ask",
     "clicks_arrive",

@@ -20,7 +20,7 @@ from .tools.job import Approve
 from .tools.runner import ToolRunner
 from .tracing import Tracer
 
-__all__ = ["LLMBroker"]
+__all__ = ["LLMBroker", "Options"]
 
 
 class Options(TypedDict, total=False):

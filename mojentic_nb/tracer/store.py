@@ -11,7 +11,7 @@ from typing_extensions import TypeVar  # of pydantic; with a default, which Pyth
 
 from .events import TracerEvent
 
-__all__ = ["EventStore"]
+__all__ = ["EventStore", "Kind"]
 
 Kind = TypeVar("Kind", bound=TracerEvent, default=TracerEvent)
 

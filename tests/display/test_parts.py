@@ -60,6 +60,7 @@ class Point:
         (Point(3), {"type": "json", "text": '{\n  "x": 3\n}'}),
         (City, {"type": "json", "text": json.dumps(str(City))}),
         (b"abc", {"type": "text", "text": "3 bytes"}),
+        (b"RIFF\x24\0\0\0WAVEfmt ", {"type": "text", "text": "16 bytes"}),
         (Markdown("*x*"), {"type": "markdown", "text": "*x*"}),
         (HTML("<b>x</b>"), {"type": "html", "html": "<b>x</b>"}),
         (PNG, {"type": "image", "src": f"data:image/png;base64,{base64.b64encode(PNG).decode()}", "alt": "image"}),

@@ -28,9 +28,9 @@ from mojentic_nb.llm.gateways.base import tool_name
 from mojentic_nb.llm.threads import from_own_loop
 
 from .attempt import Attempt, Happening, Pending
-from .job import Approve, Job, ToolBatch
+from .job import Job, ToolBatch
 
-__all__ = ["Approve", "AsyncParallelToolRunner", "SerialToolRunner", "ToolBatch", "ToolRunner"]
+__all__ = ["AsyncParallelToolRunner", "SerialToolRunner", "ToolRunner"]
 
 
 class ToolRunner:
