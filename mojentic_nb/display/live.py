@@ -43,10 +43,10 @@ class LiveView(anywidget.AnyWidget):
     :meth:`watch` one run after the other (:meth:`awatch`). It draws one at a time: an asynchronous one that begins
     cancels the one before it.
 
-    `model` is the name to show, `view` how (*widget*, *static*, *text*), where that is not to fit the front end. The
-    answer's text is Markdown; one that is in the language `source` (*json*), for something else to be made of it, is
-    folded. ``broker.astream(..., approve=view.approve)`` has the reader decide on each call. `transcript` is what was
-    shown.
+    `model` is the name to show. `view` (*widget*, *static*, *text*) says how, where the front end is not to decide. The
+    answer's text is Markdown; with a `source` (*json*) it is in that language, for something else to be made of it, and
+    is folded. ``broker.astream(..., approve=view.approve)`` has the reader decide on each call. `transcript` is what
+    was shown.
     """
 
     _esm = STATIC / "loader.js"
