@@ -28,7 +28,7 @@ from .wire import Wire
 __all__ = ["LiveView"]
 
 STATIC = Path(__file__).parent / "static"
-NOBODY = "It needs approval, and nobody is there to give it"
+NOBODY = "it needs approval, and nobody is there to give it"
 
 
 class LiveView(anywidget.AnyWidget):
@@ -181,16 +181,19 @@ class LiveView(anywidget.AnyWidget):
         try:
             yield
         finally:
-            saved = {"text/html": as_html(self.transcript, self._folds), "text/plain": as_text(self.transcript)}
             if self._terminal:
                 self._terminal.end(self.transcript)
                 self._terminal = None
             elif handle and not in_output_widget():
-                handle.update(saved, raw=True)
+                handle.update(self._saved(), raw=True)
                 self._retire()
             else:
                 self.close()
-                display(saved, raw=True)  # type: ignore[no-untyped-call]
+                display(self._saved(), raw=True)  # type: ignore[no-untyped-call]
+
+    def _saved(self) -> dict[str, str]:
+        """What the notebook keeps."""
+        return {"text/html": as_html(self.transcript, self._folds), "text/plain": as_text(self.transcript)}
 
     @contextmanager
     def _following(self, run: Run | AsyncRun) -> Iterator[None]:
@@ -231,7 +234,7 @@ class LiveView(anywidget.AnyWidget):
         """What the reader decides about that call, by a click on its card."""
         if call_id in self._asked:  # one card for two calls: a click would decide about one that nobody saw
             settle(self._asked[call_id], approved=False)
-            return "Another call has the same id"
+            return "another call has the same id"
         decision: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._asked[call_id] = decision
         self._wire.approval(call_id, pending=True)

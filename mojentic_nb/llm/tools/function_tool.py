@@ -49,7 +49,7 @@ class FunctionTool(Generic[P, R]):
     ) -> None:
         if isinstance(function, type) or not callable(function):
             raise TypeError(f"A tool is made of a function, not of {function!r}.")
-        if timeout is not None and timeout <= 0:
+        if timeout is not None and not timeout > 0:  # nor is NaN
             raise ValueError(f"timeout={timeout!r} lets nothing run: give seconds, or None for no limit.")
         documentation = read_docstring(docstring(function))
         self.function = function
