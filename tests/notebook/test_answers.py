@@ -22,6 +22,15 @@ class Trip(BaseModel):
     days: int
 
 
+class Hurried(Trip):
+    def __str__(self) -> str:
+        raise ValueError("There is no time.")
+
+
+class Journey(BaseModel):
+    first: Hurried
+
+
 def sky(city: str) -> str:
     """Look at the sky."""
     return f"clear in {city}"
@@ -48,7 +57,7 @@ class Notebook:
         self.shell = shell
         self.server = server
         self.names = shell.user_ns
-        self.names.update(Trip=Trip, sky=sky)
+        self.names.update(Trip=Trip, Journey=Journey, sky=sky)
 
     def ask(self, options: str = "", question: str = "Well?", *replies: Reply):
         """Run a cell; its result."""
@@ -178,6 +187,7 @@ def test_a_list_of_models_becomes_a_data_frame_and_a_table(nb: Notebook, monkeyp
         ("list[int]", '{"value": [1, 2]}', "value"),
         ("int", '{"value": 4}', "4"),
         ("list[Trip]", '{"value": []}', "There are no rows."),
+        ("Journey", '{"first": {"city": "Oslo", "days": 3}}', "Hurried, whose text can"),
     ],
 )
 def test_any_object_is_a_table(nb: Notebook, monkeypatch, kind: str, said: str, shown: str):
