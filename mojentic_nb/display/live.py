@@ -251,10 +251,11 @@ class LiveView(anywidget.AnyWidget):
                 self.send_state("_snapshot")
             case {"type": "fold", "block": int(block), "part": str(part), "open": bool(opened)}:
                 self._folds[block, part] = opened
-            case {"type": "stop"} if self._run:
-                self._run.cancel()
-            case {"type": "decision", "id": str(call_id), "approved": bool(approved)} if call_id in self._asked:
-                decision = self._asked[call_id]
+            case {"type": "stop"} if run := self._run:
+                run.cancel()
+            case {"type": "decision", "id": str(call_id), "approved": bool(approved)} if decision := self._asked.get(
+                call_id
+            ):
                 decision.get_loop().call_soon_threadsafe(settle, decision, approved)
 
     def _retire(self) -> None:
