@@ -253,9 +253,7 @@ class LiveView(anywidget.AnyWidget):
                 self._folds[block, part] = opened
             case {"type": "stop"} if run := self._run:
                 run.cancel()
-            case {"type": "decision", "id": str(call_id), "approved": bool(approved)} if decision := self._asked.get(
-                call_id
-            ):
+            case {"type": "decision", "id": str(call), "approved": bool(approved)} if decision := self._asked.get(call):
                 decision.get_loop().call_soon_threadsafe(settle, decision, approved)
 
     def _retire(self) -> None:
