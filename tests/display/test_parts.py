@@ -61,6 +61,7 @@ class Point:
         (City, {"type": "json", "text": json.dumps(str(City))}),
         (b"abc", {"type": "text", "text": "3 bytes"}),
         (b"RIFF\x24\0\0\0WAVEfmt ", {"type": "text", "text": "16 bytes"}),
+        (b"RIFF\0\0\0\0WEBP", {"type": "image", "src": "data:image/webp;base64,UklGRgAAAABXRUJQ", "alt": "image"}),
         (Markdown("*x*"), {"type": "markdown", "text": "*x*"}),
         (HTML("<b>x</b>"), {"type": "html", "html": "<b>x</b>"}),
         (PNG, {"type": "image", "src": f"data:image/png;base64,{base64.b64encode(PNG).decode()}", "alt": "image"}),
