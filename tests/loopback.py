@@ -175,3 +175,10 @@ def completion(*texts: str) -> bytes:
     """A whole streamed completion that says `texts`."""
     usage = {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": len(texts)}}
     return sse(*map(chunk, texts), chunk(finish_reason="stop"), usage)
+
+
+def tool_call(name: str = "sky", arguments: str = '{"city": "Oslo"}') -> bytes:
+    """A whole streamed completion that calls a tool."""
+    call = {"index": 0, "id": f"call_{name}", "type": "function", "function": {"name": name, "arguments": arguments}}
+    delta = {"choices": [{"index": 0, "delta": {"tool_calls": [call]}, "finish_reason": None}]}
+    return sse(delta, chunk(finish_reason="tool_calls"))

@@ -57,6 +57,27 @@ def test_the_notebooks_half_imports_silently_and_no_sdk():
     assert said_by_importing(modules, SDKS) == ""
 
 
+# The package's face, which has the live view, is left out.
+FACELESS = """
+import importlib, sys, types
+import mojentic_nb
+sys.modules["mojentic_nb.display"] = display = types.ModuleType("mojentic_nb.display")
+display.__path__ = [mojentic_nb.__path__[0] + "/display"]
+for module in ("transcript", "text", "markdown", "html"):
+    importlib.import_module("mojentic_nb.display." + module)
+print([name for name in {names} if name in sys.modules])
+"""
+
+
+def test_a_transcript_and_its_static_renderings_need_no_notebook():
+    names = [name for name in [*ABOVE, *SDKS] if name != "mojentic_nb.display"]
+    program = FACELESS.format(names=names)
+
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+
+    assert told == "[]\n"
+
+
 @pytest.mark.parametrize("name", ["mojentic_nb", *MODULES])
 def test_all_names_are_there_and_public(name: str):
     module = importlib.import_module(name)
@@ -74,6 +95,19 @@ def test_a_package_exports_every_public_name_that_it_imports(name: str):
     own = {key for key, value in vars(module).items() if not key.startswith("_") and not inspect.ismodule(value)}
 
     assert own == set(module.__all__)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_takes_of_others_what_they_name(name: str):
+    tree = ast.parse(inspect.getsource(importlib.import_module(name)))
+    package = importlib.util.find_spec(name).submodule_search_locations is not None
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.level or str(node.module).startswith("mojentic_nb.")):
+            above = name.split(".")[: len(name.split(".")) + package - node.level] if node.level else []
+            other = importlib.import_module(".".join(filter(None, [*above, node.module])))
+            taken = {alias.name for alias in node.names if not inspect.ismodule(getattr(other, alias.name))}
+
+            assert taken <= set(other.__all__)
 
 
 MOJENTICS = {

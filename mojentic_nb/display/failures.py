@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-
-from IPython import get_ipython
 
 import mojentic_nb.llm
 
@@ -18,17 +17,18 @@ __all__ = ["failure"]
 OURS = str(Path(mojentic_nb.llm.__file__).parent)
 
 
-def failure(error: object, output: str) -> Failure:
+def failure(error: object, output: str, code_name: Callable[[str], str] = str) -> Failure:
     """What is told of `error`; of anything that is no exception, the `output` that the model was told.
 
-    An exception that no code outside the broker raised (nobody approved of a call, its time was up) has no class.
+    An exception that no code outside the broker raised (nobody approved of a call, its time was up) has no class. Its
+    traceback calls files of code by their `code_name`.
     """
     if not isinstance(error, BaseException):
         return {"type": "", "message": bounded(output), "traceback": None}
     steps = theirs(error.__traceback__)
     told = traceback.TracebackException(type(error), error, steps, limit=-30, compact=True) if steps else None
     for step in told.stack if told else ():
-        step.filename = readable(step.filename)
+        step.filename = code_name(step.filename)
     return {
         "type": type(error).__name__ if told else "",
         "message": bounded(said(error)),
@@ -41,9 +41,3 @@ def theirs(steps: TracebackType | None) -> TracebackType | None:
     while steps and steps.tb_frame.f_code.co_filename.startswith(OURS):
         steps = steps.tb_next
     return steps
-
-
-def readable(filename: str) -> str:
-    """The name of a file of code; a notebook's cell by its number, as IPython does, not by a file that isn't there."""
-    shell = get_ipython()
-    return " ".join((shell and shell.compile.format_code_name(filename)) or (filename,))

@@ -39,15 +39,22 @@ NOTICES = {
 class Fold:
     """Adds a run's events to `blocks`, inside the tool block `parent` if there is one; `seconds` is the time.
 
-    The text is in the language `source`, if there is one, for something else to be made of it.
+    The text is in the language `source`, if there is one, for something else to be made of it. Tracebacks call files of
+    code by their `code_name`.
     """
 
     def __init__(
-        self, blocks: Blocks, seconds: Callable[[], float], parent: int | None = None, source: str = ""
+        self,
+        blocks: Blocks,
+        seconds: Callable[[], float],
+        code_name: Callable[[str], str],
+        parent: int | None = None,
+        source: str = "",
     ) -> None:
         self._source = source
         self._blocks = blocks
         self._seconds = seconds
+        self._code_name = code_name
         self._parent = parent
         self._open: int | None = None  # the text or reasoning block that grows
         self._tools: dict[str, int] = {}  # ids to blocks; providers may use an id again in a later step
@@ -169,7 +176,7 @@ class Fold:
             self._result(value)
         elif isinstance(value, Event):
             if call_id not in self._inner:
-                self._inner[call_id] = Fold(self._blocks, self._seconds, self._tool(call_id))
+                self._inner[call_id] = Fold(self._blocks, self._seconds, self._code_name, self._tool(call_id))
             self._inner[call_id].feed(value)
         else:
             self._blocks.set(self._tool(call_id), progress=short(value))
@@ -183,7 +190,7 @@ class Fold:
             seconds=round(result.duration, 3),
             display=parts(result),
             output=None if tells_all(result) else bounded(result.output),
-            error=failure(result.display, result.output) if result.is_error else None,
+            error=failure(result.display, result.output, self._code_name) if result.is_error else None,
         )
 
     def _settle(self, call_id: str, **fields: object) -> None:

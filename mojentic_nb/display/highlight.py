@@ -7,7 +7,7 @@ from functools import cache
 from importlib import import_module
 
 from pygments.lexer import Lexer
-from pygments.token import Comment, Generic, Keyword, Literal, Name, Number, Operator, _TokenType
+from pygments.token import Comment, Generic, Keyword, Literal, Name, Number, Operator
 
 from .markup import code
 
@@ -83,6 +83,6 @@ def made(module: str, name: str) -> Lexer:
 
 
 @cache
-def kind_of(token: _TokenType) -> str:
+def kind_of(token: tuple[str, ...]) -> str:
     """The kind of a token; "" for one that has the text's own colour."""
     return next((name for kind, name in KINDS if token[: len(kind)] == kind), "")

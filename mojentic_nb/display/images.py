@@ -8,10 +8,10 @@ import io
 
 from .blocks import Part
 
-__all__ = ["figure_part", "image_part", "svg_part"]
+__all__ = ["figure_part", "image_kind", "image_part", "svg_part"]
 
 LARGEST = 2_000_000  # bytes: they are kept in the notebook
-SIGNATURES = {b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpeg", b"GIF87a": "gif", b"GIF89a": "gif", b"RIFF": "webp"}
+SIGNATURES = {b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpeg", b"GIF87a": "gif", b"GIF89a": "gif"}
 
 
 def image_part(data: object, alt: str) -> Part | None:
@@ -23,8 +23,15 @@ def image_part(data: object, alt: str) -> Part | None:
             return None
     if not isinstance(data, bytes | bytearray) or len(data) > LARGEST:
         return None
-    kind = next((kind for signature, kind in SIGNATURES.items() if data.startswith(signature)), None)
+    kind = image_kind(data)
     return uri_part(bytes(data), kind, alt) if kind else None
+
+
+def image_kind(data: bytes | bytearray) -> str | None:
+    """What an image in `data` is: *png*, *jpeg*, *gif* or *webp*; None where it is none of these."""
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":  # a RIFF may also be a sound or a film
+        return "webp"
+    return next((kind for signature, kind in SIGNATURES.items() if data.startswith(signature)), None)
 
 
 def svg_part(data: object, alt: str) -> Part | None:

@@ -18,7 +18,7 @@ from mojentic_nb.llm import AsyncRun, Event, LLMToolCall, Run
 
 from .html import as_html
 from .plain import printable
-from .surface import ask, can_ask, clicks_arrive, in_output_widget, surface
+from .surface import ask, can_ask, clicks_arrive, code_name, in_output_widget, surface
 from .terminal import Terminal
 from .text import as_text
 from .transcript import Transcript
@@ -28,7 +28,7 @@ from .wire import Wire
 __all__ = ["LiveView"]
 
 STATIC = Path(__file__).parent / "static"
-NOBODY = "It needs approval, and nobody is there to give it"
+NOBODY = "it needs approval, and nobody is there to give it"
 
 
 class LiveView(anywidget.AnyWidget):
@@ -43,10 +43,10 @@ class LiveView(anywidget.AnyWidget):
     :meth:`watch` one run after the other (:meth:`awatch`). It draws one at a time: an asynchronous one that begins
     cancels the one before it.
 
-    `model` is the name to show, `view` how (*widget*, *static*, *text*), where that is not to fit the front end. The
-    answer's text is Markdown; one that is in the language `source` (*json*), for something else to be made of it, is
-    folded. ``broker.astream(..., approve=view.approve)`` has the reader decide on each call. `transcript` is what was
-    shown.
+    `model` is the name to show. `view` (*widget*, *static*, *text*) says how, where the front end is not to decide. The
+    answer's text is Markdown; with a `source` (*json*) it is in that language, for something else to be made of it, and
+    is folded. ``broker.astream(..., approve=view.approve)`` has the reader decide on each call. `transcript` is what
+    was shown.
     """
 
     _esm = STATIC / "loader.js"
@@ -70,7 +70,7 @@ class LiveView(anywidget.AnyWidget):
         self._asked: dict[str, asyncio.Future[bool]] = {}
         self._folds: dict[tuple[int, str], bool] = {}
         self._terminal: Terminal | None = None
-        self.transcript = Transcript(model, source=source)
+        self.transcript = Transcript(model, source=source, code_name=code_name)
         self._wire = Wire(self.transcript, self.send)
         super().__init__()
         self._built = True
@@ -202,7 +202,7 @@ class LiveView(anywidget.AnyWidget):
         """Draw within the ``with`` block what `run` does, and how it ends."""
         self._run = run
         self._folds = {}
-        self.transcript = Transcript(self._model, source=self._source)
+        self.transcript = Transcript(self._model, source=self._source, code_name=code_name)
         self._wire = Wire(self.transcript, self.send, self._wire.seq + 1)
         self._clickable = self.comm is not None and isinstance(run, AsyncRun) and clicks_arrive()
         self.send_state("_snapshot")
@@ -236,7 +236,7 @@ class LiveView(anywidget.AnyWidget):
         """What the reader decides about that call, by a click on its card."""
         if call_id in self._asked:  # one card for two calls: a click would decide about one that nobody saw
             settle(self._asked[call_id], approved=False)
-            return "Another call has the same id"
+            return "another call has the same id"
         decision: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._asked[call_id] = decision
         self._wire.approval(call_id, pending=True)
@@ -253,10 +253,9 @@ class LiveView(anywidget.AnyWidget):
                 self.send_state("_snapshot")
             case {"type": "fold", "block": int(block), "part": str(part), "open": bool(opened)}:
                 self._folds[block, part] = opened
-            case {"type": "stop"} if self._run:
-                self._run.cancel()
-            case {"type": "decision", "id": str(call_id), "approved": bool(approved)} if call_id in self._asked:
-                decision = self._asked[call_id]
+            case {"type": "stop"} if run := self._run:
+                run.cancel()
+            case {"type": "decision", "id": str(call), "approved": bool(approved)} if decision := self._asked.get(call):
                 decision.get_loop().call_soon_threadsafe(settle, decision, approved)
 
     def _retire(self) -> None:

@@ -26,7 +26,7 @@ from mojentic_nb.llm.gateways.assembly import mended
 from .blocks import Status
 from .words import AT_ONCE
 
-__all__ = ["FINISHES", "Meter"]
+__all__ = ["Meter"]
 
 PERIOD = 0.25  # seconds between two updates of numbers: a reader can't read faster, and each costs bytes
 FINISHES: dict[FinishReason, str] = {
@@ -97,7 +97,7 @@ class Meter:
     def taken(self) -> dict[str, Any]:
         """The fields of the status that changed, all of them the first time.
 
-        None while only numbers grow and the last time was a moment ago.
+        There are none while only numbers grow and the last time was a moment ago.
         """
         now = self.seconds()
         if not self._fresh and self._told["state"] == self._state and now - self._told["seconds"] < PERIOD:

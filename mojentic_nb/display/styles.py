@@ -106,7 +106,6 @@ STYLES: dict[str, str] = {
             ("keyword", "symbolIcon-keywordForeground", "#a650c8"),
             ("def", "symbolIcon-functionForeground", "#2f7fd8"),
             ("builtin", "symbolIcon-functionForeground", "#0f8a7e"),
-            ("tag", "debugTokenExpression-name", "#2f7fd8"),
             ("property", "debugTokenExpression-name", "#2f7fd8"),
             ("attribute", "debugTokenExpression-name", "#0f8a7e"),
             ("meta", "symbolIcon-functionForeground", "#a650c8"),

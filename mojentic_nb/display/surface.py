@@ -15,7 +15,16 @@ from ipywidgets.widgets import widget as widgets  # type: ignore[import-untyped]
 
 from mojentic_nb.llm.errors import ConfigurationError
 
-__all__ = ["VARIABLE", "Surface", "ask", "can_ask", "clicks_arrive", "in_output_widget", "kernel", "surface"]
+__all__ = [
+    "SURFACES",
+    "ask",
+    "can_ask",
+    "clicks_arrive",
+    "code_name",
+    "in_output_widget",
+    "kernel",
+    "surface",
+]
 
 Surface = Literal["widget", "static", "text"]
 """A live view that ends as a saved answer; the saved answer alone; plain text on standard output."""
@@ -80,6 +89,12 @@ def in_output_widget() -> bool:
     known = getattr(widgets, "_instances", {})  # there is no public way to tell
     outputs = (widget for widget in list(known.values()) if isinstance(widget, Output))
     return cell is not None and any(output.msg_id == cell for output in outputs)
+
+
+def code_name(filename: str) -> str:
+    """How IPython calls a file of code: a notebook's cell by its number, for its file isn't there."""
+    shell = get_ipython()
+    return " ".join((shell and shell.compile.format_code_name(filename)) or (filename,))
 
 
 def kernel() -> Any:  # noqa: ANN401 (ipykernel's own, or another that is like it)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from .markup import escaped
 from .plain import printable
 
 __all__ = ["Table"]
@@ -32,10 +32,10 @@ class Table:
 
     def _repr_html_(self) -> str:
         if not self.rows:
-            return f"<p>{html.escape(self.empty)}</p>"
-        head = "".join(f'<th style="{CELL}">{html.escape(name)}</th>' for name in self.header)
+            return f"<p>{escaped(self.empty)}</p>"
+        head = "".join(f'<th style="{CELL}">{escaped(name)}</th>' for name in self.header)
         body = "".join(
-            "<tr>" + "".join(f'<td style="{CELL}">{html.escape(cell)}</td>' for cell in row) + "</tr>"
+            "<tr>" + "".join(f'<td style="{CELL}">{escaped(cell)}</td>' for cell in row) + "</tr>"
             for row in self._texts()
         )
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

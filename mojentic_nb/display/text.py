@@ -8,7 +8,7 @@ from .transcript import Transcript
 from .values import short
 from .words import children, result_text, status_words, thought, title
 
-__all__ = ["as_text"]
+__all__ = ["as_text", "told"]
 
 SIGNS = {"info": "", "warning": "Note: ", "error": "Error: "}
 INDENT = "    "

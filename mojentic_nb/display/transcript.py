@@ -45,15 +45,22 @@ __all__ = ["Transcript"]
 class Transcript:
     """What a run has said and done so far. `model` is the name to show, `clock` gives seconds.
 
-    The answer's text is Markdown, or is in the language `source`, for something else to be made of it. Feed it from one
-    thread at a time. After :class:`~mojentic_nb.llm.Finish`, :meth:`fail` or :meth:`stop` it is at its end and changes
-    no more.
+    The answer's text is Markdown, or is in the language `source`, for something else to be made of it. `code_name` is
+    given the name of a file of code, and returns what the traceback of a tool that failed is to call it. Feed it from
+    one thread at a time. After :class:`~mojentic_nb.llm.Finish`, :meth:`fail` or :meth:`stop` it is at its end and
+    changes no more.
     """
 
-    def __init__(self, model: str, clock: Callable[[], float] = time.monotonic, source: str = "") -> None:
+    def __init__(
+        self,
+        model: str,
+        clock: Callable[[], float] = time.monotonic,
+        source: str = "",
+        code_name: Callable[[str], str] = str,
+    ) -> None:
         self._blocks = Blocks()
         self._meter = Meter(model, clock)
-        self._fold = Fold(self._blocks, self._meter.seconds, source=source)
+        self._fold = Fold(self._blocks, self._meter.seconds, code_name, source=source)
 
     @property
     def ended(self) -> bool:

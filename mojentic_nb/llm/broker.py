@@ -20,7 +20,7 @@ from .tools.job import Approve
 from .tools.runner import ToolRunner
 from .tracing import Tracer
 
-__all__ = ["LLMBroker"]
+__all__ = ["LLMBroker", "Options"]
 
 
 class Options(TypedDict, total=False):
@@ -56,9 +56,9 @@ class LLMBroker:
       to the model) doesn't; it may be ``async``;
     - `model`, in place of the broker's, and `correlation_id`, for the tracer.
 
-    Raises at the call TypeError for messages, tools and the like that are none, ValueError for two tools of one name or
-    for a `tool_choice` that can't be met, and NotImplementedError for what can't stream; other errors
-    (:class:`~mojentic_nb.llm.errors.LLMError`) come while the answer is read.
+    Each call raises TypeError for an argument of the wrong kind, ValueError for two tools of one name or for a
+    `tool_choice` that can't be met, and NotImplementedError where the answer can't stream. Other errors
+    (:class:`~mojentic_nb.llm.errors.LLMError`) are raised while the answer is read.
     """
 
     def __init__(
@@ -164,8 +164,8 @@ class LLMBroker:
     ) -> Object:
         """Ask for a value of the type `object_model`, and return it.
 
-        That is a pydantic model, or any other type that pydantic has a schema for (``list[Row]``, a dataclass). An
-        answer that is no such value is asked for once more; if that is none either, raises
+        That is a pydantic model, or any other type that pydantic has a schema for (``list[Row]``, a dataclass). If the
+        answer does not fit, the model is asked once more; if the second does not fit either, raises
         :class:`~mojentic_nb.llm.errors.BadRequestError`.
         """
         answer = Answer(AnswerType(object_model))

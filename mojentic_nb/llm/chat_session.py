@@ -43,7 +43,7 @@ class ChatSession:
     """A conversation with the model of `llm`, a broker.
 
     `system_prompt` says how the model is to behave; None or "" says nothing. `tools` are what it may call, `approve`
-    decides of each call, and `tool_choice` says whether each question has to begin with one, as with the broker.
+    decides on each call, and `tool_choice` says whether each question has to begin with one, as with the broker.
     `config`, or Mojentic's single `temperature`, says how answers are made.
 
     Before a request that would take more than `max_context` tokens the oldest exchanges are left out, whole (a question
@@ -57,7 +57,7 @@ class ChatSession:
     question of which nothing came, because asking failed, is not kept: ask it again.
 
     `llm`, `tools`, `config`, `approve`, `tool_choice` and `max_context` may be changed; what they are counts from the
-    next question.
+    next question. Raises TypeError where `llm` is no broker, and ValueError for a `max_context` below 1.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 (as in Mojentic)

@@ -222,6 +222,6 @@ def check_follows(messages: Sequence[LLMMessage], message: LLMMessage) -> None:
         elif before.role is MessageRole.Tool:
             waiting.pop(0)
     answered = [call.id for call in message.tool_calls or ()] if message.role is MessageRole.Tool else []
-    if answered != waiting[:1]:
+    if answered != waiting[:1] or (message.role is MessageRole.Tool and not answered):
         wanted = f"the result of call {waiting[0]!r}" if waiting else "no result, for no call waits for one"
         raise ValueError(f"A message of the {message.role.value} can't stand here: next comes {wanted}.")

@@ -18,7 +18,7 @@ from .messages import LLMMessage
 from .threads import pause
 from .tools.runner import ToolRunner
 
-__all__ = ["AsyncRun", "Run"]
+__all__ = ["AsyncRun", "BaseRun", "Run"]
 
 
 class BaseRun:

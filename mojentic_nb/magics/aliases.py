@@ -71,13 +71,13 @@ class Model:
 
 
 def check_address(alias: str, url: str) -> None:
-    """Raise UsageError for an address that is none, or has a password in it."""
+    """Raise UsageError for an address that can't be one, or has a password in it."""
     try:
         address = urlsplit(url)
     except ValueError:
         address = urlsplit("")
     if address.scheme not in ("http", "https") or not address.hostname:
-        raise UsageError(f"The address of the alias {alias!r} is none: it has to begin with http:// or https://.")
+        raise UsageError(f"The address of the alias {alias!r} can't be one: it has to begin with http:// or https://.")
     if address.password or address.username:
         raise UsageError(
             f"The address of the alias {alias!r} has a name or a password in it: keys go into the environment."

@@ -13,6 +13,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from mojentic_nb.display import LiveView, can_ask
 from mojentic_nb.display.surface import surface
 from mojentic_nb.llm import AsyncRun, LLMMessage, LLMToolCall, MessageRole, Run
+from mojentic_nb.llm.gateways.base import tool_name
 from mojentic_nb.llm.object_stream import AsyncObjectStream, ObjectStream
 
 from .chats import Exchange
@@ -57,7 +58,7 @@ class Answer:
 
     def _approve(self, call: LLMToolCall) -> bool | str | Awaitable[bool | str]:
         """Whether `call` may run: most may, unless ``--approve`` or their tool says that a person has to decide."""
-        tool = next((tool for tool in self._question.tools if tool.descriptor["function"]["name"] == call.name), None)
+        tool = next((tool for tool in self._question.tools if tool_name(tool) == call.name), None)
         if not (self._question.options.approve or getattr(tool, "approval", False)):
             return True
         if self._policy == "allow" and not can_ask():

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 
 from mojentic_nb.llm import FinishReason, LLMMessage, MessageRole, Usage
 
+from .values import shortened
+
 __all__ = ["Chat", "Exchange"]
 
 
@@ -29,8 +31,7 @@ class Exchange:
     @property
     def answer(self) -> str:
         """The answer's beginning."""
-        said = " ".join((self.messages[-1].content or "").split())
-        return said if len(said) <= 100 else f"{said[:99]}…"
+        return shortened(" ".join((self.messages[-1].content or "").split()), 100)
 
     @property
     def marks(self) -> list[str]:

@@ -19,6 +19,7 @@ from mojentic_nb.display.table import Table
 from mojentic_nb.llm import LLMError, Usage
 from mojentic_nb.llm.errors import ConfigurationError
 from mojentic_nb.llm.gateways.providers import PROVIDERS, gateway_for
+from mojentic_nb.llm.tools.function_tool import is_tool
 from mojentic_nb.tracer import Waterfall
 
 from .chats import Exchange
@@ -26,7 +27,7 @@ from .explain import about, last_error
 from .line import quoted, words
 from .notebook import MAIN
 from .options import parse
-from .tools import BUILT_IN, is_tool, tools_in
+from .tools import BUILT_IN, tools_in
 from .values import shortened
 
 if TYPE_CHECKING:

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING
 from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
 from pydantic import BaseModel
 
+from mojentic_nb.display.surface import SURFACES
+from mojentic_nb.llm.drafts import is_model
 from mojentic_nb.llm.gateways.providers import PROVIDERS
 
 from .commands import COMMANDS
-from .options import EFFORTS, FLAGS, VIEWS
+from .options import EFFORTS, FLAGS
 from .tools import BUILT_IN, tools_in
 
 if TYPE_CHECKING:
     from .llm import LLMMagics
 
-__all__ = ["matcher_for"]
+__all__ = ["Matcher", "matcher_for"]
 
 Matcher = Callable[[CompletionContext], SimpleMatcherResult]
 
@@ -59,9 +61,9 @@ def options_after(magics: LLMMagics, words: list[str], fragment: str) -> Iterabl
         case ["--reasoning-effort"]:
             return EFFORTS
         case ["--view"]:
-            return VIEWS
+            return SURFACES
         case ["--as"]:
-            return [name for name, value in magics.namespace.items() if is_model(value)]
+            return [name for name, value in magics.namespace.items() if is_model(value) and value is not BaseModel]
     return FLAGS
 
 
@@ -81,8 +83,3 @@ def models(magics: LLMMagics) -> list[str]:
     """The models that this session knows of, without asking anyone."""
     known = [*magics.aliases, magics.model, "local", *magics.notebook.models, *(f"{name}:" for name in PROVIDERS[1:])]
     return list(dict.fromkeys(filter(None, known)))
-
-
-def is_model(value: object) -> bool:
-    """Whether `value` is a pydantic model."""
-    return isinstance(value, type) and issubclass(value, BaseModel) and value is not BaseModel

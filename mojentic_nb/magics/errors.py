@@ -19,7 +19,6 @@ def render_in_one_line(shell: InteractiveShell, error: BaseException) -> None:
     shown = iter([[line]])
 
     def render() -> list[str]:
-        whole = shell.InteractiveTB.structured_traceback(type(error), error, error.__traceback__)
-        return next(shown, whole)
+        return next(shown, None) or shell.InteractiveTB.structured_traceback(type(error), error, error.__traceback__)
 
     error._render_traceback_ = render  # type: ignore[attr-defined]

@@ -11,6 +11,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 from traitlets import Bunch, Dict, Enum, Int, TraitError, Unicode, validate
 
+from mojentic_nb.display.surface import SURFACES
 from mojentic_nb.llm import LLMError
 from mojentic_nb.llm.gateways.providers import configured_name
 
@@ -22,7 +23,7 @@ from .commands import run_command
 from .dry_run import preview
 from .errors import render_in_one_line
 from .notebook import MAIN, Notebook
-from .options import VIEWS, Options, parse, with_options
+from .options import Options, parse, with_options
 from .prompt import PromptError
 from .question import Question, asked_by
 
@@ -42,7 +43,7 @@ class LLMMagics(Magics):
         key_trait=Unicode(), value_trait=Unicode(), help="Names for models: {'fast': 'openai:gpt-5-mini'}."
     ).tag(config=True)
     system = Unicode("", help="What models are told first, where no -s says otherwise.").tag(config=True)
-    view = Enum(VIEWS, "auto", help="How answers are shown.").tag(config=True)
+    view = Enum(SURFACES, "auto", help="How answers are shown.").tag(config=True)
     approval = Enum(
         ("deny", "allow"), "deny", help="What becomes of a call that wants approval where nobody can be asked."
     ).tag(config=True)

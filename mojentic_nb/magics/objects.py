@@ -12,6 +12,7 @@ from IPython.display import display
 from pydantic import BaseModel
 
 from mojentic_nb.display.table import Table
+from mojentic_nb.display.values import said
 from mojentic_nb.llm.object_stream import AsyncObjectStream, ObjectStream
 from mojentic_nb.llm.threads import in_background
 
@@ -77,7 +78,7 @@ def as_table(value: object) -> Table:
 
 def cell(value: object) -> str:
     """A value within a table; what has not come yet is empty."""
-    return "" if value is None else shortened(str(value), CELL)
+    return "" if value is None else shortened(said(value), CELL)
 
 
 def as_value(value: object) -> object:

@@ -9,14 +9,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
 from keyword import iskeyword
-from typing import Any
+from typing import Any, get_args
 
 from IPython.core.error import UsageError
 from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
 
+from mojentic_nb.display.surface import SURFACES
+from mojentic_nb.llm.config import ReasoningEffort
+
 from .line import unquoted
 
-__all__ = ["EFFORTS", "FLAGS", "VIEWS", "Options", "parse", "with_options"]
+__all__ = ["EFFORTS", "FLAGS", "Options", "parse", "with_options"]
+
+EFFORTS: tuple[str, ...] = get_args(ReasoningEffort)
 
 
 def variable(text: str) -> str:
@@ -36,9 +41,6 @@ def duration(text: str) -> float:
         raise ArgumentTypeError(f"{text} is no time to wait: give seconds, more than 0")
     return seconds
 
-
-EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-VIEWS = ("auto", "widget", "static", "text")
 
 ARGUMENTS = (
     argument("-m", "--model", metavar="PROVIDER:MODEL", type=unquoted, help="The model to ask, or its alias."),
@@ -77,7 +79,7 @@ ARGUMENTS = (
     argument("--max-steps", type=int, metavar="N", help="Rounds of tool calls at most; 10 if not given."),
     argument("--timeout", type=duration, metavar="SECONDS", help="End the answer after so many seconds."),
     argument("--code", action="store_true", help="Put the answer's code into a new cell below."),
-    argument("--view", choices=VIEWS, help="How to show the answer; auto fits the front end."),
+    argument("--view", choices=SURFACES, help="How to show the answer; auto fits the front end."),
     argument("--raw", action="store_true", help="Show the answer's text as it is, not as Markdown."),
     argument("--dry-run", action="store_true", help="Show what would be sent, and send nothing."),
 )

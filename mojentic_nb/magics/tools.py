@@ -11,7 +11,7 @@ from IPython.core.error import UsageError
 from mojentic_nb.llm.errors import ConfigurationError
 from mojentic_nb.llm.gateways.base import Tool
 from mojentic_nb.llm.tools import CurrentDateTimeTool, ResolveDateTool
-from mojentic_nb.llm.tools.function_tool import as_tools
+from mojentic_nb.llm.tools.function_tool import as_tools, is_tool
 
 from .prompt import evaluate
 
@@ -57,11 +57,6 @@ def tools_in(namespace: Mapping[str, Any]) -> dict[str, object]:
         for name, value in namespace.items()
         if not name.startswith("_") and (is_tool(value) or is_own_function(value))
     }
-
-
-def is_tool(value: object) -> bool:
-    """Whether `value` is a tool, as opposed to a class of them."""
-    return not isinstance(value, type) and hasattr(value, "descriptor") and callable(getattr(value, "run", None))
 
 
 def is_own_function(value: object) -> bool:

@@ -7,12 +7,12 @@ import io
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Image", "shown"]
+from mojentic_nb.display.images import image_kind
+
+__all__ = ["Image", "shortened", "shown"]
 
 BUDGET = 4000  # characters of a table; a thousand tokens, about
 MOST_ROWS = 40
-PNG = b"\x89PNG\r\n\x1a\n"
-SIGNATURES = {PNG: "png", b"\xff\xd8\xff": "jpeg", b"GIF8": "gif"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,7 @@ def shown(value: object) -> str | Image:
 
 def image(data: bytes) -> Image:
     """The picture that `data` holds."""
-    kind = next((kind for signature, kind in SIGNATURES.items() if data.startswith(signature)), "png")
-    return Image(f"data:image/{kind};base64,{base64.b64encode(data).decode()}")
+    return Image(f"data:image/{image_kind(data) or 'png'};base64,{base64.b64encode(data).decode()}")
 
 
 def picture_of(value: Any) -> bytes | None:  # noqa: ANN401 (anything)

@@ -22,7 +22,7 @@ class RecordedByHand:
     """The methods of a tracer that record one event each, as of now.
 
     `correlation_id` says what belongs together, and may be left out; `source` is Mojentic's, and is not kept. Messages,
-    calls and tools may be given as dictionaries as well. Raises ValueError for those that are none.
+    calls and tools may be given as dictionaries as well. Raises ValueError for what can't be read as one.
     """
 
     def record_event(self, event: TracerEvent) -> None:

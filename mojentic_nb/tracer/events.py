@@ -19,6 +19,9 @@ __all__ = [
     "ToolBatchTracerEvent",
     "ToolCallTracerEvent",
     "TracerEvent",
+    "seconds",
+    "short",
+    "tokens",
 ]
 
 NO_USAGE = Usage()

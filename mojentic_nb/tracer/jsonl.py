@@ -14,7 +14,7 @@ from mojentic_nb.llm import Usage
 
 from .events import LLMResponseTracerEvent, TracerEvent
 
-__all__ = ["as_json", "lines"]
+__all__ = ["lines", "plain"]
 
 
 def lines(events: Iterable[TracerEvent]) -> Iterable[str]:

@@ -11,7 +11,7 @@ from typing_extensions import TypeVar  # of pydantic; with a default, which Pyth
 
 from .events import TracerEvent
 
-__all__ = ["EventStore"]
+__all__ = ["EventStore", "Kind"]
 
 Kind = TypeVar("Kind", bound=TracerEvent, default=TracerEvent)
 
@@ -50,7 +50,8 @@ class EventStore:
     ) -> list[Kind]:
         """The events kept, in the order in which they came.
 
-        Of that type, from that time to that, of that correlation id, and that the filter lets pass.
+        Only those of the class `event_type`, from `start_time` to `end_time` (both included, in seconds since the
+        epoch), with that `correlation_id`, and for which `filter_func` returns something true.
         """
         with self._lock:
             events = list(self._events)

@@ -49,8 +49,8 @@ class TracerSystem(RecordedByHand):
     ) -> list[Kind]:
         """The events kept, in the order in which they came.
 
-        Of that type, from that time to that (seconds since the epoch), of that correlation id, and that the filter
-        lets pass.
+        Only those of the class `event_type`, from `start_time` to `end_time` (both included, in seconds since the
+        epoch), with that `correlation_id`, and for which `filter_func` returns something true.
         """
         return self.event_store.get_events(event_type, start_time, end_time, filter_func, correlation_id=correlation_id)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import html
 import math
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -31,6 +32,7 @@ WRAPPED = CELL.replace("nowrap", "normal").replace("22px", "1.4")
 FAILED = f";color:{COLOURS['error']}"
 INDENT = "&nbsp;" * 4  # of what is no request; padding would be lost where styles are
 BARS = 32  # characters of the text's bars
+FORMULA = re.compile(r"\$|\\(?=[\\()\[\]{}]|begin|end)")  # where one begins
 
 
 class Place(NamedTuple):
@@ -86,7 +88,7 @@ class Waterfall:
             f"height:10px;border-radius:2px;background-color:{COLOURS[kind]}'></span> {NAMES[kind]}</span>"
             for kind in kinds
         )
-        return f"<strong>{html.escape(self._timeline.summary())}</strong><div>{legend}</div>"
+        return f"<strong>{escaped(self._timeline.summary())}</strong><div>{legend}</div>"
 
     def _head(self) -> str:
         marks = " ".join(
@@ -103,9 +105,9 @@ class Waterfall:
         return f"<tr style='border:none'>{''.join(cells)}</tr>"
 
     def _html_row(self, row: Row) -> str:
-        *numbers, ended = map(html.escape, values(row))
+        *numbers, ended = map(escaped, values(row))
         cells = [
-            f"<th scope='row' style='{CELL};font-weight:normal'>{html.escape(name(row)).replace('  ', INDENT)}</th>",
+            f"<th scope='row' style='{CELL};font-weight:normal'>{escaped(name(row)).replace('  ', INDENT)}</th>",
             f"<td style='{CELL}'>{self._html_bar(row)}</td>",
             *(f"<td style='{NUMBER}'>{text}</td>" for text in numbers),
             f"<td style='{CELL}{FAILED if row.failure else ''}'>{ended}</td>",
@@ -113,7 +115,7 @@ class Waterfall:
         line = f"<tr style='border:none' title='{html.escape(short(row.name, 200))}'>{''.join(cells)}</tr>"
         if not row.failure:
             return line
-        why = f"<td colspan='6' style='{WRAPPED}'>{html.escape(short(row.failure, 300))}</td>"
+        why = f"<td colspan='6' style='{WRAPPED}'>{escaped(short(row.failure, 300))}</td>"
         return f"{line}<tr style='border:none'><td style='{CELL}'></td>{why}</tr>"
 
     def _html_bar(self, row: Row) -> str:
@@ -148,6 +150,11 @@ class Waterfall:
         waiting = min(math.ceil(width * place.waiting / 100), width - 1)
         mark = {"request": "█", "tool": "▓", "retry": "┄", "error": "✕"}[row.kind]
         return " " * left + "░" * waiting + mark * (width - waiting)
+
+
+def escaped(text: str) -> str:
+    """`text` for HTML, as it reads: no markup, and no formulas, which JupyterLab would typeset."""
+    return FORMULA.sub(r"<span>\g<0></span>", html.escape(text))
 
 
 def name(row: Row) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from lab import Lab, write_notebook
-from loopback import Hold, Loopback, Reply, chunk, completion, sse
+from loopback import Hold, Loopback, Reply, chunk, completion, sse, tool_call
 from playwright.sync_api import Browser, expect
 
 SETUP = '''\
@@ -71,13 +71,6 @@ class MagicLab(Lab):
 def paused(text: str) -> Reply:
     """An answer that begins with `text` and then never comes to an end."""
     return Reply([sse(chunk(text), done=False), Hold()])
-
-
-def calling(name: str, arguments: str) -> Reply:
-    """A call of a tool."""
-    call = {"index": 0, "id": f"call_{name}", "type": "function", "function": {"name": name, "arguments": arguments}}
-    delta = {"choices": [{"index": 0, "delta": {"tool_calls": [call]}, "finish_reason": None}]}
-    return Reply([sse(delta, chunk(finish_reason="tool_calls"))])
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +139,7 @@ def test_an_interrupt_is_one_line_keeps_the_answer_and_holds_back_the_rest(lab: 
     ],
 )
 def test_a_call_waits_for_the_click(lab: MagicLab, options: str, name: str, click: str, told: str):
-    lab.server.play(calling(name, '{"city": "Oslo"}'), Reply([completion("So.")]))
+    lab.server.play(Reply([tool_call(name)]), Reply([completion("So.")]))
     index = lab.started(f"%%llm --fresh {options}\nOslo, please.")
     card = lab.cell(index).locator(".mnb-card")
     expect(card).to_have_attribute("data-state", "approval")
@@ -160,7 +153,7 @@ def test_a_call_waits_for_the_click(lab: MagicLab, options: str, name: str, clic
 
 
 def test_a_card_of_a_tool_that_may_run_comes_and_is_saved(lab: MagicLab):
-    lab.server.play(calling("sky", '{"city": "Oslo"}'), Reply([completion("Clear.")]))
+    lab.server.play(Reply([tool_call()]), Reply([completion("Clear.")]))
 
     index = lab.started("%%llm --fresh -t sky\nHow is Oslo?")
     lab.wait_until_done(index)

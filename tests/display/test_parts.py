@@ -18,12 +18,14 @@ from matplotlib.figure import Figure
 from PIL import Image
 from pydantic import BaseModel
 
+from mojentic_nb.display import LiveView
 from mojentic_nb.display.failures import failure
 from mojentic_nb.display.images import LARGEST
 from mojentic_nb.display.parts import parts, tells_all
 from mojentic_nb.display.values import LONGEST, indented, short, summary
-from mojentic_nb.llm import LLMToolCall, ToolResult
+from mojentic_nb.llm import LLMBroker, LLMMessage, LLMToolCall, StepFinish, ToolCallEnd, ToolResult
 from mojentic_nb.llm.cancellation import Cancellation
+from mojentic_nb.llm.gateways import ScriptedGateway
 from mojentic_nb.llm.tools import ToolBatch, ToolRunner
 from mojentic_nb.llm.tools.results import done, failed
 
@@ -58,6 +60,8 @@ class Point:
         (Point(3), {"type": "json", "text": '{\n  "x": 3\n}'}),
         (City, {"type": "json", "text": json.dumps(str(City))}),
         (b"abc", {"type": "text", "text": "3 bytes"}),
+        (b"RIFF\x24\0\0\0WAVEfmt ", {"type": "text", "text": "16 bytes"}),
+        (b"RIFF\0\0\0\0WEBP", {"type": "image", "src": "data:image/webp;base64,UklGRgAAAABXRUJQ", "alt": "image"}),
         (Markdown("*x*"), {"type": "markdown", "text": "*x*"}),
         (HTML("<b>x</b>"), {"type": "html", "html": "<b>x</b>"}),
         (PNG, {"type": "image", "src": f"data:image/png;base64,{base64.b64encode(PNG).decode()}", "alt": "image"}),
@@ -259,11 +263,12 @@ def test_a_step_in_a_notebooks_cell_is_told_by_the_cells_number():
     shell = InteractiveShell.instance()
     shell.run_cell("def tool(): raise KeyError('Orly')", store_history=True)
     number = shell.execution_count - 1
+    broker = LLMBroker("m", ScriptedGateway([[ToolCallEnd(CALL), StepFinish("tool_calls")], "No."]))
+    view = LiveView(view="static")
 
-    with pytest.raises(KeyError) as raised:
-        shell.user_ns["tool"]()
+    view.show(broker.stream([LLMMessage(content="Where?")], [shell.user_ns["tool"]]))
 
-    told = failure(raised.value, "")["traceback"]
+    told = view.transcript.block(0)["error"]["traceback"]
     assert f'File "Cell In[{number}]", line 1, in tool' in told
     assert "ipykernel" not in told
     InteractiveShell.clear_instance()

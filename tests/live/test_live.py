@@ -150,7 +150,7 @@ def test_two_calls_of_the_same_id_are_both_denied(frontend: Frontend):
         "print([message.content for message in run.messages if message.role.value == 'tool'])"
     )
 
-    assert frontend.printed() == "['The call was denied.', 'The call was denied: Another call has the same id.']\n"
+    assert frontend.printed() == "['The call was denied.', 'The call was denied: another call has the same id.']\n"
 
 
 @pytest.mark.parametrize(("said", "state"), [("y", "done"), ("", "denied")])
@@ -197,7 +197,7 @@ def test_where_nobody_can_be_asked_a_call_is_denied(frontend: Frontend):
     )
 
     (displayed,) = frontend.of("display_data")
-    assert "It needs approval, and nobody is there to give it" in displayed["data"]["text/plain"]
+    assert "it needs approval, and nobody is there to give it" in displayed["data"]["text/plain"]
 
 
 def test_a_view_that_misses_something_gets_a_snapshot(frontend: Frontend, tmp_path: Path):

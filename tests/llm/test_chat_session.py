@@ -488,6 +488,8 @@ def test_an_inserted_call_wants_its_result():
 
     with pytest.raises(ValueError, match="A message of the tool can't stand here: next comes no result, for no call"):
         chat.insert_message(result)
+    with pytest.raises(ValueError, match="A message of the tool can't stand here: next comes no result, for no call"):
+        chat.insert_message(LLMMessage(role=TOOL, content="Sunny."))
     chat.insert_message(asked)
     with pytest.raises(
         ValueError, match="A message of the user can't stand here: next comes the result of call 'call_1'"

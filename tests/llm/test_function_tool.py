@@ -634,7 +634,7 @@ def test_a_name_that_providers_refuse_is_told_when_the_tool_is_made(name: str):
         tool(add, name=name)
 
 
-@pytest.mark.parametrize("timeout", [0, -1])
+@pytest.mark.parametrize("timeout", [0, -1, float("nan")])
 def test_a_timeout_lets_something_run(timeout: float):
     with pytest.raises(ValueError, match=f"timeout={timeout} lets nothing run"):
         tool(add, timeout=timeout)

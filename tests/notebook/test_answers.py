@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
-from loopback import Cut, Hold, Loopback, Reply, chunk, completion, sse
+from loopback import Cut, Hold, Loopback, Reply, chunk, completion, sse, tool_call
 from pydantic import BaseModel
 
 from mojentic_nb.llm.tools import tool
@@ -22,6 +22,15 @@ class Trip(BaseModel):
     days: int
 
 
+class Hurried(Trip):
+    def __str__(self) -> str:
+        raise ValueError("There is no time.")
+
+
+class Journey(BaseModel):
+    first: Hurried
+
+
 def sky(city: str) -> str:
     """Look at the sky."""
     return f"clear in {city}"
@@ -29,12 +38,6 @@ def sky(city: str) -> str:
 
 def says(*texts: str) -> Reply:
     return Reply([completion(*texts)])
-
-
-def calls(name: str, arguments: str = '{"city": "Oslo"}') -> Reply:
-    call = {"index": 0, "id": f"call_{name}", "type": "function", "function": {"name": name, "arguments": arguments}}
-    delta = {"choices": [{"index": 0, "delta": {"tool_calls": [call]}, "finish_reason": None}]}
-    return Reply([sse(delta, chunk(finish_reason="tool_calls"))])
 
 
 def paused(text: str) -> Reply:
@@ -48,7 +51,7 @@ class Notebook:
         self.shell = shell
         self.server = server
         self.names = shell.user_ns
-        self.names.update(Trip=Trip, sky=sky)
+        self.names.update(Trip=Trip, Journey=Journey, sky=sky)
 
     def ask(self, options: str = "", question: str = "Well?", *replies: Reply):
         """Run a cell; its result."""
@@ -121,7 +124,7 @@ def test_an_empty_system_is_none(nb: Notebook):
 def test_tools_are_named_and_called(nb: Notebook):
     nb.names["both"] = [sky, tool(name="other")(sky)]
 
-    nb.ask("-t both -t current_datetime", "Well?", calls("sky"), says("Clear."))
+    nb.ask("-t both -t current_datetime", "Well?", Reply([tool_call()]), says("Clear."))
 
     assert [each["function"]["name"] for each in nb.body["tools"]] == ["sky", "other", "get_current_datetime"]
     assert nb.sent[-1] == ("tool", "clear in Oslo")
@@ -130,7 +133,7 @@ def test_tools_are_named_and_called(nb: Notebook):
 
 
 def test_the_rounds_of_tools_have_a_limit(nb: Notebook, capsys: pytest.CaptureFixture):
-    result = nb.ask("-t sky --max-steps 1", "Well?", calls("sky"), calls("sky"))
+    result = nb.ask("-t sky --max-steps 1", "Well?", Reply([tool_call()]), Reply([tool_call()]))
 
     assert not result.success
     assert "MaxToolIterationsExceededError: The model still called tools after 1 rounds" in capsys.readouterr().out
@@ -144,7 +147,7 @@ def test_where_nobody_can_be_asked_the_policy_decides(nb: Notebook, options: str
     nb.names["strict"] = tool(name="sky", approval=True)(sky)
     nb.run(f'%config LLMMagics.approval = "{policy}"')
 
-    nb.ask(options, "Well?", calls("sky"), says("So."))
+    nb.ask(options, "Well?", Reply([tool_call()]), says("So."))
 
     assert told in nb.sent[-1][1]
 
@@ -178,6 +181,7 @@ def test_a_list_of_models_becomes_a_data_frame_and_a_table(nb: Notebook, monkeyp
         ("list[int]", '{"value": [1, 2]}', "value"),
         ("int", '{"value": 4}', "4"),
         ("list[Trip]", '{"value": []}', "There are no rows."),
+        ("Journey", '{"first": {"city": "Oslo", "days": 3}}', "Hurried, whose text can"),
     ],
 )
 def test_any_object_is_a_table(nb: Notebook, monkeypatch, kind: str, said: str, shown: str):
@@ -229,7 +233,7 @@ def test_a_picture_is_sent_by_path_and_by_expression(nb: Notebook, tmp_path):
 
 
 def test_a_dry_run_sends_nothing_and_tells_all(nb: Notebook, capsys: pytest.CaptureFixture):
-    nb.ask("-t sky", "First?", calls("sky"), says("Clear."))
+    nb.ask("-t sky", "First?", Reply([tool_call()]), says("Clear."))
     capsys.readouterr()
     count = len(nb.server.requests)
 
@@ -343,7 +347,7 @@ def test_conversations_are_apart(nb: Notebook):
 
 
 def test_an_answer_that_broke_off_stays_and_is_marked(nb: Notebook, capsys: pytest.CaptureFixture):
-    nb.ask("-t sky", "First?", calls("sky"), Reply([sse(chunk("It is"), done=False), Cut()]))
+    nb.ask("-t sky", "First?", Reply([tool_call()]), Reply([sse(chunk("It is"), done=False), Cut()]))
     nb.ask("", "Second?")
 
     roles = [role for role, _ in nb.sent]
@@ -356,7 +360,7 @@ def test_an_answer_that_broke_off_stays_and_is_marked(nb: Notebook, capsys: pyte
 
 
 def test_an_error_right_after_a_result_leaves_a_valid_history(nb: Notebook):
-    nb.ask("-t sky", "First?", calls("sky"), Reply(status=404))
+    nb.ask("-t sky", "First?", Reply([tool_call()]), Reply(status=404))
     nb.ask("", "Second?")
 
     assert [role for role, _ in nb.sent] == ["user", "assistant", "tool", "assistant", "user"]

@@ -223,9 +223,9 @@ ERRORS = {
     "%llm alias a openai:m --key-variable x1y2z3": "The alias 'a' takes the NAME of the environment's variable",
     "%llm alias a sk-x1": "The alias 'a' stands for no model: it has to be PROVIDER:MODEL",
     "%llm alias a openai:": "The alias 'a' stands for no model: it has to be PROVIDER:MODEL",
-    "%llm alias a openai:m --base-url x": "The address of the alias 'a' is none: it has to begin with http:// or https://.",
-    "%llm alias a openai:m --base-url http://[": "The address of the alias 'a' is none: it has to begin with http://",
-    "%llm alias a openai:m --base-url https://:8000": "The address of the alias 'a' is none: it has to begin with http://",
+    "%llm alias a openai:m --base-url x": "The address of the alias 'a' can't be one: it has to begin with http:// or https://.",
+    "%llm alias a openai:m --base-url http://[": "The address of the alias 'a' can't be one: it has to begin with http://",
+    "%llm alias a openai:m --base-url https://:8000": "The address of the alias 'a' can't be one: it has to begin with http://",
     "%llm alias a openai:m --base-url http://me:sk-x1@x": "The address of the alias 'a' has a name or a password",
     "%llm alias a openai:m --base-url http://sk-x1@x": "The address of the alias 'a' has a name or a password in it:",
     "%llm alias a local --base-url http://x": "The alias 'a' stands for a model on this machine: it has no",
@@ -310,7 +310,7 @@ def test_a_built_in_tool_that_lacks_something_says_so(said, model: Loopback, mon
 
 
 def test_tables_are_html_in_a_notebook(shell: InteractiveShell, model: Loopback):
-    model.play(Reply([completion("<i>a</i>")]))
+    model.play(Reply([completion(r"<i>a</i> for $5, not \(6\) $")]))
     with capture_output():
         shell.run_cell("%%llm -m openai:m\n<b>Well?</b>")
     with capture_output() as captured:
@@ -320,6 +320,7 @@ def test_tables_are_html_in_a_notebook(shell: InteractiveShell, model: Loopback)
     assert "<td" in html
     assert "&lt;b&gt;Well?&lt;/b&gt;" in html
     assert "<i>" not in html
+    assert r"for <span>$</span>5, not <span>\</span>(6<span>\</span>) <span>$</span>" in html  # no formula
 
 
 def test_a_setting_that_can_not_be_is_told_when_the_extension_is_loaded(bare_shell: InteractiveShell, capsys):

@@ -9,7 +9,7 @@ import signal
 import psutil
 import pytest
 from jupyter_client.manager import KernelManager
-from loopback import Hold, Loopback, Reply, chunk, completion, sse
+from loopback import Hold, Loopback, Reply, chunk, completion, sse, tool_call
 
 LONG = "%%llm -m local\nTell me a very long story about the sea."
 
@@ -321,9 +321,7 @@ def test_the_cell_that_the_front_end_names_is_the_one_that_is_replaced(asked: Ke
 
 def calling(*then: Reply) -> list[Reply]:
     """Replies that call the tool, and say what came of it."""
-    call = {"index": 0, "id": "c", "type": "function", "function": {"name": "sky", "arguments": '{"city": "Oslo"}'}}
-    delta = {"choices": [{"index": 0, "delta": {"tool_calls": [call]}, "finish_reason": None}]}
-    return [Reply([sse(delta, chunk(finish_reason="tool_calls"))]), *then]
+    return [Reply([tool_call()]), *then]
 
 
 @pytest.fixture
@@ -377,7 +375,7 @@ def test_a_click_decides_where_it_arrives(tooled: Kernel, server: Loopback, appr
         found.append(next(messages))
 
     (opened,) = [each["content"] for each in found if each["msg_type"] == "comm_open" and "anywidget" in str(each)]
-    content = {"type": "decision", "id": "c", "approved": approved}
+    content = {"type": "decision", "id": "call_sky", "approved": approved}
     data = {"method": "custom", "content": content}
     click = tooled.client.session.msg("comm_msg", {"comm_id": opened["comm_id"], "data": data})
     tooled.client.shell_channel.send(click)

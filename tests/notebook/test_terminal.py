@@ -12,7 +12,7 @@ from pathlib import Path
 import pexpect
 import psutil
 import pytest
-from loopback import Loopback, Reply, chunk, completion, sse
+from loopback import Loopback, Reply, completion, tool_call
 
 BRIEF = "%%llm -m local\nHello"
 
@@ -66,9 +66,7 @@ def test_ctrl_c_in_a_terminal_stops_the_answer_and_keeps_it(environment_of_ipyth
 
 def calling(then: str) -> list[Reply]:
     """Replies that call the tool, and say what came of it."""
-    call = {"index": 0, "id": "c", "type": "function", "function": {"name": "sky", "arguments": '{"city": "Oslo"}'}}
-    delta = {"choices": [{"index": 0, "delta": {"tool_calls": [call]}, "finish_reason": None}]}
-    return [Reply([sse(delta, chunk(finish_reason="tool_calls"))]), Reply([completion(then)])]
+    return [Reply([tool_call()]), Reply([completion(then)])]
 
 
 def test_in_a_terminal_input_asks_whether_a_tool_may_run(environment_of_ipython: Path, server: Loopback):

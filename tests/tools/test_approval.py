@@ -14,7 +14,7 @@ from toolbox import STOPPED, Gate, Tool, calling, kept, outputs, results
 
 from mojentic_nb.llm import LLMToolCall
 from mojentic_nb.llm.cancellation import Cancellation
-from mojentic_nb.llm.tools.runner import ToolBatch, ToolRunner
+from mojentic_nb.llm.tools import ToolBatch, ToolRunner
 
 KINDS = ["plain hook", "async hook"]
 COUNTS = pytest.mark.parametrize("count", [1, 2], ids=["alone", "together"])

@@ -165,7 +165,7 @@ def test_a_tool_that_refuses_to_be_cancelled_is_given_up_nevertheless(how: str):
     assert [result.outcome for result in results(events)] == ["timed_out"]
 
 
-@pytest.mark.parametrize("timeout", [0, -1.5])
+@pytest.mark.parametrize("timeout", [0, -1.5, float("nan")])
 def test_a_time_that_lets_nothing_run(timeout: float):
     with pytest.raises(ValueError, match="lets nothing run: give seconds, or None for no limit"):
         ToolRunner(timeout=timeout)

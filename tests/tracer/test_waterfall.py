@@ -180,6 +180,14 @@ def test_all_of_the_html_is_what_jupyterlab_leaves_of_it():
     assert "&lt;script&gt;alert(1)" in Waterfall([failed(5, 6, HOSTILE, HOSTILE)])._repr_html_()
 
 
+def test_no_formula_is_seen_in_what_comes_from_elsewhere():
+    shown = Waterfall([failed(5, 6, r"\(x\)", r"It takes $5, \[you\] have $2.")])._repr_html_()
+
+    text = re.sub(r" title='[^']*'", "", shown).replace("<span>$</span>", "").replace("<span>\\</span>", "")
+    assert "It takes 5, [you] have 2." in text
+    assert not re.search(r"[$\\]", text)
+
+
 @pytest.mark.parametrize("render", [str, Waterfall._repr_html_], ids=["text", "html"])
 def test_what_comes_from_elsewhere_is_text_on_one_line(render):
     events = [

@@ -162,7 +162,7 @@ def unreadable_call(call_id: str, name: str, error: str) -> LLMToolCall:
 
 
 def shown(text: str) -> str:
-    """The beginning of `text`, in one line."""
+    """The beginning of `text`."""
     return text if len(text) <= 200 else f"{text[:200]}…"
 
 

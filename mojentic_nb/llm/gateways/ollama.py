@@ -46,7 +46,7 @@ class OllamaGateway(MojenticCalls):
     """The way to an Ollama server: at `host`, else at ``OLLAMA_HOST``, else on this machine.
 
     `timeout` is in seconds; a response may take as long to begin as a model takes to load. Raises
-    :class:`~mojentic_nb.llm.errors.ConfigurationError` for an address that is none.
+    :class:`~mojentic_nb.llm.errors.ConfigurationError` for an address that can't be one.
     """
 
     def __init__(self, host: str | None = None, *, timeout: Timeout | float | None = Timeout()) -> None:  # noqa: B008
@@ -58,7 +58,7 @@ class OllamaGateway(MojenticCalls):
                 http = ollama.Client(host, verify=tls_context(httpx.create_ssl_context))._client  # noqa: SLF001 (the SDK has no other word for where it goes)
         except ValueError as error:
             raise ConfigurationError(
-                f"Ollama's address is none ({error}): check OLLAMA_HOST, which reads like http://localhost:11434."
+                f"Ollama's address can't be used ({error}): check OLLAMA_HOST, which reads like http://localhost:11434."
             ) from error
         self._server = str(http.base_url)
         self._host = host_of(self._server)

@@ -66,7 +66,7 @@ class Timeout:
     """How long to wait, in seconds; None waits for ever.
 
     `connect` is for the connection to be there, `read` for the response to begin, `stall` for each further piece.
-    Raises ValueError for what is no time to wait.
+    Raises ValueError for anything but None and finite numbers above 0.
     """
 
     connect: float | None = 10.0

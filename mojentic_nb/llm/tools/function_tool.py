@@ -13,7 +13,7 @@ from mojentic_nb.llm.gateways.base import Tool, tool_name
 from .docstrings import read_docstring
 from .parameters import Parameters, innermost, underlying
 
-__all__ = ["FunctionTool", "ToolChoice", "Tools", "as_tools", "checked_choice", "tool"]
+__all__ = ["FunctionTool", "ToolChoice", "Tools", "as_tools", "checked_choice", "is_tool", "tool"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -49,7 +49,7 @@ class FunctionTool(Generic[P, R]):
     ) -> None:
         if isinstance(function, type) or not callable(function):
             raise TypeError(f"A tool is made of a function, not of {function!r}.")
-        if timeout is not None and timeout <= 0:
+        if timeout is not None and not timeout > 0:  # nor is NaN
             raise ValueError(f"timeout={timeout!r} lets nothing run: give seconds, or None for no limit.")
         documentation = read_docstring(docstring(function))
         self.function = function
@@ -199,8 +199,8 @@ def as_tool(value: object) -> Tool:
 
 
 def is_tool(value: object) -> bool:
-    """Whether it is an object with a `descriptor` and ``run``."""
-    return hasattr(value, "descriptor") and callable(getattr(value, "run", None))
+    """Whether it is an object with a `descriptor` and ``run``, and not a class of such."""
+    return not isinstance(value, type) and hasattr(value, "descriptor") and callable(getattr(value, "run", None))
 
 
 def checked_name(tool: Tool) -> str:

@@ -11,7 +11,7 @@ from mojentic_nb.llm.events import ToolOutcome, ToolResult
 from mojentic_nb.llm.gateways.assembly import mended
 from mojentic_nb.llm.messages import LLMToolCall
 
-__all__ = ["ToolOutput", "done", "failed"]
+__all__ = ["ToolOutput", "described", "done", "failed"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,9 +28,9 @@ from mojentic_nb.llm.gateways.base import tool_name
 from mojentic_nb.llm.threads import from_own_loop
 
 from .attempt import Attempt, Happening, Pending
-from .job import Approve, Job, ToolBatch
+from .job import Job, ToolBatch
 
-__all__ = ["Approve", "AsyncParallelToolRunner", "SerialToolRunner", "ToolBatch", "ToolRunner"]
+__all__ = ["AsyncParallelToolRunner", "SerialToolRunner", "ToolRunner"]
 
 
 class ToolRunner:
@@ -42,7 +42,7 @@ class ToolRunner:
     def __init__(self, max_concurrency: int = 16, *, timeout: float | None = None) -> None:
         if max_concurrency < 1:
             raise ValueError(f"max_concurrency={max_concurrency!r} lets nothing run: give 1 or more.")
-        if timeout is not None and timeout <= 0:
+        if timeout is not None and not timeout > 0:  # nor is NaN
             raise ValueError(f"timeout={timeout!r} lets nothing run: give seconds, or None for no limit.")
         self.max_concurrency = max_concurrency
         self.timeout = timeout

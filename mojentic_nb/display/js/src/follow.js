@@ -3,8 +3,8 @@ import { button } from "./elements.js";
 const NEAR = 48; // pixels: what is this near to the end is at it
 
 /**
- * Keeps the page where the reader has it while an answer grows below, and offers the way to its end. Who takes it is
- * kept at the end, until he scrolls.
+ * Keeps the page where the reader has it while an answer grows below, and offers the way to its end. Whoever takes it
+ * is kept at the end until they scroll.
  */
 export class Follower {
   /**

@@ -25,7 +25,7 @@ from .model_file import SMOLLM2
 from .process import ModelOptions, ModelProcess
 from .server import ServerGateway
 
-__all__ = ["LocalGateway", "available"]
+__all__ = ["MISSING_EXTRA", "LocalGateway", "available"]
 
 MISSING_EXTRA = "The local model needs llama.cpp: pip install 'mojentic_nb[local]'"
 MODEL_VARIABLE = "MOJENTIC_NB_LOCAL_MODEL"
