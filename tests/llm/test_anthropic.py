@@ -199,6 +199,16 @@ ANSWERS = {
         ],
         [TextDelta("Yes"), StepFinish("stop", Usage(132, 15, cached_tokens=100, reasoning_tokens=9))],
     ),
+    "half an emoji of thinking alone": (
+        [started(), *thinking("Hm\ud83d", signature=""), *text("Yes", index=1), *ended("end_turn")],
+        [
+            ReasoningDelta("Hm"),
+            ReasoningDelta("\ufffd"),
+            ReasoningDelta("", {"type": "thinking", "thinking": "Hm\ufffd", "signature": ""}),
+            TextDelta("Yes"),
+            StepFinish("stop", TOKENS),
+        ],
+    ),
     "half an emoji": (
         [started(), *text("a\ud83d"), *ended("end_turn")],
         [TextDelta("a"), TextDelta("\ufffd"), StepFinish("stop", TOKENS)],

@@ -297,10 +297,15 @@ def test_an_event_loop_whose_sockets_are_not_pythons():
             return PseudoSocket()
 
     wire = Wire(None)
+    over, under_way = wire.reset(), wire.reset()
     wire.watch(NetworkStream())
-    wire.abort()
 
     with ours, theirs:
+        theirs.setblocking(False)
+        wire.abort(over)
+        with pytest.raises(BlockingIOError):
+            theirs.recv(1)
+        wire.abort(under_way)
         assert theirs.recv(1) == b""
 
 

@@ -203,6 +203,10 @@ ANSWERS = {
         [*TWO_CALLS_SEEN, StepFinish("length")],
     ),
     "filtered": ([text("Yes"), incomplete("content_filter")], [TextDelta("Yes"), StepFinish("content_filter")]),
+    "half an emoji of thinking alone": (
+        [thought("Hm\ud83d"), ended()],
+        [ReasoningDelta("Hm"), ReasoningDelta("\ufffd"), StepFinish("stop")],
+    ),
     "half an emoji": ([text("a\ud83d"), ended()], [TextDelta("a"), TextDelta("\ufffd"), StepFinish("stop")]),
     "broken off": ([text("Yes")], [TextDelta("Yes")]),
 }

@@ -267,7 +267,10 @@ class MessagesDecoder(Decoder):
         block, self._block = self._block, None
         if block is None:
             return []
-        return [self._reasoned({**block, "thinking": self._thinking.getvalue(), "signature": self._signature})]
+        half = self._thoughts.end()
+        self._thinking.write(half)
+        said = [ReasoningDelta(half)] if half else []
+        return [*said, self._reasoned({**block, "thinking": self._thinking.getvalue(), "signature": self._signature})]
 
     def _reasoned(self, block: dict[str, Any]) -> ReasoningDelta:
         """A block of thinking, complete."""

@@ -135,6 +135,8 @@ class ResponsesDecoder(Decoder):
 
     def finish(self) -> Iterable[ModelEvent]:
         """The events at the end; no StepFinish where the response broke off."""
+        if half := self._thoughts.end():
+            yield ReasoningDelta(half)
         if half := self._text.end():
             yield TextDelta(half)
         if not self._response:

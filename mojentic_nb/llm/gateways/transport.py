@@ -16,7 +16,7 @@ import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -95,8 +95,7 @@ class Wire:
     def __init__(self, stall: float | None) -> None:
         self._stall = stall
         self._socket: Any = None
-        self._aborted = False
-        self.answered = False
+        self.reset()
 
     def hooks(self) -> Hooks:
         """The ``event_hooks`` for a synchronous client."""
@@ -116,19 +115,23 @@ class Wire:
 
         return {"request": [begun], "response": [answered]}
 
-    def reset(self) -> None:
-        """Be ready for another request."""
+    def reset(self) -> object:
+        """Be ready for another request; what :meth:`abort` knows it by."""
+        self._loan = object()
         self._aborted = False
         self.answered = False
+        return self._loan
 
     def watch(self, network_stream: Any) -> None:  # noqa: ANN401 (httpcore's or httpcore2's)
         """Take `network_stream` for the connection; a client with a transport of its own may have none."""
         self._socket = network_stream and network_stream.get_extra_info("socket")
         if self._aborted:
-            self.abort()
+            self.abort(self._loan)
 
-    def abort(self) -> None:
-        """End the connection, from any thread: whoever waits on it is woken."""
+    def abort(self, loan: object) -> None:
+        """End the request's connection, from any thread: whoever waits on it is woken. Another request's stays."""
+        if loan is not self._loan:
+            return
         self._aborted = True
         with suppress(OSError):  # it is gone already
             if isinstance(self._socket, socket.socket):
@@ -185,9 +188,9 @@ class Lines(Generic[Client]):
         except IndexError:
             wire = Wire(self._stall)
             client = self._make(wire)
-        wire.reset()
+        abort = partial(wire.abort, wire.reset())
         try:
-            with cancellation.on_cancel(wire.abort):
+            with cancellation.on_cancel(abort):
                 yield wire, client
         finally:
             idle.append((wire, client))
