@@ -23,20 +23,24 @@ LEXERS = {
     "diff": ("diff", "DiffLexer"),
     "go": ("go", "GoLexer"),
     "html": ("html", "HtmlLexer"),
+    "ini": ("configs", "IniLexer"),
     "java": ("jvm", "JavaLexer"),
     "javascript": ("javascript", "JavascriptLexer"),
     "json": ("data", "JsonLexer"),
     "julia": ("julia", "JuliaLexer"),
+    "latex": ("markup", "TexLexer"),
     "python": ("python", "PythonLexer"),
     "r": ("r", "SLexer"),
     "rust": ("rust", "RustLexer"),
     "sql": ("sql", "SqlLexer"),
     "toml": ("configs", "TOMLLexer"),
     "typescript": ("javascript", "TypeScriptLexer"),
+    "xml": ("html", "XmlLexer"),
     "yaml": ("data", "YamlLexer"),
 }
 ALIASES = {"sh": "bash", "shell": "bash", "zsh": "bash", "console": "bash", "c++": "cpp", "js": "javascript"}
 ALIASES |= {"ts": "typescript", "py": "python", "python3": "python", "ipython": "python", "rs": "rust", "yml": "yaml"}
+ALIASES |= {"tex": "latex", "svg": "xml"}
 
 # Kinds of tokens and the styles of their code, the first that fits.
 KINDS = [
