@@ -410,15 +410,16 @@ def test_an_asynchronous_answer_that_was_dropped_before_the_loop_could_close_it(
 
 
 def test_a_query_is_a_text_a_message_or_a_builder():
-    chat = session("1", "2", "3")
+    chat = session("1", "2", "3", "4")
     message = LLMMessage(content="Two?", image_paths=["https://example.com/2.png"])
 
     chat.send("One?")
     chat.send(message)
     chat.send(MessageBuilder("Three?"))
+    chat.send(LLMMessage(object=CompletionConfig(max_tokens=5)))
     message.content = "changed"
 
-    assert [m.content for m in chat.messages if m.role is USER] == ["One?", "Two?", "Three?"]
+    assert [m.content for m in chat.messages if m.role is USER] == ["One?", "Two?", "Three?", None]
     assert chat.messages[3].image_paths == ["https://example.com/2.png"]
 
 
@@ -614,6 +615,16 @@ def test_the_providers_count_is_what_counts():
     chat.send("Fourth?")
 
     assert [len(request.messages) for request in gateway.requests] == [2, 4, 6, 6]
+
+
+def test_it_counts_also_where_the_next_answer_was_stopped():
+    chat = ChatSession(LLMBroker("a-model", Counting(factor=10)), "Be brief.")
+    chat.send("First?")
+
+    with chat.stream("Second?") as run:
+        next(iter(run))
+
+    assert chat.tokens == 210 + Window(1).estimate(chat.messages[3:])
 
 
 def test_reasoning_is_not_sent_again_and_does_not_count():

@@ -191,6 +191,17 @@ def test_any_object_is_a_table(nb: Notebook, monkeypatch, kind: str, said: str, 
     assert "<b>" not in html
 
 
+def test_an_object_that_failed_is_no_empty_table(nb: Notebook, monkeypatch):
+    monkeypatch.setenv("MOJENTIC_NB_DISPLAY", "static")
+
+    with capture_output() as captured:
+        result = nb.ask("--as list[Trip]", "So?", says('{"value": [1]}'), says('{"value": [2]}'))
+
+    assert "is no list[Trip] (0: Input should be an object)" in str(result.error_in_exec)
+    assert len(captured.outputs) == 1
+    assert "There are no rows." not in str(captured.outputs[0].data)
+
+
 def test_a_time_that_is_up_ends_the_answer_and_says_so(nb: Notebook, capsys: pytest.CaptureFixture):
     result = nb.ask("--timeout 0.3", "Well?", paused("Once"))
 

@@ -47,6 +47,16 @@ def test_models_of_all_providers_are_listed_and_why_there_are_none(said, model: 
     assert "UsageError: There is no provider 'nope': there are local, ollama" in said("%llm models nope")
 
 
+@pytest.mark.parametrize("page", [b"<html>", b'{"models": []}', b"[1]"])
+def test_what_is_no_list_of_models_is_told_in_a_line(said, model: Loopback, page: bytes):
+    model.play(Reply([page], 200, "application/json"))
+
+    told = said("%llm models openai")
+
+    assert re.search(r"^openai: +127.0.0.1:\d+ answers with no list of models: is its address right\?$", told, re.M)
+    assert "Traceback" not in told
+
+
 def test_tools_are_listed(said, monkeypatch):
     monkeypatch.setattr("mojentic_nb.llm.tools.date_resolver.find_spec", lambda _: None)
     said('''def sky(city):\n    """Look at the sky.\n\n    Long."""''')

@@ -260,7 +260,8 @@ def test_the_scale_from_milliseconds_to_hours(duration: float, texts: list[str])
 
 
 @pytest.mark.parametrize(
-    ("duration", "text"), [(0.003, "3.0 ms"), (0.9, "900 ms"), (2.4, "2.40 s"), (45, "45.0 s"), (179.6, "3 min 00 s")]
+    ("duration", "text"),
+    [(0.003, "3.0 ms"), (0.9, "900 ms"), (2.4, "2.40 s"), (9.997, "10.0 s"), (45, "45.0 s"), (179.6, "3 min 00 s")],
 )
 def test_times_have_the_digits_that_matter(duration: float, text: str):
     assert f"· {text}" in str(Waterfall([answer(0, duration)])).splitlines()[0]
