@@ -27,8 +27,9 @@ SURFACES = ("auto", "widget", "static", "text")
 def surface(view: str = "auto") -> Surface:
     """How to show an answer here: as `view` says, else as the environment's MOJENTIC_NB_DISPLAY does.
 
-    There are no widgets outside of a kernel: there it is text. nbclient, nbconvert, papermill and nbval run a kernel without standard input: nobody is there to watch, and a widget
-    would leave its state in the notebook. Raises :class:`~mojentic_nb.llm.errors.ConfigurationError`.
+    There are no widgets outside of a kernel: there it is text. nbclient, nbconvert, papermill and nbval run a kernel
+    without standard input: nobody is there to watch, and a widget would leave its state in the notebook. Raises
+    :class:`~mojentic_nb.llm.errors.ConfigurationError`.
     """
     said = f"view={view!r}"
     chosen = view

@@ -615,6 +615,9 @@ def test_the_providers_count_is_what_counts():
     chat.send("Fourth?")
 
     assert [len(request.messages) for request in gateway.requests] == [2, 4, 6, 6]
+    counted = chat.tokens
+    chat.insert_message(LLMMessage(content="Fifth?"))
+    assert chat.tokens == counted + Window(1).estimate(chat.messages[-1:])
 
 
 def test_it_counts_also_where_the_next_answer_was_stopped():
@@ -655,6 +658,7 @@ def test_images_calls_and_objects_are_part_of_the_estimate():
     assert window.estimate([LLMMessage(object=CompletionConfig(max_tokens=5))]) > 20
     assert window.estimate([LLMMessage(role=ASSISTANT, tool_calls=[call("a", "Rome")])]) == 10
     assert window.estimate([LLMMessage(role=TOOL, content="Hi", tool_calls=[call("a", "Rome")])]) == 5
+    assert window.estimate([LLMMessage(content="half a character: \ud83d")]) == 9
 
 
 def test_every_system_message_stays():

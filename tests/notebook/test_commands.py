@@ -53,7 +53,8 @@ def test_what_is_no_list_of_models_is_told_in_a_line(said, model: Loopback, page
 
     told = said("%llm models openai")
 
-    assert re.search(r"^openai: +127.0.0.1:\d+ answers with no list of models: is its address right\?$", told, re.M)
+    line = r"^openai: +127.0.0.1:\d+ answers with no list of models: is its address right\?$"
+    assert re.search(line, told, re.MULTILINE)
     assert "Traceback" not in told
 
 
