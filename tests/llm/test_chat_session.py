@@ -481,10 +481,20 @@ def test_inserted_messages_are_part_of_what_is_asked():
     assert_goes_on(chat)
 
 
+def test_a_picture_without_a_word_joins_the_question():
+    chat = session("Yes.", system_prompt=None)
+    chat.insert_message(LLMMessage(image_paths=["https://example.com/1.png"]))
+
+    chat.send("Well?")
+
+    assert said(chat) == [("user", "Well?"), ("assistant", "Yes.")]
+    assert chat.messages[0].image_paths == ["https://example.com/1.png"]
+
+
 def test_an_inserted_call_wants_its_result():
     chat = session("Yes.", system_prompt=None)
-    made = call("call_1", "Rome")
-    asked = LLMMessage(role=ASSISTANT, tool_calls=[made])
+    made, more = call("call_1", "Rome"), call("call_2", "Paris")
+    asked = LLMMessage(role=ASSISTANT, tool_calls=[made, more])
     result = LLMMessage(role=TOOL, content="Sunny.", tool_calls=[made])
 
     with pytest.raises(ValueError, match="A message of the tool can't stand here: next comes no result, for no call"):
@@ -495,9 +505,10 @@ def test_an_inserted_call_wants_its_result():
     ):
         chat.send("Well?")
     chat.insert_message(result)
+    chat.insert_message(LLMMessage(role=TOOL, content="Rain.", tool_calls=[more]))
 
     chat.send("Well?")
-    assert said(chat)[2:4] == [("assistant", ""), ("user", "Well?")]
+    assert said(chat)[3:5] == [("assistant", ""), ("user", "Well?")]
     assert_goes_on(chat)
 
 
@@ -601,6 +612,8 @@ def test_a_round_of_calls_that_grows_pushes_out_older_exchanges(how: str):
     assert [role for role, _ in said(chat)] == ["system", "user", "assistant", "tool", "assistant"]
     assert chat.messages[1].content == "New?"
     assert chat.tokens == gateway.size(chat.messages)
+    chat.insert_message(LLMMessage(content="And?"))
+    assert chat.tokens == gateway.size(chat.messages)
 
 
 def test_the_providers_count_is_what_counts():
@@ -615,9 +628,6 @@ def test_the_providers_count_is_what_counts():
     chat.send("Fourth?")
 
     assert [len(request.messages) for request in gateway.requests] == [2, 4, 6, 6]
-    counted = chat.tokens
-    chat.insert_message(LLMMessage(content="Fifth?"))
-    assert chat.tokens == counted + Window(1).estimate(chat.messages[-1:])
 
 
 def test_it_counts_also_where_the_next_answer_was_stopped():
@@ -733,6 +743,16 @@ def test_what_was_left_out_for_that_stays_out_in_the_next_round(how: str):
         assert send(chat, how, "Question 5?") == "Done."
 
     assert [len(request.messages) for request in gateway.requests[5:]] == [12, 6, 8]
+
+
+def test_a_round_that_is_refused_anew_is_asked_once_more_anew():
+    refused = ContextWindowError("The messages are longer than 'a-model' can read: send less.")
+    chat = session("1", "2", "3", "4", [refused], calling("Rome"), [refused], "5", tools=[Weather()])
+    for number in range(4):
+        chat.send(f"Question {number}?")
+
+    with pytest.warns(UserWarning, match="oldest exchanges"):
+        assert chat.send("Question 4?").endswith("5")
 
 
 @pytest.mark.parametrize("how", BOTH)

@@ -105,8 +105,11 @@ def test_the_system_is_told_first_and_for_the_rest_of_the_chat(nb: Notebook):
     assert nb.sent[0] == ("system", "Be brief.")
     nb.ask("", "Third?")
     assert nb.sent[0] == ("system", "Be brief.")
-    nb.ask("--fresh", "Fourth?")
-    assert nb.sent == [("system", "Be kind."), ("user", "Fourth?")]
+    nb.ask('-s "Be loud."', "Fourth?")
+    nb.ask("", "Fifth?")
+    assert nb.sent[0] == ("system", "Be loud.")
+    nb.ask("--fresh", "Sixth?")
+    assert nb.sent == [("system", "Be kind."), ("user", "Sixth?")]
 
 
 def test_an_empty_system_is_none(nb: Notebook):
@@ -175,6 +178,7 @@ def test_a_list_of_models_becomes_a_data_frame_and_a_table(nb: Notebook, monkeyp
     ("kind", "said", "shown"),
     [
         ("Trip", '{"city": "<b>", "days": 3}', "<td>"),
+        ("str", f'{{"value": "{"x" * 600}"}}', f">{'x' * 499}…<"),
         ("list[int]", '{"value": [1, 2]}', "value"),
         ("int", '{"value": 4}', "4"),
         ("list[Trip]", '{"value": []}', "There are no rows."),
@@ -189,6 +193,7 @@ def test_any_object_is_a_table(nb: Notebook, monkeypatch, kind: str, said: str, 
     html = captured.outputs[-1].data["text/html"]
     assert shown.strip("<>") in html
     assert "<b>" not in html
+    assert not isinstance(nb.names["_"].object, pd.DataFrame)  # not even of no rows: their columns are not known
 
 
 def test_an_object_that_failed_is_no_empty_table(nb: Notebook, monkeypatch):
@@ -212,10 +217,10 @@ def test_a_time_that_is_up_ends_the_answer_and_says_so(nb: Notebook, capsys: pyt
     assert nb.names["_"].finish_reason == "cancelled"
 
 
-CODE = "So:\n```python\nx = 1\n```\nand\n```\ny = 2\n```\nnot\n```sh\nls\n```\n"
+CODE = "So:\n```python\nx = 1\n```\nand\n```\ny = 2\n```\nnot\n```sh\nls\n```\n~~~ {.Python}\nz = 3\n~~~\n"
 
 
-@pytest.mark.parametrize(("said", "code"), [(CODE, "x = 1\n\ny = 2"), ("Nothing to run.", None)])
+@pytest.mark.parametrize(("said", "code"), [(CODE, "x = 1\n\ny = 2\n\nz = 3"), ("Nothing to run.", None)])
 def test_code_goes_into_a_new_cell(nb: Notebook, monkeypatch, said: str, code: str | None):
     given: list[str] = []
     monkeypatch.setattr(nb.shell, "set_next_input", given.append)
@@ -377,10 +382,9 @@ def test_a_budget_stops_a_loop(nb: Notebook, capsys: pytest.CaptureFixture):
     nb.run("%config LLMMagics.max_tokens_per_notebook = 4")
     nb.ask("", "First?", says("one", "two"))  # 3 in, 2 out
 
-    result = nb.ask("", "Second?")
-
-    assert not result.success
-    assert "BudgetExceededError: This notebook has used 5 tokens of the 4" in capsys.readouterr().out
+    for again in ("%%llm\nSecond?", "await get_ipython().magics_manager.registry['LLMMagics'].answer('', 'Second?')"):
+        assert not nb.run(again).success
+        assert "BudgetExceededError: This notebook has used 5 tokens of the 4" in capsys.readouterr().out
     assert len(nb.server.requests) == 1
 
 

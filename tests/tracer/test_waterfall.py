@@ -215,6 +215,15 @@ def test_the_error_of_a_request_is_told_once():
     assert shown.count("gone") == 1
 
 
+def test_of_several_runs_the_last_says_how_it_ended():
+    ends = [
+        RunTracerEvent(float(number), model="a-model", finish_reason=reason)
+        for number, reason in ((1, "stop"), (2, "length"))
+    ]
+
+    assert str(Waterfall([answer(0, 1), *ends])).splitlines()[0].endswith(" · length")
+
+
 def test_a_request_that_is_not_answered_yet():
     events = [answer(0, 1), LLMCallTracerEvent(1.0, model="a-model"), tool(1, 2)]
 
