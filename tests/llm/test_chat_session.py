@@ -481,6 +481,15 @@ def test_inserted_messages_are_part_of_what_is_asked():
     assert_goes_on(chat)
 
 
+def test_what_was_said_before_the_first_question_is_left_out_first():
+    chat = session("Yes.", system_prompt=None, max_context=40)
+    chat.insert_message(LLMMessage(role=ASSISTANT, content="Welcome! " * 30))
+
+    chat.send("Well?")
+
+    assert sent(chat) == [["Well?"]]
+
+
 def test_a_picture_without_a_word_joins_the_question():
     chat = session("Yes.", system_prompt=None)
     chat.insert_message(LLMMessage(image_paths=["https://example.com/1.png"]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import re
+import threading
 from itertools import pairwise
 
 import pandas as pd
@@ -77,6 +78,7 @@ def nb(shell: InteractiveShell, model: Loopback) -> Notebook:
 
 SETTINGS = {
     "--temperature 0.5": ("temperature", 0.5),
+    "--temperature 0": ("temperature", 0),
     "--max-tokens 7": ("max_tokens", 7),
     "--reasoning-effort low": ("reasoning_effort", "low"),
     "-m openai:other": ("model", "other"),
@@ -152,10 +154,12 @@ def test_where_nobody_can_be_asked_the_policy_decides(nb: Notebook, options: str
     assert told in nb.sent[-1][1]
 
 
-def test_an_object_is_asked_for_and_kept(nb: Notebook):
+def test_an_object_is_asked_for_and_kept(nb: Notebook, capsys: pytest.CaptureFixture):
     nb.ask("--as Trip -o trip", "A trip.", says('{"city": "Oslo",', ' "days": 3}'))
 
     assert nb.names["trip"].object == Trip(city="Oslo", days=3)
+    assert re.search(r"<table.*Oslo", nb.names["trip"]._repr_html_())
+    assert "field" not in capsys.readouterr().out  # no table: it would say the same again
     assert nb.body["response_format"]["type"] == "json_schema"
 
 
@@ -191,6 +195,7 @@ def test_any_object_is_a_table(nb: Notebook, monkeypatch, kind: str, said: str, 
         nb.ask(f"--as {kind}", "So?", says(said))
 
     html = captured.outputs[-1].data["text/html"]
+    assert "What the model wrote" in captured.outputs[0].data["text/html"]
     assert shown.strip("<>") in html
     assert "<b>" not in html
     assert not isinstance(nb.names["_"].object, pd.DataFrame)  # not even of no rows: their columns are not known
@@ -215,6 +220,14 @@ def test_a_time_that_is_up_ends_the_answer_and_says_so(nb: Notebook, capsys: pyt
     assert "Once\nNote: Stopped: the 0.3 s of --timeout were over.\nopenai:m" in out
     assert "stopped after 1 token" in out
     assert nb.names["_"].finish_reason == "cancelled"
+
+
+def test_the_clock_is_stopped_with_the_answer(nb: Notebook):
+    nb.ask("--timeout 3600")
+
+    for clock in (thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)):
+        clock.join(30)
+        assert not clock.is_alive()
 
 
 CODE = "So:\n```python\nx = 1\n```\nand\n```\ny = 2\n```\nnot\n```sh\nls\n```\n~~~ {.Python}\nz = 3\n~~~\n"
@@ -296,6 +309,7 @@ def test_the_answer_is_a_value(nb: Notebook):
     assert [message.content for message in answer.messages] == ["Well?", "So it is."]
     assert "1 request" in str(answer.trace)
     assert "So it is." in answer._repr_html_()
+    assert "<table" not in answer._repr_html_()
     pickled = pickle.loads(pickle.dumps(answer))  # noqa: S301 (our own)
     for twin in (pickled, copy.copy(answer), copy.deepcopy(answer)):
         assert (twin, twin.usage, twin.messages, twin.events) == (answer, answer.usage, answer.messages, answer.events)

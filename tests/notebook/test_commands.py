@@ -61,12 +61,15 @@ def test_what_is_no_list_of_models_is_told_in_a_line(said, model: Loopback, page
 def test_tools_are_listed(said, monkeypatch):
     monkeypatch.setattr("mojentic_nb.llm.tools.date_resolver.find_spec", lambda _: None)
     said('''def sky(city):\n    """Look at the sky.\n\n    Long."""''')
-    said('from mojentic_nb.llm.tools import tool\nocean = tool(name="sea")(sky)')
+    said('from mojentic_nb.llm.tools import CurrentDateTimeTool, tool\nocean = tool(name="sea")(sky)')
+    said("from json import dumps")
 
     told = said("%llm tools")
 
     assert "sky               Look at the sky." in told
     assert "ocean             Look at the sky." in told
+    assert "CurrentDateTimeTool" not in told
+    assert "dumps" not in told
     assert "current_datetime  Get the current date and time." in told
     assert "pip install" in told  # what a built-in tool lacks
     assert "Long." not in told
