@@ -36,8 +36,9 @@ SURFACES = ("auto", "widget", "static", "text")
 def surface(view: str = "auto") -> Surface:
     """How to show an answer here: as `view` says, else as the environment's MOJENTIC_NB_DISPLAY does.
 
-    nbclient, nbconvert, papermill and nbval run a kernel without standard input: nobody is there to watch, and a widget
-    would leave its state in the notebook. Raises :class:`~mojentic_nb.llm.errors.ConfigurationError`.
+    There are no widgets outside of a kernel: there it is text. nbclient, nbconvert, papermill and nbval run a kernel
+    without standard input: nobody is there to watch, and a widget would leave its state in the notebook. Raises
+    :class:`~mojentic_nb.llm.errors.ConfigurationError`.
     """
     said = f"view={view!r}"
     chosen = view
@@ -46,11 +47,11 @@ def surface(view: str = "auto") -> Surface:
         said = f"{VARIABLE}={chosen!r}"
     if chosen not in SURFACES:
         raise ConfigurationError(f"{said} is no way to show an answer: use {', '.join(SURFACES)}.")
-    if chosen != "auto":
-        return cast(Surface, chosen)
-    if kernel() is None:
+    if chosen in ("auto", "widget") and kernel() is None:
         return "text"
-    return "widget" if can_ask() else "static"
+    if chosen == "auto":
+        return "widget" if can_ask() else "static"
+    return cast(Surface, chosen)
 
 
 def can_ask() -> bool:

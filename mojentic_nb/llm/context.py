@@ -163,9 +163,9 @@ class FittingGateway:
         if self._before_halving is not None:
             self.left_out = self._before_halving  # it did not help
             return False
-        if self._seen or count_exchanges(sent) == 1:
+        if self._seen or count_exchanges(sent) <= 1:
             return False
-        more = max(1, self._window.excess(sent, Measured(), self._window.estimate(sent) // 2))
+        more = self._window.excess(sent, Measured(), self._window.estimate(sent) // 2)
         self._before_halving = self.left_out
         self.left_out += more
         warnings.warn(

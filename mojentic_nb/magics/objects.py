@@ -52,7 +52,7 @@ class ObjectTable:
 
     def _show(self) -> None:
         value = self._stream.snapshot
-        if value is None:
+        if value is None or (value == [] and self._stream.object is None):  # whether there will be rows is not known
             return
         table = as_table(value)
         bundle = {"text/plain": repr(table), "text/html": table._repr_html_()}

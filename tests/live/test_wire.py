@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from queue import SimpleQueue
+
 from mojentic_nb.display.transcript import Transcript
 from mojentic_nb.display.wire import Wire
 from mojentic_nb.llm import Finish, TextDelta
@@ -41,6 +44,47 @@ def test_all_is_sent_by_the_end_of_pumping():
     assert text == "".join(f"{number} " for number in range(1000))
 
 
+def test_what_has_come_is_sent_while_the_model_pauses_and_the_thread_ends_with_the_run():
+    sent: SimpleQueue[dict] = SimpleQueue()
+    wire = Wire(Transcript("m"), sent.put)
+    before = set(threading.enumerate())
+
+    with wire.pumping():
+        (pump,) = set(threading.enumerate()) - before
+        for piece in "ab":
+            wire.feed(TextDelta(piece))
+            assert piece in str(sent.get(timeout=30)["ops"])
+
+    pump.join(30)
+    assert not pump.is_alive()
+
+
+def test_what_comes_while_something_is_sent_waits_for_it():
+    numbers: list[int] = []
+    transcript = Transcript("m")
+
+    def send(message: dict) -> None:
+        numbers.append(message["seq"])
+        if not other.ident:
+            other.start()
+            other.join(0.05)  # it can't end before this does
+            assert transcript.state()["blocks"][0]["text"] == "a"
+            assert other.is_alive()
+
+    def go_on() -> None:
+        wire.feed(TextDelta("b"))
+        wire.flush()
+
+    wire = Wire(transcript, send)
+    other = threading.Thread(target=go_on)
+    wire.feed(TextDelta("a"))
+    wire.flush()
+    other.join()
+
+    assert numbers == [1, 2]
+    assert transcript.state()["blocks"][0]["text"] == "ab"
+
+
 def test_a_snapshot_has_all_that_was_sent_before_it():
     sent: list[dict] = []
     wire = Wire(Transcript("m"), sent.append)
@@ -49,7 +93,7 @@ def test_a_snapshot_has_all_that_was_sent_before_it():
     snapshot = wire.snapshot()
 
     assert [message["seq"] for message in sent] == [snapshot["seq"]] == [1]
-    assert snapshot["run"] == 0
+    assert (snapshot["run"], Wire(Transcript("m"), sent.append, seq=7).snapshot()["run"]) == (0, 7)
     assert snapshot["state"]["blocks"][0]["text"] == "a"
 
 

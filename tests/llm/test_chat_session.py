@@ -410,15 +410,16 @@ def test_an_asynchronous_answer_that_was_dropped_before_the_loop_could_close_it(
 
 
 def test_a_query_is_a_text_a_message_or_a_builder():
-    chat = session("1", "2", "3")
+    chat = session("1", "2", "3", "4")
     message = LLMMessage(content="Two?", image_paths=["https://example.com/2.png"])
 
     chat.send("One?")
     chat.send(message)
     chat.send(MessageBuilder("Three?"))
+    chat.send(LLMMessage(object=CompletionConfig(max_tokens=5)))
     message.content = "changed"
 
-    assert [m.content for m in chat.messages if m.role is USER] == ["One?", "Two?", "Three?"]
+    assert [m.content for m in chat.messages if m.role is USER] == ["One?", "Two?", "Three?", None]
     assert chat.messages[3].image_paths == ["https://example.com/2.png"]
 
 
@@ -480,10 +481,29 @@ def test_inserted_messages_are_part_of_what_is_asked():
     assert_goes_on(chat)
 
 
+def test_what_was_said_before_the_first_question_is_left_out_first():
+    chat = session("Yes.", system_prompt=None, max_context=40)
+    chat.insert_message(LLMMessage(role=ASSISTANT, content="Welcome! " * 30))
+
+    chat.send("Well?")
+
+    assert sent(chat) == [["Well?"]]
+
+
+def test_a_picture_without_a_word_joins_the_question():
+    chat = session("Yes.", system_prompt=None)
+    chat.insert_message(LLMMessage(image_paths=["https://example.com/1.png"]))
+
+    chat.send("Well?")
+
+    assert said(chat) == [("user", "Well?"), ("assistant", "Yes.")]
+    assert chat.messages[0].image_paths == ["https://example.com/1.png"]
+
+
 def test_an_inserted_call_wants_its_result():
     chat = session("Yes.", system_prompt=None)
-    made = call("call_1", "Rome")
-    asked = LLMMessage(role=ASSISTANT, tool_calls=[made])
+    made, more = call("call_1", "Rome"), call("call_2", "Paris")
+    asked = LLMMessage(role=ASSISTANT, tool_calls=[made, more])
     result = LLMMessage(role=TOOL, content="Sunny.", tool_calls=[made])
 
     with pytest.raises(ValueError, match="A message of the tool can't stand here: next comes no result, for no call"):
@@ -496,9 +516,10 @@ def test_an_inserted_call_wants_its_result():
     ):
         chat.send("Well?")
     chat.insert_message(result)
+    chat.insert_message(LLMMessage(role=TOOL, content="Rain.", tool_calls=[more]))
 
     chat.send("Well?")
-    assert said(chat)[2:4] == [("assistant", ""), ("user", "Well?")]
+    assert said(chat)[3:5] == [("assistant", ""), ("user", "Well?")]
     assert_goes_on(chat)
 
 
@@ -602,6 +623,8 @@ def test_a_round_of_calls_that_grows_pushes_out_older_exchanges(how: str):
     assert [role for role, _ in said(chat)] == ["system", "user", "assistant", "tool", "assistant"]
     assert chat.messages[1].content == "New?"
     assert chat.tokens == gateway.size(chat.messages)
+    chat.insert_message(LLMMessage(content="And?"))
+    assert chat.tokens == gateway.size(chat.messages)
 
 
 def test_the_providers_count_is_what_counts():
@@ -616,6 +639,16 @@ def test_the_providers_count_is_what_counts():
     chat.send("Fourth?")
 
     assert [len(request.messages) for request in gateway.requests] == [2, 4, 6, 6]
+
+
+def test_it_counts_also_where_the_next_answer_was_stopped():
+    chat = ChatSession(LLMBroker("a-model", Counting(factor=10)), "Be brief.")
+    chat.send("First?")
+
+    with chat.stream("Second?") as run:
+        next(iter(run))
+
+    assert chat.tokens == 210 + Window(1).estimate(chat.messages[3:])
 
 
 def test_reasoning_is_not_sent_again_and_does_not_count():
@@ -646,6 +679,7 @@ def test_images_calls_and_objects_are_part_of_the_estimate():
     assert window.estimate([LLMMessage(object=CompletionConfig(max_tokens=5))]) > 20
     assert window.estimate([LLMMessage(role=ASSISTANT, tool_calls=[call("a", "Rome")])]) == 10
     assert window.estimate([LLMMessage(role=TOOL, content="Hi", tool_calls=[call("a", "Rome")])]) == 5
+    assert window.estimate([LLMMessage(content="half a character: \ud83d")]) == 9
 
 
 def test_every_system_message_stays():
@@ -720,6 +754,16 @@ def test_what_was_left_out_for_that_stays_out_in_the_next_round(how: str):
         assert send(chat, how, "Question 5?") == "Done."
 
     assert [len(request.messages) for request in gateway.requests[5:]] == [12, 6, 8]
+
+
+def test_a_round_that_is_refused_anew_is_asked_once_more_anew():
+    refused = ContextWindowError("The messages are longer than 'a-model' can read: send less.")
+    chat = session("1", "2", "3", "4", [refused], calling("Rome"), [refused], "5", tools=[Weather()])
+    for number in range(4):
+        chat.send(f"Question {number}?")
+
+    with pytest.warns(UserWarning, match="oldest exchanges"):
+        assert chat.send("Question 4?").endswith("5")
 
 
 @pytest.mark.parametrize("how", BOTH)

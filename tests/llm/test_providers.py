@@ -7,7 +7,7 @@ import sys
 import certifi
 import httpx
 import pytest
-from loopback import Loopback, json_reply
+from loopback import Loopback, Reply, json_reply
 
 from mojentic_nb.llm.errors import ConfigurationError
 from mojentic_nb.llm.gateways import AnthropicGateway, LocalGateway, OllamaGateway, OpenAIGateway
@@ -134,3 +134,17 @@ def test_certificates_are_read_once_for_each_place_they_are_at(monkeypatch: pyte
 
     assert again is of_the_system
     assert of_the_file is not of_the_system
+
+
+@pytest.mark.parametrize("page", ["<html>", '"x"'])
+@pytest.mark.parametrize("content_type", ["text/html", "application/json"])
+@pytest.mark.parametrize("gateway", [OpenAIGateway, AnthropicGateway, OllamaGateway])
+def test_what_is_no_list_of_models_is_told_in_a_line(gateway, content_type: str, page: str, server: Loopback):
+    """Such as the page of a proxy."""
+    server.play(Reply([page.encode()], 200, content_type))
+    asked = gateway(server.url) if gateway is OllamaGateway else gateway("sk-x", server.url)
+
+    with pytest.raises(
+        ConfigurationError, match=r"^127.0.0.1:\d+ answers with no list of models: is its address right"
+    ):
+        asked.get_available_models()

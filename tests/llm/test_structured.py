@@ -539,7 +539,7 @@ def test_a_stream_that_is_cancelled_keeps_what_has_come(how: str):
     assert_acceptable([*stream.messages, *QUESTION])
     with pytest.raises(BadRequestError, match=r"^The run ended before the Person came: ask again") as failure:
         read_on(stream)
-    assert failure.value.partial.content == '{"name": "A'
+    assert (failure.value.run, failure.value.partial.content) == (stream.run, '{"name": "A')
 
 
 @both

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import re
+import threading
 from itertools import pairwise
 
 import pandas as pd
@@ -80,6 +81,7 @@ def nb(shell: InteractiveShell, model: Loopback) -> Notebook:
 
 SETTINGS = {
     "--temperature 0.5": ("temperature", 0.5),
+    "--temperature 0": ("temperature", 0),
     "--max-tokens 7": ("max_tokens", 7),
     "--reasoning-effort low": ("reasoning_effort", "low"),
     "-m openai:other": ("model", "other"),
@@ -108,8 +110,11 @@ def test_the_system_is_told_first_and_for_the_rest_of_the_chat(nb: Notebook):
     assert nb.sent[0] == ("system", "Be brief.")
     nb.ask("", "Third?")
     assert nb.sent[0] == ("system", "Be brief.")
-    nb.ask("--fresh", "Fourth?")
-    assert nb.sent == [("system", "Be kind."), ("user", "Fourth?")]
+    nb.ask('-s "Be loud."', "Fourth?")
+    nb.ask("", "Fifth?")
+    assert nb.sent[0] == ("system", "Be loud.")
+    nb.ask("--fresh", "Sixth?")
+    assert nb.sent == [("system", "Be kind."), ("user", "Sixth?")]
 
 
 def test_an_empty_system_is_none(nb: Notebook):
@@ -152,10 +157,12 @@ def test_where_nobody_can_be_asked_the_policy_decides(nb: Notebook, options: str
     assert told in nb.sent[-1][1]
 
 
-def test_an_object_is_asked_for_and_kept(nb: Notebook):
+def test_an_object_is_asked_for_and_kept(nb: Notebook, capsys: pytest.CaptureFixture):
     nb.ask("--as Trip -o trip", "A trip.", says('{"city": "Oslo",', ' "days": 3}'))
 
     assert nb.names["trip"].object == Trip(city="Oslo", days=3)
+    assert re.search(r"<table.*Oslo", nb.names["trip"]._repr_html_())
+    assert "field" not in capsys.readouterr().out  # no table: it would say the same again
     assert nb.body["response_format"]["type"] == "json_schema"
 
 
@@ -178,6 +185,7 @@ def test_a_list_of_models_becomes_a_data_frame_and_a_table(nb: Notebook, monkeyp
     ("kind", "said", "shown"),
     [
         ("Trip", '{"city": "<b>", "days": 3}', "<td>"),
+        ("str", f'{{"value": "{"x" * 600}"}}', f">{'x' * 499}…<"),
         ("list[int]", '{"value": [1, 2]}', "value"),
         ("int", '{"value": 4}', "4"),
         ("list[Trip]", '{"value": []}', "There are no rows."),
@@ -191,8 +199,21 @@ def test_any_object_is_a_table(nb: Notebook, monkeypatch, kind: str, said: str, 
         nb.ask(f"--as {kind}", "So?", says(said))
 
     html = captured.outputs[-1].data["text/html"]
+    assert "What the model wrote" in captured.outputs[0].data["text/html"]
     assert shown.strip("<>") in html
     assert "<b>" not in html
+    assert not isinstance(nb.names["_"].object, pd.DataFrame)  # not even of no rows: their columns are not known
+
+
+def test_an_object_that_failed_is_no_empty_table(nb: Notebook, monkeypatch):
+    monkeypatch.setenv("MOJENTIC_NB_DISPLAY", "static")
+
+    with capture_output() as captured:
+        result = nb.ask("--as list[Trip]", "So?", says('{"value": [1]}'), says('{"value": [2]}'))
+
+    assert "is no list[Trip] (0: Input should be an object)" in str(result.error_in_exec)
+    assert len(captured.outputs) == 1
+    assert "There are no rows." not in str(captured.outputs[0].data)
 
 
 def test_a_time_that_is_up_ends_the_answer_and_says_so(nb: Notebook, capsys: pytest.CaptureFixture):
@@ -205,10 +226,18 @@ def test_a_time_that_is_up_ends_the_answer_and_says_so(nb: Notebook, capsys: pyt
     assert nb.names["_"].finish_reason == "cancelled"
 
 
-CODE = "So:\n```python\nx = 1\n```\nand\n```\ny = 2\n```\nnot\n```sh\nls\n```\n"
+def test_the_clock_is_stopped_with_the_answer(nb: Notebook):
+    nb.ask("--timeout 3600")
+
+    for clock in (thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)):
+        clock.join(30)
+        assert not clock.is_alive()
 
 
-@pytest.mark.parametrize(("said", "code"), [(CODE, "x = 1\n\ny = 2"), ("Nothing to run.", None)])
+CODE = "So:\n```python\nx = 1\n```\nand\n```\ny = 2\n```\nnot\n```sh\nls\n```\n~~~ {.Python}\nz = 3\n~~~\n"
+
+
+@pytest.mark.parametrize(("said", "code"), [(CODE, "x = 1\n\ny = 2\n\nz = 3"), ("Nothing to run.", None)])
 def test_code_goes_into_a_new_cell(nb: Notebook, monkeypatch, said: str, code: str | None):
     given: list[str] = []
     monkeypatch.setattr(nb.shell, "set_next_input", given.append)
@@ -284,6 +313,7 @@ def test_the_answer_is_a_value(nb: Notebook):
     assert [message.content for message in answer.messages] == ["Well?", "So it is."]
     assert "1 request" in str(answer.trace)
     assert "So it is." in answer._repr_html_()
+    assert "<table" not in answer._repr_html_()
     pickled = pickle.loads(pickle.dumps(answer))  # noqa: S301 (our own)
     for twin in (pickled, copy.copy(answer), copy.deepcopy(answer)):
         assert (twin, twin.usage, twin.messages, twin.events) == (answer, answer.usage, answer.messages, answer.events)
@@ -370,10 +400,9 @@ def test_a_budget_stops_a_loop(nb: Notebook, capsys: pytest.CaptureFixture):
     nb.run("%config LLMMagics.max_tokens_per_notebook = 4")
     nb.ask("", "First?", says("one", "two"))  # 3 in, 2 out
 
-    result = nb.ask("", "Second?")
-
-    assert not result.success
-    assert "BudgetExceededError: This notebook has used 5 tokens of the 4" in capsys.readouterr().out
+    for again in ("%%llm\nSecond?", "await get_ipython().magics_manager.registry['LLMMagics'].answer('', 'Second?')"):
+        assert not nb.run(again).success
+        assert "BudgetExceededError: This notebook has used 5 tokens of the 4" in capsys.readouterr().out
     assert len(nb.server.requests) == 1
 
 

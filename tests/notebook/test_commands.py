@@ -47,15 +47,29 @@ def test_models_of_all_providers_are_listed_and_why_there_are_none(said, model: 
     assert "UsageError: There is no provider 'nope': there are local, ollama" in said("%llm models nope")
 
 
+@pytest.mark.parametrize("page", [b"<html>", b'{"models": []}', b"[1]"])
+def test_what_is_no_list_of_models_is_told_in_a_line(said, model: Loopback, page: bytes):
+    model.play(Reply([page], 200, "application/json"))
+
+    told = said("%llm models openai")
+
+    line = r"^openai: +127.0.0.1:\d+ answers with no list of models: is its address right\?$"
+    assert re.search(line, told, re.MULTILINE)
+    assert "Traceback" not in told
+
+
 def test_tools_are_listed(said, monkeypatch):
     monkeypatch.setattr("mojentic_nb.llm.tools.date_resolver.find_spec", lambda _: None)
     said('''def sky(city):\n    """Look at the sky.\n\n    Long."""''')
-    said('from mojentic_nb.llm.tools import tool\nocean = tool(name="sea")(sky)')
+    said('from mojentic_nb.llm.tools import CurrentDateTimeTool, tool\nocean = tool(name="sea")(sky)')
+    said("from json import dumps")
 
     told = said("%llm tools")
 
     assert "sky               Look at the sky." in told
     assert "ocean             Look at the sky." in told
+    assert "CurrentDateTimeTool" not in told
+    assert "dumps" not in told
     assert "current_datetime  Get the current date and time." in told
     assert "pip install" in told  # what a built-in tool lacks
     assert "Long." not in told
@@ -236,10 +250,12 @@ ERRORS = {
     "%%llm -m keyless\nhi": "There is no key in the environment's NO_KEY: set it, outside the notebook.",
     "%%llm -o 1x\nhi": "argument -o/--out: '1x' is no name of a variable.",
     "%%llm -o print\nhi": "argument -o/--out: 'print' has a meaning already: choose another name.",
+    "%%llm -o class\nhi": "argument -o/--out: 'class' is no name of a variable.",
     "%%llm -o In\nhi": "argument -o/--out: 'In' has a meaning already: choose another name.",
     "%%llm -o get_ipython\nhi": "argument -o/--out: 'get_ipython' has a meaning already: choose another name.",
     "%%llm --fresh -c trips\nhi": "--fresh asks outside of any conversation, -c trips in one: leave one of them out.",
     "%%llm --timeout 0\nhi": "argument --timeout: 0 is no time to wait: give seconds, more than 0.",
+    "%%llm --timeout 1e300\nhi": "argument --timeout: 1e300 is no time to wait: give seconds, more than 0.",
     "%%llm --temperature -1\nhi": "--temperature should be greater than or equal to 0, got -1.0.",
     "%%llm --temperature inf\nhi": "--temperature should be a finite number, got Infinity.",
     "%%llm --max-steps -1\nhi": "--max-steps should be greater than or equal to 0, got -1.",

@@ -222,6 +222,8 @@ def test_what_is_only_like_a_table_is_text(value: object):
 
 def test_the_first_rows_stand_for_a_long_table():
     assert "the first 40:\nn\n0\n1\n" in compose("{{ frame }}", {"frame": pd.DataFrame({"n": range(1000)})}).content
+    wide = pd.DataFrame({"text": ["x" * 600] * 50})
+    assert "\nthe first 5:\n" in compose("{{ frame }}", {"frame": wide}).content
 
 
 def figure():

@@ -6,7 +6,7 @@ import asyncio
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pandas as pd
@@ -193,6 +193,7 @@ VALUES = {
     "bytes": ({"raw": b"\xff\x00"}, '{"raw": "_wA="}'),
     "half a character": ("a\ud83d", "a\ufffd"),
     "half a character inside": (["a\ud83d"], '["a\ufffd"]'),
+    "half a character in a key": ([{"a\ud83d": date(2026, 1, 2)}], '[{"a\ufffd": "2026-01-02"}]'),
     "a set": ({1}, "[1]"),
     "a time": ({"for": timedelta(hours=1)}, '{"for": "PT1H"}'),
     "a model": (Place(name="Paris"), '{"name": "Paris"}'),

@@ -48,12 +48,13 @@ def test_messages_tools_and_calls_as_objects_or_dictionaries():
 
     tracer.record_llm_call("a-model", [LLMMessage(content="Hello")], tools=[Weather()])
     tracer.record_llm_response("a-model", "", [named], usage={"prompt_tokens": 5, "completion_tokens": 2})
-    tracer.record_llm_response("a-model", "", usage={"input_tokens": 5, "output_tokens": 2, "cached_tokens": 1})
+    counts = {"input_tokens": 5, "output_tokens": 2, "cached_tokens": 1, "reasoning_tokens": 3}
+    tracer.record_llm_response("a-model", "", usage=counts)
 
     sent, first, second = tracer.get_events()
     assert (sent.messages, sent.tools) == ((LLMMessage(content="Hello"),), ("weather",))
     assert first.tool_calls == (LLMToolCall(**named),)
-    assert (first.usage, second.usage) == (Usage(5, 2), Usage(5, 2, 1))
+    assert (first.usage, second.usage) == (Usage(5, 2), Usage(5, 2, 1, 3))
 
 
 @pytest.mark.parametrize(
@@ -119,6 +120,7 @@ ASSISTANT = LLMMessage(role=MessageRole.Assistant, content="Hi\nthere")
             ["a, b: 1 done, 1 not, after 20.0 s"],
         ),
         (RunTracerEvent(0, model="m", error="gone", duration=1), ["gone after 1.00 s"]),
+        (RunTracerEvent(0, model="m", finish_reason="stop", usage=Usage(0, 5)), ["stop after 0.0 ms", "tokens: 0 → 5"]),
     ],
     ids=lambda value: type(value).__name__,
 )

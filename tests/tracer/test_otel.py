@@ -15,7 +15,16 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 from weather import Weather, call
 
-from mojentic_nb.llm import CompletionConfig, LLMBroker, LLMMessage, ReasoningDelta, StepFinish, ToolCallEnd, Usage
+from mojentic_nb.llm import (
+    CompletionConfig,
+    LLMBroker,
+    LLMMessage,
+    ReasoningDelta,
+    StepFinish,
+    TextDelta,
+    ToolCallEnd,
+    Usage,
+)
 from mojentic_nb.llm.errors import ProviderUnavailableError
 from mojentic_nb.llm.gateways import ScriptedGateway
 from mojentic_nb.tracer import EventStore, LLMCallTracerEvent, RunTracerEvent, TracerSystem
@@ -195,7 +204,7 @@ def test_nothing_of_what_was_said_is_in_the_spans_unless_it_is_asked_for(telemet
 
 def test_what_was_said_by_the_conventions_schema(telemetry: Telemetry):
     tracer = telemetry.tracer(capture_content=True)
-    script = [[*ROUND[:2], ROUND[-1]], "It is sunny."]
+    script = [[*ROUND[:2], ROUND[-1]], [ReasoningDelta("Ah."), TextDelta("It is sunny."), StepFinish("stop")]]
 
     LLMBroker("a-model", ScriptedGateway(script), tracer=tracer).generate(QUESTION, [Weather()])
 
@@ -206,8 +215,9 @@ def test_what_was_said_by_the_conventions_schema(telemetry: Telemetry):
         {"role": "assistant", "parts": [{"type": "reasoning", "content": "Hm."}, asked]},
         {"role": "tool", "parts": [{"type": "tool_call_response", "id": "a", "result": "Sunny in Paris."}]},
     ]
+    answer = [{"type": "reasoning", "content": "Ah."}, {"type": "text", "content": "It is sunny."}]
     assert json.loads(chat["gen_ai.output.messages"]) == [
-        {"role": "assistant", "parts": [{"type": "text", "content": "It is sunny."}], "finish_reason": "stop"}
+        {"role": "assistant", "parts": answer, "finish_reason": "stop"}
     ]
     tool = telemetry.spans["execute_tool weather"].attributes
     assert json.loads(tool["gen_ai.tool.call.arguments"]) == {"city": "Paris"}
@@ -242,6 +252,13 @@ def test_an_end_that_is_recorded_by_hand(telemetry: Telemetry):
     OpenTelemetryExporter("a-provider", telemetry.provider)(RunTracerEvent(0, model="a-model"))
 
     assert telemetry.names == []
+
+
+def test_a_run_of_which_only_the_end_is_known(telemetry: Telemetry):
+    OpenTelemetryExporter("a-provider", telemetry.provider)(RunTracerEvent(2, "id", "run", model="a-model", duration=1))
+
+    span = telemetry.spans["invoke_agent"]
+    assert (span.start_time, span.end_time) == (1_000_000_000, 2_000_000_000)
 
 
 def test_the_tracer_does_not_import_it():

@@ -9,6 +9,7 @@ import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
+from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
@@ -550,7 +551,7 @@ def test_what_is_no_tracer_is_refused(tracer):
 
 
 @pytest.mark.parametrize(
-    "said", ["Illegal header value b'Bearer sk-abcdef123456'", "key sk-abcdef123456 refused", "api_key=sk-abcdef123456"]
+    "said", ["Illegal header value b'Bearer sk-abcdef123456'", "key sk-abcdef123456 refused", "API_KEY=abcdef123456"]
 )
 def test_a_key_that_an_error_quotes_is_not_kept(said: str):
     busy = ProviderUnavailableError(said)
@@ -562,6 +563,36 @@ def test_a_key_that_an_error_quotes_is_not_kept(said: str):
 
     assert len(tracer.get_events(RetryTracerEvent)) == 1
     assert "abcdef" not in repr(tracer.get_events())
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        [TextDelta("a"), TextDelta("b"), StepFinish("stop")],
+        [ReasoningDelta("a"), TextDelta("b"), StepFinish("stop")],
+        [ToolCallStart("a", "where"), ToolCallDelta("a", "{}"), ToolCallEnd(CALL), StepFinish("tool_calls")],
+        [ToolCallDelta("a", "{}"), ToolCallEnd(CALL), StepFinish("tool_calls")],
+    ],
+)
+def test_the_first_token_is_the_first_piece_of_any_kind(step: list, monkeypatch: pytest.MonkeyPatch):
+    now = [0.0]
+    monkeypatch.setattr(
+        "mojentic_nb.tracer.recorder.time", SimpleNamespace(time=time.time, perf_counter=lambda: now[0])
+    )
+
+    class Slow:
+        def stream(self, _):
+            for event in step:
+                now[0] += 1
+                yield event
+
+    tracer = TracerSystem()
+    for event in LLMBroker("a-model", Slow(), tracer=tracer).stream(QUESTION):
+        if isinstance(event, StepFinish):
+            break
+
+    (response,) = tracer.get_events(LLMResponseTracerEvent)
+    assert (response.time_to_first_token, response.duration) == (1, len(step))
 
 
 def test_a_run_that_is_cancelled_before_it_asks():

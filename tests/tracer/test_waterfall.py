@@ -223,6 +223,33 @@ def test_the_error_of_a_request_is_told_once():
     assert shown.count("gone") == 1
 
 
+def test_of_several_runs_the_last_says_how_it_ended():
+    ends = [
+        RunTracerEvent(float(number), model="a-model", finish_reason=reason)
+        for number, reason in ((1, "stop"), (2, "length"))
+    ]
+
+    assert str(Waterfall([answer(0, 1), *ends])).splitlines()[0].endswith(" · length")
+
+
+def test_what_a_program_recorded_is_drawn_whatever_it_is():
+    odd = [
+        answer(0, 1, finish_reason="<b>"),
+        ToolCallTracerEvent(1.0, tool_name="endless", arguments={}, result="", is_error=True, duration=float("inf")),
+        ToolCallTracerEvent(1.0, tool_name="backwards", arguments={}, result="", duration=-1),
+        RetryTracerEvent(0.5, model="a-model", attempt=1, delay=0.1, reason=""),
+        RunTracerEvent(1.0, model="a-model", finish_reason="<b>"),
+    ]
+
+    shown, page = str(Waterfall(odd)), Waterfall(odd)._repr_html_()
+
+    assert "1 request, 2 tool calls, 1 retry · 1.00 s · <b>" in shown
+    assert shown.count("▓") == 2
+    assert shown.count("done: failed") == 1
+    assert "<b>" not in page
+    assert "#d08a1d" in page  # a wait is no error
+
+
 def test_a_request_that_is_not_answered_yet():
     events = [answer(0, 1), LLMCallTracerEvent(1.0, model="a-model"), tool(1, 2)]
 
@@ -268,7 +295,8 @@ def test_the_scale_from_milliseconds_to_hours(duration: float, texts: list[str])
 
 
 @pytest.mark.parametrize(
-    ("duration", "text"), [(0.003, "3.0 ms"), (0.9, "900 ms"), (2.4, "2.40 s"), (45, "45.0 s"), (179.6, "3 min 00 s")]
+    ("duration", "text"),
+    [(0.003, "3.0 ms"), (0.9, "900 ms"), (2.4, "2.40 s"), (9.997, "10.0 s"), (45, "45.0 s"), (179.6, "3 min 00 s")],
 )
 def test_times_have_the_digits_that_matter(duration: float, text: str):
     assert f"· {text}" in str(Waterfall([answer(0, duration)])).splitlines()[0]

@@ -12,6 +12,7 @@ from mojentic_nb.llm.errors import ConfigurationError
 from . import anthropic_messages
 from .base import Request
 from .decoding import Decoder
+from .failures import checked_list
 from .sdk import SDKGateway, checked_address, checked_key, http_clients
 from .transport import Timeout
 
@@ -56,7 +57,7 @@ class AnthropicGateway(SDKGateway):
 
     def get_available_models(self) -> list[str]:
         """The names of the models that Anthropic offers."""
-        with self._asking() as client:
+        with checked_list(self._host), self._asking() as client:
             return [model.id for model in client.models.list()]
 
     def _endpoint(self, client: Any, request: Request) -> Callable[..., Any]:  # noqa: ANN401, ARG002 (the SDK's)

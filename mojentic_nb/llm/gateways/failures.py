@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 from mojentic_nb.llm.errors import (
     AuthenticationError,
     BadRequestError,
+    ConfigurationError,
     ContextWindowError,
     IncompleteStreamError,
     LLMError,
@@ -22,6 +24,7 @@ from mojentic_nb.llm.errors import (
 __all__ = [
     "HALF_CHARACTER",
     "broken",
+    "checked_list",
     "host_of",
     "no_answer",
     "retry_after",
@@ -168,6 +171,15 @@ def broken(host: str, *, silent: bool) -> IncompleteStreamError:
     error = IncompleteStreamError(f"The connection to {host} {how} in the middle of the answer: ask again.")
     error.transient = True
     return error
+
+
+@contextmanager
+def checked_list(host: str) -> Iterator[None]:
+    """Our error where what the server of `host` sends as its models is no list of some, such as a proxy's page."""
+    try:
+        yield
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ConfigurationError(f"{host} answers with no list of models: is its address right?") from error
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -20,6 +20,7 @@ from .decoding import StreamError, adecoded, decoded
 from .failures import (
     HALF_CHARACTER,
     broken,
+    checked_list,
     host_of,
     no_answer,
     retry_after,
@@ -104,7 +105,9 @@ class OllamaGateway(MojenticCalls):
         Models in Ollama's cloud are left out.
         """
         with self._asking() as client:
-            for name in [model.model or "" for model in client.list().models]:
+            with checked_list(self._host):
+                names = [model.model or "" for model in client.list().models]
+            for name in names:
                 if not name.endswith("cloud") and can_chat(client, name):
                     yield name
 

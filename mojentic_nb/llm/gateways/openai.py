@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from . import chat_completions, responses
 from .base import Request
 from .decoding import Decoder
+from .failures import checked_list
 from .openai_models import can_stream, needs_responses
 from .sdk import NO_KEY, SDKGateway, checked_address, checked_key, http_clients
 from .transport import Timeout
@@ -64,10 +65,10 @@ class OpenAIGateway(SDKGateway):
 
     def get_available_models(self) -> list[str]:
         """The names of the models that the server offers."""
-        with self._asking() as client:
+        with checked_list(self._host), self._asking() as client:
             models = client.get("/models", cast_to=object)
-        # Together's list has nothing around it.
-        return [model["id"] for model in (models["data"] if isinstance(models, dict) else models)]
+            # Together's list has nothing around it.
+            return [model["id"] for model in (models["data"] if isinstance(models, dict) else models)]
 
     def calculate_embeddings(self, text: str, model: str = EMBEDDING_MODEL) -> list[float]:
         """The embedding of `text` by `model`: a vector whose length is the model's."""

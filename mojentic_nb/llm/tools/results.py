@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
+from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 
 from mojentic_nb.llm.events import ToolOutcome, ToolResult
@@ -12,6 +14,8 @@ from mojentic_nb.llm.gateways.assembly import mended
 from mojentic_nb.llm.messages import LLMToolCall
 
 __all__ = ["ToolOutput", "described", "done", "failed"]
+
+ANYTHING = TypeAdapter[Any](Any)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +54,28 @@ def described(error: BaseException) -> str:
 
 def as_text(value: object) -> str:
     """A tool's value for the model."""
-    jsonable = value if isinstance(value, str) else to_jsonable_python(value, fallback=plain, bytes_mode="base64")
+    if isinstance(value, str):
+        return value
+    try:
+        jsonable = in_json(value)
+    except UnicodeEncodeError:  # half a character in a key; those in values are mended
+        jsonable = in_json(with_whole_keys(ANYTHING.dump_python(value, fallback=plain)))
     return jsonable if isinstance(jsonable, str) else json.dumps(jsonable, ensure_ascii=False)
+
+
+def in_json(value: object) -> object:
+    """A value as the types that JSON has."""
+    return to_jsonable_python(value, fallback=plain, bytes_mode="base64")
+
+
+def with_whole_keys(value: object) -> object:
+    """The value with the keys of its dictionaries mended."""
+    match value:
+        case dict():
+            return {mended(key) if isinstance(key, str) else key: with_whole_keys(item) for key, item in value.items()}
+        case list() | tuple():
+            return [with_whole_keys(item) for item in value]
+    return value
 
 
 def plain(value: object) -> object:
