@@ -71,19 +71,38 @@ test("blocks that are closed keep their nodes", () => {
   }
 });
 
-test("a code block that grows changes one text", () => {
+for (const opening of ["```python", "~~~ python", "Before\n\n- a\n- b\n\n```python"]) {
+  test(`a code block that grows changes one text: ${JSON.stringify(opening)}`, () => {
+    const root = place();
+    const stream = new MarkdownStream(root);
+    stream.update(`${opening}\nprint(1)\n`);
+    const code = root.querySelector("code");
+    const text = code.firstChild;
+
+    stream.update(`${opening}\nprint(1)\nprint(2)\n# and`);
+    stream.update(`${opening}\nprint(1)\nprint(2)\n# and more`);
+
+    assert.equal(root.querySelector("code"), code);
+    assert.equal(code.firstChild, text);
+    assert.equal(code.childNodes.length, 1);
+    assert.equal(text.data, "print(1)\nprint(2)\n# and more");
+    assert.equal(root.querySelector(".mnb-language").textContent, "python");
+  });
+}
+
+test("while it grows, code is what the text so far says", () => {
+  const text = "````\n```\n    ````\n`````\n\nText\n\n~~~ a`b\n```\n~~~ not\n~~~~ \n\n``` a`b\n\n```\nx\n   ```\nEnd\n\n~~~\n`";
+  const read = (root) => [...root.children].map((child) => [child.tagName, child.textContent.trimEnd()]);
   const root = place();
   const stream = new MarkdownStream(root);
-  stream.update("```python\nprint(1)\n");
-  const code = root.querySelector("code");
-  const text = code.firstChild;
+  const wanted = place();
 
-  stream.update("```python\nprint(1)\nprint(2)\n# and");
+  for (const prefix of prefixes(text, 1)) {
+    stream.update(prefix);
 
-  assert.equal(root.querySelector("code"), code);
-  assert.equal(code.firstChild, text);
-  assert.equal(code.childNodes.length, 1);
-  assert.equal(text.data, "print(1)\nprint(2)\n# and");
+    wanted.replaceChildren(render(prefix));
+    assert.deepEqual(read(root), read(wanted), JSON.stringify(prefix));
+  }
 });
 
 test("a paragraph that grows keeps its nodes, and so what is selected in it", () => {
@@ -127,6 +146,20 @@ test("another text in place of the one before begins anew", () => {
 
   assert.equal(html(root), whole("Other one"));
 });
+
+for (const text of ["One\n\n- two\n- three\n\nFour\n", "One\n\nTwo\n\n```js\nlet x;\n"]) {
+  test(`another text in place of one that grows begins anew: ${JSON.stringify(text)}`, () => {
+    const root = place();
+    const stream = new MarkdownStream(root);
+    stream.update(text);
+
+    stream.update("*Other*\n\nB\n\nC\n");
+    assert.equal(html(root), whole("*Other*\n\nB\n\nC\n"));
+    stream.update("*Other*\n\nB\n\nC\n\nEnd");
+
+    assert.equal(html(root), whole("*Other*\n\nB\n\nC\n\nEnd"));
+  });
+}
 
 test("a text that goes on after its end is drawn whole", () => {
   const root = place();

@@ -7,7 +7,7 @@ import { place } from "./page.mjs";
 
 const { Session } = await import("../../mojentic_nb/display/js/src/session.js");
 const { View } = await import("../../mojentic_nb/display/js/src/view.js");
-const { indented } = await import("../../mojentic_nb/display/js/src/json.js");
+const { drawnJson, indented } = await import("../../mojentic_nb/display/js/src/json.js");
 const { duration } = await import("../../mojentic_nb/display/js/src/words.js");
 
 const CALL = {
@@ -134,6 +134,30 @@ test("a decision is told once", () => {
   assert.equal(document.activeElement, find(".mnb-card > summary"));
   happen(["set", 0, { state: "running" }]);
   assert.equal(find(".mnb-approve"), null);
+});
+
+test("each part of a result is shown as what it is, and nothing else is loaded", () => {
+  const display = [
+    { type: "text", text: "a\u202eb <i>" },
+    { type: "json", text: '{"k": "a\u202eb"}' },
+    { type: "markdown", text: "*so*\n\n```python\nx = 'y'\n```" },
+    { type: "table", html: "<table><tr><td>1</td></tr></table>" },
+    { type: "html", html: "<b>bold</b>" },
+    { type: "image", src: "data:image/png;base64,AAAA", alt: "a plot" },
+    { type: "image", src: "https://example.org/a.png" },
+  ];
+  const { find } = viewing([{ ...CALL, ...DONE, display }]);
+
+  const [text, json, markdown, table, html, plot, other] = find(".mnb-result").children;
+  assert.equal(text.textContent, "a\ufffdb <i>");
+  assert.equal(json.textContent, '{"k": "a\ufffdb"}');
+  assert.ok(json.querySelector(".mnb-hl-string"));
+  assert.equal(markdown.querySelector("em").textContent, "so");
+  assert.ok(markdown.querySelector(".mnb-hl-string"));
+  assert.equal(table.querySelector("td").textContent, "1");
+  assert.equal(html.querySelector("b").textContent, "bold");
+  assert.deepEqual([plot.src, plot.alt], ["data:image/png;base64,AAAA", "a plot"]);
+  assert.deepEqual([other.getAttribute("src"), other.alt], ["", ""]);
 });
 
 test("what a tool asks a model stands inside the tool's card", () => {
@@ -299,6 +323,7 @@ test("a click loads an image, which then stays", () => {
   const image = find("img");
   assert.equal(image.src, "https://example.org/a.png");
   assert.equal(image.referrerPolicy, "no-referrer");
+  assert.equal(image.alt, "[image at example.org: a]");
 
   happen(["append", 0, "text", " more"]);
   happen(["append", 0, "text", "\n\nAnother paragraph\n\nand another"], ["status", { state: "done" }]);
@@ -306,9 +331,52 @@ test("a click loads an image, which then stays", () => {
   assert.equal(find("img"), image);
 });
 
+/** What scrolls, with a height and a place: jsdom measures nothing. */
+function scrolling(box, scrollTop) {
+  Object.defineProperties(box, { scrollHeight: { get: () => 500 }, clientHeight: { get: () => 100 } });
+  box.scrollTop = scrollTop;
+  return box;
+}
+
+for (const [where, block, selector, op] of [
+  ["arguments", CALL, ".mnb-section > .mnb-code", ["append", 0, "arguments", " "]],
+  ["reasoning", { kind: "reasoning", parent: null, text: "Hm", started: 1, seconds: null }, ".mnb-body", ["append", 0, "text", "m"]],
+]) {
+  test(`${where} that grow stay at their end if that is where they are`, () => {
+    const { happen, find } = viewing([block]);
+    const box = scrolling(find(selector), 393);
+    happen(op);
+    assert.equal(box.scrollTop, 500);
+
+    box.scrollTop = 392;
+    happen(op);
+    assert.equal(box.scrollTop, 392);
+  });
+}
+
+test("who opens reasoning that is over begins to read at its beginning", () => {
+  const { happen, find } = viewing([{ kind: "reasoning", parent: null, text: "Hm", started: 1, seconds: null }]);
+  const box = scrolling(find(".mnb-body"), 400);
+
+  happen(["set", 0, { seconds: 2 }]);
+
+  assert.equal(box.scrollTop, 0);
+});
+
 test("JSON is set out over lines, as far as it has come", () => {
   assert.equal(indented('{"a":[1,{"b":"x,{"}],"c":{},"d":"unfin'), '{\n  "a": [\n    1,\n    {\n      "b": "x,{"\n    }\n  ],\n  "c": {},\n  "d": "unfin');
-  assert.equal(indented("no json"), "no json");
+  assert.equal(indented(' [ "a { \\" [" , { } ]'), '[\n  "a { \\" [",\n  {}\n]');
+  assert.equal(indented("no [json]"), "no [json]");
+});
+
+test("JSON that is made to be hard to set out is shown all the same", () => {
+  const deepest = indented("[".repeat(50)).split("\n").at(-1);
+  assert.equal(deepest, `${"  ".repeat(20)}[`);
+  assert.equal(indented("[]]]]1"), "[]\n]\n]\n]1");
+
+  const long = `[${"1,".repeat(10_000)}`;
+  assert.equal(drawnJson(long), long);
+  assert.match(drawnJson('{"a": "\u202e"}'), /\ufffd/);
 });
 
 test("durations read as in the saved answer", () => {

@@ -35,6 +35,7 @@ export class MarkdownStream {
     this.#final = false;
     this.#closed = 0;
     this.#scanned = 0;
+    this.#fence = undefined;
     this.#last = null;
     this.root.replaceChildren();
   }
