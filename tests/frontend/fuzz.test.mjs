@@ -53,7 +53,8 @@ function run({ below, pick }) {
     messages.push(Array.from({ length: 1 + below(3) }, next));
     states.push(structuredClone(state));
   }
-  messages.push([tell(["status", { state: "done", seconds: 2 }])]);
+  const ends = { text: {}, reasoning: { seconds: 2 }, tool: { seconds: 2, state: "done" } };
+  messages.push([...state.blocks.map(({ kind }, index) => ["set", index, ends[kind]]), ["status", { state: "done", seconds: 2 }]].map(tell));
   states.push(structuredClone(state));
   return { messages, states };
 }
@@ -66,7 +67,7 @@ function viewing(session) {
   return view;
 }
 
-for (const seed of Array.from({ length: 12 }, (_, index) => index + 1)) {
+for (const seed of [1, 2, 3, 4]) {
   test(`two views end as the kernel's state is, whatever becomes of the messages: ${seed}`, () => {
     const { below, pick } = chance(seed);
     const { messages, states } = run({ below, pick });
@@ -93,7 +94,7 @@ for (const seed of Array.from({ length: 12 }, (_, index) => index + 1)) {
     other.restore(snapshot(messages.length));
     const [first, second, fresh] = [...views, viewing(other)].map((view) => {
       view.remove();
-      return html(view.root).replace(/ open=""/g, ""); // what ended before anyone looked has not folded
+      return html(view.root);
     });
     assert.equal(first, fresh);
     assert.equal(second, fresh);

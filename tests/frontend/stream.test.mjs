@@ -7,7 +7,8 @@ import { html, place } from "./page.mjs";
 import { CORPUS } from "./corpus.mjs";
 
 const { MarkdownStream } = await import("../../mojentic_nb/display/js/src/stream.js");
-const { render } = await import("../../mojentic_nb/display/js/src/markdown.js");
+const { parse, render } = await import("../../mojentic_nb/display/js/src/markdown.js");
+const { morph } = await import("../../mojentic_nb/display/js/src/morph.js");
 const { printable } = await import("../../mojentic_nb/display/js/src/escape.js");
 const { highlight } = await import("../../mojentic_nb/display/js/src/highlight.js");
 
@@ -225,6 +226,44 @@ test("alignment, numbers and formulas' sources get past the purifier", () => {
   assert.equal(root.querySelector("ol").start, 3);
   const sources = [...root.querySelectorAll(".mnb-math")].map((formula) => formula.dataset.mnbKey);
   assert.deepEqual(sources, ["$x^2$", "$y$"]);
+});
+
+test("what changes takes the attributes of what is wanted, and what was made of a source stays only for that source", () => {
+  const [now, wanted] = [place(), place()];
+  now.innerHTML = '<a title="t" class="c" href="#1">x</a><span data-mnb-key="k">typeset</span><span data-mnb-key="k">typeset</span>';
+  wanted.innerHTML = '<a href="#2">x</a><span>k</span><span data-mnb-key="k">k</span>';
+  const [link, other, same] = now.children;
+
+  morph(now, wanted);
+
+  assert.equal(now.innerHTML, '<a href="#2">x</a><span>k</span><span data-mnb-key="k">typeset</span>');
+  assert.deepEqual([...now.children].map((node) => [link, other, same].indexOf(node)), [0, -1, 2]);
+});
+
+test("what was made to be slow is text, and is parsed in time", () => {
+  const draw = (text) => {
+    const root = place();
+    root.append(render(text));
+    return root;
+  };
+  const before = process.cpuUsage().user;
+  for (const unit of ["\\[\n", "\\begin{a}\nx\n"]) parse(unit.repeat(100_000 / unit.length));
+  assert.ok(process.cpuUsage().user - before < 5_000_000); // microseconds: it was more than half a minute
+
+  assert.equal(draw("*a ".repeat(501)).querySelector("em"), null);
+  assert.equal(draw("*a* ".repeat(250)).querySelectorAll("em").length, 250);
+  assert.ok(draw(`${"word ".repeat(198)}\n===`).querySelector("h1"));
+  assert.equal(draw(`${"word\n".repeat(201)}===`).querySelector("h1"), null);
+});
+
+test("a formula of its own lines ends the paragraph before it, but only if it ends", () => {
+  const root = place();
+
+  root.append(render("Text\n$$\nx\n$$\nand\n\\[ no end\nmore\n\nText\n\\begin{a}x\\end{a}\n---\n"));
+
+  assert.deepEqual([...root.children].map((node) => [node.tagName, node.querySelector(".mnb-math") !== null]), [
+    ["P", false], ["P", true], ["P", false], ["P", false], ["P", true], ["HR", false],
+  ]);
 });
 
 test("code is coloured unless that would take long", () => {
