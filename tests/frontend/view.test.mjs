@@ -183,7 +183,7 @@ test("each part of a result is shown as what it is, and nothing else is loaded",
   const display = [
     { type: "text", text: "a\u202eb <i>" },
     { type: "json", text: '{"k": "a\u202eb"}' },
-    { type: "markdown", text: "*so*\n\n```python\nx = 'y'\n```" },
+    { type: "markdown", text: "*so*\n\n```python\nx = 'y'" },
     { type: "table", html: "<table><tr><td>1</td></tr></table>" },
     { type: "html", html: "<b>bold</b>" },
     { type: "image", src: "data:image/png;base64,AAAA", alt: "a plot" },

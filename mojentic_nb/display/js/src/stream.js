@@ -31,13 +31,10 @@ export class MarkdownStream {
   }
 
   #reset() {
-    this.#text = "";
-    this.#final = false;
     this.#closed = 0;
     this.#scanned = 0;
     this.#fence = undefined;
     this.#last = null;
-    this.root.replaceChildren();
   }
 
   /**
