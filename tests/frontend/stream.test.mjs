@@ -184,12 +184,41 @@ test("what is drawn is what an earlier drawing was, once it is the same", () => 
 });
 
 test("what may lead nowhere, and what only looks like Markdown, is text", () => {
-  const text = "[a](#top) [b](/x) ![c](data:image/png;base64,AA) www.example.org a@example.org ~5 km (~3 miles)";
+  const text = "[a](#top) [b](/x) [c](ftp://a.example) [d](x:mailto:a) ![c](data:image/png;base64,AA) www.example.org a@example.org ~5 km (~3 miles)";
   const root = place();
 
   root.append(render(`${text}\n\n5$$|`));
 
   assert.equal(root.innerHTML, `<p dir="auto">${text}</p>\n<p dir="auto">5$$|</p>\n`);
+});
+
+test("addresses of the web and of mail are links, which tell nobody where they are followed from", () => {
+  const root = place();
+
+  root.append(render("[a](HTTP://a.example) <mailto:b@b.example>"));
+
+  assert.deepEqual([...root.querySelectorAll("a")].map((link) => [link.getAttribute("href"), link.target, link.rel]), [
+    ["HTTP://a.example", "_blank", "noopener noreferrer nofollow"],
+    ["mailto:b@b.example", "_blank", "noopener noreferrer nofollow"],
+  ]);
+});
+
+test("an image is a button that says whose it is, or text where it has no host", () => {
+  const root = place();
+
+  root.append(render("![<i>](https://a.example/?q=%22&b=1) ![](https://b.example) ![](mailto:a@b.example) ![<i>](http://[)"));
+
+  assert.deepEqual([...root.querySelectorAll("button")].map((button) => [button.textContent, button.dataset.mnbKey]), [
+    ["[image at a.example: <i>]", "https://a.example/?q=%22&b=1"],
+    ["[image at b.example]", "https://b.example"],
+  ]);
+  assert.ok(root.textContent.trimEnd().endsWith("[image] [<i>]"));
+});
+
+test("of control characters, only line ends and tabs stay", () => {
+  const shown = printable("\0\b\v\x1f\x7f\x80\x9f\u202a\u202e\u2066\u2069 \t\n\r\n\r.");
+
+  assert.equal(shown, "\u2400\u2408\u240b\u241f\u2421\ufffd\ufffd\ufffd\ufffd\ufffd\ufffd \t\n\n\n.");
 });
 
 test("the stars of a formula emphasise nothing", () => {
@@ -220,12 +249,12 @@ test("a list has the direction in which it begins, and all in it", () => {
 test("alignment, numbers and formulas' sources get past the purifier", () => {
   const root = place();
 
-  root.append(render("| a |\n|--:|\n| 1 |\n\n3. three\n4. four\n\nand $x^2$ and $y$"));
+  root.append(render("| a |\n|--:|\n| 1 |\n\n3. three\n4. four\n\nand $x^2$ and $\\text{\"y\"}$"));
 
   assert.equal(root.querySelector("td").getAttribute("align"), "right");
   assert.equal(root.querySelector("ol").start, 3);
   const sources = [...root.querySelectorAll(".mnb-math")].map((formula) => formula.dataset.mnbKey);
-  assert.deepEqual(sources, ["$x^2$", "$y$"]);
+  assert.deepEqual(sources, ["$x^2$", '$\\text{"y"}$']);
 });
 
 test("what changes takes the attributes of what is wanted, and what was made of a source stays only for that source", () => {
