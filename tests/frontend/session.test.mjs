@@ -82,6 +82,7 @@ test("an old snapshot changes nothing", () => {
 test("viewers hear which block changed, and of snapshots", () => {
   const { session, receive, restore } = connected();
   const heard = [];
+  session.viewers.add({ changed: () => {}, reset: () => {} });
   session.viewers.add({ changed: (index) => heard.push(index), reset: (another) => heard.push(another) });
 
   receive(first);

@@ -230,6 +230,16 @@ test("the stars of a formula emphasise nothing", () => {
   assert.deepEqual(emphasised, ["STRONG the $a^* + b**c$ is", "EM 5", "EM $x*y$"]);
 });
 
+test("prices are no formulas, and a formula that would do harm is code", () => {
+  const root = place();
+
+  root.append(render("$ a$ $b $ $5$6 $\\href{x}{y}$ $\\let\\x=1$ $\\hrefs$"));
+
+  const found = (selector) => [...root.querySelectorAll(selector)].map((node) => node.textContent);
+  assert.deepEqual(found("code"), ["$\\href{x}{y}$", "$\\let\\x=1$"]);
+  assert.deepEqual(found(".mnb-math"), ["$\\hrefs$"]);
+});
+
 test("cells that are too many for their table stay", () => {
   const root = place();
 
