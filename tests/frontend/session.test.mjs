@@ -82,6 +82,7 @@ test("an old snapshot changes nothing", () => {
 test("viewers hear which block changed, and of snapshots", () => {
   const { session, receive, restore } = connected();
   const heard = [];
+  session.viewers.add({ changed: () => {}, reset: () => {} });
   session.viewers.add({ changed: (index) => heard.push(index), reset: (another) => heard.push(another) });
 
   receive(first);
@@ -92,12 +93,17 @@ test("viewers hear which block changed, and of snapshots", () => {
   assert.deepEqual(heard, [0, 0, -1, false, true]);
 });
 
-test("the run's time goes on between two messages", () => {
-  const { session, receive } = connected();
+test("the run's time goes on from when it was last told", () => {
+  const { session, receive, restore } = connected();
   receive(first);
   session.heard -= 60_000;
-
   receive(second);
+  assert.ok(session.now() >= 3 && session.now() < 60);
 
+  session.heard -= 60_000;
+  receive({ seq: 3, ops: [["status", { chunks: 7 }]] });
+  assert.ok(session.now() >= 63 && session.now() < 120);
+
+  restore({ ...whole, seq: 4 });
   assert.ok(session.now() >= 3 && session.now() < 60);
 });

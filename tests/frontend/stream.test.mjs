@@ -7,7 +7,8 @@ import { html, place } from "./page.mjs";
 import { CORPUS } from "./corpus.mjs";
 
 const { MarkdownStream } = await import("../../mojentic_nb/display/js/src/stream.js");
-const { render } = await import("../../mojentic_nb/display/js/src/markdown.js");
+const { parse, render } = await import("../../mojentic_nb/display/js/src/markdown.js");
+const { morph } = await import("../../mojentic_nb/display/js/src/morph.js");
 const { printable } = await import("../../mojentic_nb/display/js/src/escape.js");
 const { highlight } = await import("../../mojentic_nb/display/js/src/highlight.js");
 
@@ -71,19 +72,38 @@ test("blocks that are closed keep their nodes", () => {
   }
 });
 
-test("a code block that grows changes one text", () => {
+for (const opening of ["```python", "~~~ python", "Before\n\n- a\n- b\n\n```python"]) {
+  test(`a code block that grows changes one text: ${JSON.stringify(opening)}`, () => {
+    const root = place();
+    const stream = new MarkdownStream(root);
+    stream.update(`${opening}\nprint(1)\n`);
+    const code = root.querySelector("code");
+    const text = code.firstChild;
+
+    stream.update(`${opening}\nprint(1)\nprint(2)\n# and`);
+    stream.update(`${opening}\nprint(1)\nprint(2)\n# and more`);
+
+    assert.equal(root.querySelector("code"), code);
+    assert.equal(code.firstChild, text);
+    assert.equal(code.childNodes.length, 1);
+    assert.equal(text.data, "print(1)\nprint(2)\n# and more");
+    assert.equal(root.querySelector(".mnb-language").textContent, "python");
+  });
+}
+
+test("while it grows, code is what the text so far says", () => {
+  const text = "````\n```\n    ````\n`````\n\nText\n\n~~~ a`b\n```\n~~~ not\n~~~~ \n\n``` a`b\n\n```\nx\n   ```\nEnd\n\n~~~\n`";
+  const read = (root) => [...root.children].map((child) => [child.tagName, child.textContent.trimEnd()]);
   const root = place();
   const stream = new MarkdownStream(root);
-  stream.update("```python\nprint(1)\n");
-  const code = root.querySelector("code");
-  const text = code.firstChild;
+  const wanted = place();
 
-  stream.update("```python\nprint(1)\nprint(2)\n# and");
+  for (const prefix of prefixes(text, 1)) {
+    stream.update(prefix);
 
-  assert.equal(root.querySelector("code"), code);
-  assert.equal(code.firstChild, text);
-  assert.equal(code.childNodes.length, 1);
-  assert.equal(text.data, "print(1)\nprint(2)\n# and");
+    wanted.replaceChildren(render(prefix));
+    assert.deepEqual(read(root), read(wanted), JSON.stringify(prefix));
+  }
 });
 
 test("a paragraph that grows keeps its nodes, and so what is selected in it", () => {
@@ -128,6 +148,20 @@ test("another text in place of the one before begins anew", () => {
   assert.equal(html(root), whole("Other one"));
 });
 
+for (const text of ["One\n\n- two\n- three\n\nFour\n", "One\n\nTwo\n\n```js\nlet x;\n"]) {
+  test(`another text in place of one that grows begins anew: ${JSON.stringify(text)}`, () => {
+    const root = place();
+    const stream = new MarkdownStream(root);
+    stream.update(text);
+
+    stream.update("*Other*\n\nB\n\nC\n");
+    assert.equal(html(root), whole("*Other*\n\nB\n\nC\n"));
+    stream.update("*Other*\n\nB\n\nC\n\nEnd");
+
+    assert.equal(html(root), whole("*Other*\n\nB\n\nC\n\nEnd"));
+  });
+}
+
 test("a text that goes on after its end is drawn whole", () => {
   const root = place();
   const stream = new MarkdownStream(root);
@@ -150,12 +184,41 @@ test("what is drawn is what an earlier drawing was, once it is the same", () => 
 });
 
 test("what may lead nowhere, and what only looks like Markdown, is text", () => {
-  const text = "[a](#top) [b](/x) ![c](data:image/png;base64,AA) www.example.org a@example.org ~5 km (~3 miles)";
+  const text = "[a](#top) [b](/x) [c](ftp://a.example) [d](x:mailto:a) ![c](data:image/png;base64,AA) www.example.org a@example.org ~5 km (~3 miles)";
   const root = place();
 
   root.append(render(`${text}\n\n5$$|`));
 
   assert.equal(root.innerHTML, `<p dir="auto">${text}</p>\n<p dir="auto">5$$|</p>\n`);
+});
+
+test("addresses of the web and of mail are links, which tell nobody where they are followed from", () => {
+  const root = place();
+
+  root.append(render("[a](HTTP://a.example) <mailto:b@b.example>"));
+
+  assert.deepEqual([...root.querySelectorAll("a")].map((link) => [link.getAttribute("href"), link.target, link.rel]), [
+    ["HTTP://a.example", "_blank", "noopener noreferrer nofollow"],
+    ["mailto:b@b.example", "_blank", "noopener noreferrer nofollow"],
+  ]);
+});
+
+test("an image is a button that says whose it is, or text where it has no host", () => {
+  const root = place();
+
+  root.append(render("![<i>](https://a.example/?q=%22&b=1) ![](https://b.example) ![](mailto:a@b.example) ![<i>](http://[)"));
+
+  assert.deepEqual([...root.querySelectorAll("button")].map((button) => [button.textContent, button.dataset.mnbKey]), [
+    ["[image at a.example: <i>]", "https://a.example/?q=%22&b=1"],
+    ["[image at b.example]", "https://b.example"],
+  ]);
+  assert.ok(root.textContent.trimEnd().endsWith("[image] [<i>]"));
+});
+
+test("of control characters, only line ends and tabs stay", () => {
+  const shown = printable("\0\b\v\x1f\x7f\x80\x9f\u202a\u202e\u2066\u2069 \t\n\r\n\r.");
+
+  assert.equal(shown, "\u2400\u2408\u240b\u241f\u2421\ufffd\ufffd\ufffd\ufffd\ufffd\ufffd \t\n\n\n.");
 });
 
 test("the stars of a formula emphasise nothing", () => {
@@ -165,6 +228,16 @@ test("the stars of a formula emphasise nothing", () => {
 
   const emphasised = [...root.querySelectorAll("strong, em")].map((node) => `${node.tagName} ${node.textContent}`);
   assert.deepEqual(emphasised, ["STRONG the $a^* + b**c$ is", "EM 5", "EM $x*y$"]);
+});
+
+test("prices are no formulas, and a formula that would do harm is code", () => {
+  const root = place();
+
+  root.append(render("$ a$ $b $ $5$6 $\\href{x}{y}$ $\\let\\x=1$ $\\hrefs$"));
+
+  const found = (selector) => [...root.querySelectorAll(selector)].map((node) => node.textContent);
+  assert.deepEqual(found("code"), ["$\\href{x}{y}$", "$\\let\\x=1$"]);
+  assert.deepEqual(found(".mnb-math"), ["$\\hrefs$"]);
 });
 
 test("cells that are too many for their table stay", () => {
@@ -186,12 +259,50 @@ test("a list has the direction in which it begins, and all in it", () => {
 test("alignment, numbers and formulas' sources get past the purifier", () => {
   const root = place();
 
-  root.append(render("| a |\n|--:|\n| 1 |\n\n3. three\n4. four\n\nand $x^2$ and $y$"));
+  root.append(render("| a |\n|--:|\n| 1 |\n\n3. three\n4. four\n\nand $x^2$ and $\\text{\"y\"}$"));
 
   assert.equal(root.querySelector("td").getAttribute("align"), "right");
   assert.equal(root.querySelector("ol").start, 3);
   const sources = [...root.querySelectorAll(".mnb-math")].map((formula) => formula.dataset.mnbKey);
-  assert.deepEqual(sources, ["$x^2$", "$y$"]);
+  assert.deepEqual(sources, ["$x^2$", '$\\text{"y"}$']);
+});
+
+test("what changes takes the attributes of what is wanted, and what was made of a source stays only for that source", () => {
+  const [now, wanted] = [place(), place()];
+  now.innerHTML = '<a title="t" class="c" href="#1">x</a><span data-mnb-key="k">typeset</span><span data-mnb-key="k">typeset</span>';
+  wanted.innerHTML = '<a href="#2">x</a><span>k</span><span data-mnb-key="k">k</span>';
+  const [link, other, same] = now.children;
+
+  morph(now, wanted);
+
+  assert.equal(now.innerHTML, '<a href="#2">x</a><span>k</span><span data-mnb-key="k">typeset</span>');
+  assert.deepEqual([...now.children].map((node) => [link, other, same].indexOf(node)), [0, -1, 2]);
+});
+
+test("what was made to be slow is text, and is parsed in time", () => {
+  const draw = (text) => {
+    const root = place();
+    root.append(render(text));
+    return root;
+  };
+  const before = process.cpuUsage().user;
+  for (const unit of ["\\[\n", "\\begin{a}\nx\n"]) parse(unit.repeat(100_000 / unit.length));
+  assert.ok(process.cpuUsage().user - before < 5_000_000); // microseconds: it was more than half a minute
+
+  assert.equal(draw("*a ".repeat(501)).querySelector("em"), null);
+  assert.equal(draw("*a* ".repeat(250)).querySelectorAll("em").length, 250);
+  assert.ok(draw(`${"word ".repeat(198)}\n===`).querySelector("h1"));
+  assert.equal(draw(`${"word\n".repeat(201)}===`).querySelector("h1"), null);
+});
+
+test("a formula of its own lines ends the paragraph before it, but only if it ends", () => {
+  const root = place();
+
+  root.append(render("Text\n$$\nx\n$$\nand\n\\[ no end\nmore\n\nText\n\\begin{a}x\\end{a}\n---\n"));
+
+  assert.deepEqual([...root.children].map((node) => [node.tagName, node.querySelector(".mnb-math") !== null]), [
+    ["P", false], ["P", true], ["P", false], ["P", false], ["P", true], ["HR", false],
+  ]);
 });
 
 test("code is coloured unless that would take long", () => {

@@ -1,13 +1,13 @@
 /** Cards, reasoning, the status line: what they show and how they fold. */
 
 import assert from "node:assert/strict";
-import { afterEach, test } from "node:test";
+import { afterEach, mock, test } from "node:test";
 
 import { place } from "./page.mjs";
 
 const { Session } = await import("../../mojentic_nb/display/js/src/session.js");
 const { View } = await import("../../mojentic_nb/display/js/src/view.js");
-const { indented } = await import("../../mojentic_nb/display/js/src/json.js");
+const { drawnJson, indented } = await import("../../mojentic_nb/display/js/src/json.js");
 const { duration } = await import("../../mojentic_nb/display/js/src/words.js");
 
 const CALL = {
@@ -20,7 +20,7 @@ const views = [];
 afterEach(() => views.splice(0).forEach((view) => view.remove()));
 
 /** A view of a run, which has a status and blocks, and what the reader told the kernel. */
-function viewing(blocks, status = {}) {
+function viewing(blocks, status = {}, clickable = true) {
   const session = new Session();
   session.restore({ run: 0, seq: 0, state: { blocks, status: { state: "tools", seconds: 5, ...status } } });
   const root = place();
@@ -29,7 +29,7 @@ function viewing(blocks, status = {}) {
     stop: () => told.push("stop"),
     decide: (id, approved) => told.push([id, approved]),
     fold: (fold) => told.push(fold),
-    clickable: () => true,
+    clickable: () => clickable,
   });
   views.push(view);
   view.paint();
@@ -71,6 +71,8 @@ test("a notice says what it is, and all that is in it", () => {
   const { find } = viewing([{ kind: "notice", parent: null, level: "warning", text: "no\u202e <b>" }]);
 
   assert.equal(find(".mnb-warning").textContent, "⚠ no\ufffd <b>");
+  assert.equal(find(".mnb-warning").dir, "auto");
+  assert.ok(viewing([{ kind: "notice", parent: null, level: "error", text: "no" }]).find(".mnb-failure"));
 });
 
 test("a card whose call failed stays open, with the traceback folded", () => {
@@ -80,6 +82,43 @@ test("a card whose call failed stays open, with the traceback folded", () => {
   assert.ok(find(".mnb-card").open);
   assert.equal(find(".mnb-error").textContent, "ValueError: no");
   assert.ok(!find(".mnb-told").open);
+  assert.equal(find(".mnb-error").dir, "auto");
+});
+
+test("a failure may have neither a kind nor a traceback", () => {
+  const { find } = viewing([{ ...CALL, state: "timed_out", seconds: 1, error: { type: "", message: "no", traceback: null } }]);
+
+  assert.equal(find(".mnb-outcome").textContent, "Errorno");
+});
+
+for (const [state, open] of Object.entries({ cancelled: false, denied: true, timed_out: true })) {
+  test(`a card whose call is ${state} is over, and ${open ? "stays open" : "folds"}`, () => {
+    const { happen, find } = viewing([{ ...CALL, progress: "half" }]);
+
+    happen(["set", 0, { state, seconds: 0.7 }]);
+
+    assert.equal(find(".mnb-card").open, open);
+    assert.equal(find(".mnb-progress").textContent, "");
+    assert.equal(find(".mnb-time").textContent, "0.70 s");
+  });
+}
+
+test("a timer says nothing of what has not begun, and never goes below nothing", () => {
+  const thought = { kind: "reasoning", parent: null, text: "Hm", started: 9, seconds: null };
+  const { root } = viewing([{ ...CALL, started: null }, { ...CALL, started: 9 }, thought]);
+
+  assert.deepEqual([...root.querySelectorAll(".mnb-time")].map((time) => time.textContent), ["", "0.0 s"]);
+  assert.equal(root.querySelector(".mnb-thought").textContent, "Reasoning · 0.0 s");
+});
+
+test("what stays as it is keeps its text, and so what is selected in it", () => {
+  const { happen, find } = viewing([CALL]);
+  const name = find(".mnb-name").firstChild;
+
+  happen(["set", 0, { progress: "half" }]);
+
+  assert.equal(find(".mnb-name").firstChild, name);
+  assert.equal(find(".mnb-name").dir, "ltr");
 });
 
 test("what the reader opened stays open", () => {
@@ -124,8 +163,12 @@ test("a source is folded code, whatever is in it", () => {
 });
 
 test("a decision is told once", () => {
-  const { told, happen, find } = viewing([{ ...CALL, state: "approval" }]);
+  const { told, happen, find } = viewing([CALL]);
+  find(".mnb-card").open = false;
+  happen(["set", 0, { state: "approval" }]);
+  assert.ok(find(".mnb-card").open);
   const approve = find(".mnb-approve");
+  assert.equal(approve.type, "button");
   assert.equal(find("[role=alert]").textContent, "weather: May it run?");
   approve.click();
   approve.click();
@@ -134,6 +177,30 @@ test("a decision is told once", () => {
   assert.equal(document.activeElement, find(".mnb-card > summary"));
   happen(["set", 0, { state: "running" }]);
   assert.equal(find(".mnb-approve"), null);
+});
+
+test("each part of a result is shown as what it is, and nothing else is loaded", () => {
+  const display = [
+    { type: "text", text: "a\u202eb <i>" },
+    { type: "json", text: '{"k": "a\u202eb"}' },
+    { type: "markdown", text: "*so*\n\n```python\nx = 'y'" },
+    { type: "table", html: "<table><tr><td>1</td></tr></table>" },
+    { type: "html", html: "<b>bold</b>" },
+    { type: "image", src: "data:image/png;base64,AAAA", alt: "a plot" },
+    { type: "image", src: "https://example.org/a.png" },
+  ];
+  const { find } = viewing([{ ...CALL, ...DONE, display }]);
+
+  const [text, json, markdown, table, html, plot, other] = find(".mnb-result").children;
+  assert.equal(text.textContent, "a\ufffdb <i>");
+  assert.equal(json.textContent, '{"k": "a\ufffdb"}');
+  assert.ok(json.querySelector(".mnb-hl-string"));
+  assert.equal(markdown.querySelector("em").textContent, "so");
+  assert.ok(markdown.querySelector(".mnb-hl-string"));
+  assert.equal(table.querySelector("td").textContent, "1");
+  assert.equal(html.querySelector("b").textContent, "bold");
+  assert.deepEqual([plot.src, plot.alt], ["data:image/png;base64,AAAA", "a plot"]);
+  assert.deepEqual([other.getAttribute("src"), other.alt], ["", ""]);
 });
 
 test("what a tool asks a model stands inside the tool's card", () => {
@@ -237,6 +304,71 @@ test("a view is painted once per frame, and after a long painting has a pause", 
   view.session.receive(text(4));
   await frame();
   assert.equal(paintings.count, 1);
+  view.free = 0;
+  await frame();
+  assert.equal(paintings.count, 2);
+});
+
+test("the pause after a painting is bounded", () => {
+  const { view } = viewing([{ kind: "text", parent: null, text: "" }]);
+  const until = performance.now() + 150;
+  view.views[0].update = () => {
+    while (performance.now() < until);
+  };
+  view.changed(0);
+
+  view.paint();
+
+  assert.ok(view.free <= performance.now() + 500);
+});
+
+test("timers go on for as long as the run does, and begin again with another", () => {
+  mock.timers.enable({ apis: ["setInterval"] });
+  try {
+    const { view, happen } = viewing([CALL]);
+    const ticks = counting(view, "tick");
+    mock.timers.tick(100);
+    assert.equal(ticks.count, 1);
+
+    happen(["status", { state: "done" }]);
+    ticks.count = 0;
+    mock.timers.tick(1_000);
+    assert.equal(ticks.count, 0);
+
+    view.session.restore({ run: 9, seq: 9, state: { status: { state: "tools" } } });
+    mock.timers.tick(100);
+    assert.equal(ticks.count, 1);
+    view.remove();
+    mock.timers.tick(100);
+    assert.equal(ticks.count, 1);
+  } finally {
+    mock.timers.reset();
+  }
+});
+
+test("where no click arrives there is nothing to stop the run with", () => {
+  assert.ok(viewing([], {}, false).find(".mnb-stop").hidden);
+});
+
+test("the way to the end is offered when the answer has grown beyond what is seen", () => {
+  const { root, happen, find } = viewing([CALL]);
+  root.getBoundingClientRect = () => ({ top: 0, bottom: 10_000 });
+
+  happen(["set", 0, { progress: "half" }]);
+
+  assert.ok(!find(".mnb-jump").hidden);
+});
+
+test("what another run has inside a card stands there, even if that block of the last run was still to be painted", () => {
+  const words = (parent) => ({ kind: "text", parent, text: "word" });
+  const { view, find } = viewing(Array.from({ length: 11 }, () => words(null)));
+  view.session.receive({ seq: 1, ops: [["append", 10, "text", "s"]] });
+
+  const blocks = Array.from({ length: 11 }, (_, index) => (index === 2 ? CALL : words(index === 10 ? 2 : null)));
+  view.session.restore({ run: 9, seq: 9, state: { blocks } });
+  view.paint();
+
+  assert.equal(find(".mnb-children").textContent.trim(), "word");
 });
 
 test("only what changed is painted", () => {
@@ -299,6 +431,7 @@ test("a click loads an image, which then stays", () => {
   const image = find("img");
   assert.equal(image.src, "https://example.org/a.png");
   assert.equal(image.referrerPolicy, "no-referrer");
+  assert.equal(image.alt, "[image at example.org: a]");
 
   happen(["append", 0, "text", " more"]);
   happen(["append", 0, "text", "\n\nAnother paragraph\n\nand another"], ["status", { state: "done" }]);
@@ -306,9 +439,52 @@ test("a click loads an image, which then stays", () => {
   assert.equal(find("img"), image);
 });
 
+/** What scrolls, with a height and a place: jsdom measures nothing. */
+function scrolling(box, scrollTop) {
+  Object.defineProperties(box, { scrollHeight: { get: () => 500 }, clientHeight: { get: () => 100 } });
+  box.scrollTop = scrollTop;
+  return box;
+}
+
+for (const [where, block, selector, op] of [
+  ["arguments", CALL, ".mnb-section > .mnb-code", ["append", 0, "arguments", " "]],
+  ["reasoning", { kind: "reasoning", parent: null, text: "Hm", started: 1, seconds: null }, ".mnb-body", ["append", 0, "text", "m"]],
+]) {
+  test(`${where} that grow stay at their end if that is where they are`, () => {
+    const { happen, find } = viewing([block]);
+    const box = scrolling(find(selector), 393);
+    happen(op);
+    assert.equal(box.scrollTop, 500);
+
+    box.scrollTop = 392;
+    happen(op);
+    assert.equal(box.scrollTop, 392);
+  });
+}
+
+test("who opens reasoning that is over begins to read at its beginning", () => {
+  const { happen, find } = viewing([{ kind: "reasoning", parent: null, text: "Hm", started: 1, seconds: null }]);
+  const box = scrolling(find(".mnb-body"), 400);
+
+  happen(["set", 0, { seconds: 2 }]);
+
+  assert.equal(box.scrollTop, 0);
+});
+
 test("JSON is set out over lines, as far as it has come", () => {
   assert.equal(indented('{"a":[1,{"b":"x,{"}],"c":{},"d":"unfin'), '{\n  "a": [\n    1,\n    {\n      "b": "x,{"\n    }\n  ],\n  "c": {},\n  "d": "unfin');
-  assert.equal(indented("no json"), "no json");
+  assert.equal(indented(' [ "a { \\" [" , { } ]'), '[\n  "a { \\" [",\n  {}\n]');
+  assert.equal(indented("no [json]"), "no [json]");
+});
+
+test("JSON that is made to be hard to set out is shown all the same", () => {
+  const deepest = indented("[".repeat(50)).split("\n").at(-1);
+  assert.equal(deepest, `${"  ".repeat(20)}[`);
+  assert.equal(indented("[]]]]1"), "[]\n]\n]\n]1");
+
+  const long = `[${"1,".repeat(10_000)}`;
+  assert.equal(drawnJson(long), long);
+  assert.match(drawnJson('{"a": "\u202e"}'), /\ufffd/);
 });
 
 test("durations read as in the saved answer", () => {

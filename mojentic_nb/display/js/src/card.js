@@ -72,8 +72,8 @@ export class Card {
    */
   tick(now) {
     if (!this.block || this.ended) return;
-    const { started, seconds } = this.block;
-    say(this.time, seconds !== null ? duration(seconds) : started === null ? "" : running(Math.max(0, now - started)));
+    const { started } = this.block;
+    say(this.time, started === null ? "" : running(Math.max(0, now - started)));
   }
 
   /** @param {ToolBlock} block */
@@ -119,7 +119,7 @@ export class Card {
  * @param {Node} content
  */
 function section(title, content) {
-  return element("div", "mnb-section", ...(title ? [element("div", "mnb-title", title)] : []), content);
+  return element("div", "mnb-section", element("div", "mnb-title", title), content);
 }
 
 /** @param {Failure} failure */

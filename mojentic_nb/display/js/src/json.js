@@ -22,7 +22,6 @@ export function indented(text) {
       if (escaped) escaped = false;
       else if (character === "\\") escaped = true;
       else if (character === '"') inString = false;
-      last = character;
       continue;
     }
     if (/\s/.test(character)) continue;

@@ -102,11 +102,25 @@ const inlineFormula = {
   renderer: ({ raw }) => formula(raw),
 };
 
+/**
+ * Where a formula of its own lines begins in the paragraph that `source` begins with. What only looks like one divides
+ * nothing: each part would be looked at with all that follows it.
+ * @param {string} source
+ * @param {string} [within] its part to look in
+ */
+function formulaIn(source, within = source) {
+  for (const { 0: found, index } of within.matchAll(/\n(?:[ \t]*\n|(?= {0,3}(?:\$\$|\\\[|\\begin\{)))/g)) {
+    if (found.length > 1) return undefined;
+    if (FORMULA_BLOCK.test(source.slice(index + 1))) return index;
+  }
+  return undefined;
+}
+
 /** @type {import("marked").TokenizerAndRendererExtension} */
 const blockFormula = {
   name: "formulaBlock",
   level: "block",
-  start: (source) => /\n {0,3}(?:\$\$|\\\[|\\begin\{)/.exec(source)?.index,
+  start: (source) => formulaIn(source),
   tokenizer(source) {
     const found = FORMULA_BLOCK.exec(source);
     if (found) return { type: "formulaBlock", raw: found[0] };
@@ -115,6 +129,7 @@ const blockFormula = {
 };
 
 const usual = Tokenizer.prototype;
+const LONGEST_TITLE = 1_000; // characters of a heading that is underlined: any line of a list may begin one
 
 /**
  * A link or an image, unless it leads to where nothing may.
@@ -145,6 +160,10 @@ const options = new Marked({
     html: () => undefined,
     tag: () => undefined,
     def: () => undefined,
+    lheading(source) {
+      const lines = source.length <= LONGEST_TITLE ? source : source.slice(0, source.lastIndexOf("\n", LONGEST_TITLE) + 1);
+      return usual.lheading.call(this, lines.slice(0, formulaIn(source, lines)));
+    },
     // As in the saved answer: a link that may lead nowhere is text, and so are "www." and "~5 km (~3 miles)".
     link(source) {
       return allowed(usual.link.call(this, source));
@@ -184,6 +203,8 @@ export function codeBlock(info, code) {
 
 const DEEPEST = 20; // lists and quotations in one another
 const LONGEST = 5_000; // characters of a paragraph: the time to look for emphasis and links grows with the square
+const BUSIEST = 500; // marks in it: each is looked for its other end
+const MARKS = /[*_~]+|[[<`]|\\[[(]/g;
 
 /** A lexer that takes as plain text what was made to be slow. */
 class CarefulLexer extends Lexer {
@@ -213,7 +234,7 @@ class CarefulLexer extends Lexer {
    * @param {Token[]} [tokens]
    */
   inlineTokens(text, tokens = []) {
-    if (text.length <= LONGEST) return super.inlineTokens(text, tokens);
+    if (text.length <= LONGEST && (text.match(MARKS)?.length ?? 0) <= BUSIEST) return super.inlineTokens(text, tokens);
     tokens.push(plainText(text));
     return tokens;
   }

@@ -32,7 +32,6 @@ export function morph(now, wanted, after = null) {
  * @param {Node} wanted
  */
 function adapt(now, wanted) {
-  if (now.nodeType !== wanted.nodeType) return false;
   if (now instanceof Text && wanted instanceof Text) {
     if (wanted.data.startsWith(now.data)) {
       if (wanted.length > now.length) now.appendData(wanted.data.slice(now.length));

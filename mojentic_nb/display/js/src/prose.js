@@ -23,11 +23,11 @@ export class Prose {
 }
 
 /**
- * Load the image whose placeholder was clicked.
+ * Load the image whose placeholder was clicked: no other button is ever in Markdown.
  * @param {MouseEvent} event
  */
 function loadImage({ target }) {
-  if (!(target instanceof HTMLButtonElement) || !target.matches(".mnb-image")) return;
+  if (!(target instanceof HTMLButtonElement)) return;
   const image = element("img", "mnb-loaded");
   image.referrerPolicy = "no-referrer";
   image.alt = target.textContent ?? "";

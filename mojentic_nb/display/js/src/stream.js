@@ -31,12 +31,10 @@ export class MarkdownStream {
   }
 
   #reset() {
-    this.#text = "";
-    this.#final = false;
     this.#closed = 0;
     this.#scanned = 0;
+    this.#fence = undefined;
     this.#last = null;
-    this.root.replaceChildren();
   }
 
   /**
@@ -48,7 +46,7 @@ export class MarkdownStream {
     const lines = printable(text);
     const same = lines === this.#text;
     if (same && final === this.#final) return;
-    if (this.#final || !lines.startsWith(this.#text)) this.#reset();
+    if (!lines.startsWith(this.#text)) this.#reset();
     this.#text = lines;
     this.#final = final;
     if (!final && this.#grow()) return;
