@@ -21,7 +21,7 @@ const CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u
  */
 export const printable = (text) =>
   text
-    .replace(/\r\n?/g, "\n")
+    .replaceAll("\r\n", "\n")
     .replace(CONTROLS, (character) =>
       character < " "
         ? String.fromCharCode(0x2400 + character.charCodeAt(0))

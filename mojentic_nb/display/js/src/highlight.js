@@ -9,6 +9,7 @@ import ini from "highlight.js/lib/languages/ini";
 import java from "highlight.js/lib/languages/java";
 import javascript from "highlight.js/lib/languages/javascript";
 import json from "highlight.js/lib/languages/json";
+import julia from "highlight.js/lib/languages/julia";
 import latex from "highlight.js/lib/languages/latex";
 import markdown from "highlight.js/lib/languages/markdown";
 import python from "highlight.js/lib/languages/python";
@@ -22,8 +23,8 @@ import yaml from "highlight.js/lib/languages/yaml";
 import { escape } from "./escape.js";
 
 const LANGUAGES = {
-  ...{ bash, c, cpp, css, diff, go, ini, java, javascript, json, latex, markdown, python, r, rust, sql, typescript, xml },
-  yaml,
+  ...{ bash, c, cpp, css, diff, go, ini, java, javascript, json, julia, latex, markdown, python, r, rust, sql, typescript },
+  ...{ xml, yaml },
 };
 for (const [name, language] of Object.entries(LANGUAGES)) hljs.registerLanguage(name, language);
 hljs.registerAliases(["console", "shell"], { languageName: "bash" });
