@@ -152,7 +152,10 @@ class Lab:
     def show(self, index: int) -> None:
         """Scroll to the cell with that index, and wait until it is drawn: what is out of sight has no text."""
         self.cell(index).scroll_into_view_if_needed()
-        self.page.evaluate("() => new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
+        self.page.wait_for_function(
+            "part => part.checkVisibility({ contentVisibilityAuto: true })",
+            arg=self.cell(index).locator(".jp-Cell-inputWrapper").element_handle(),
+        )
 
     def text(self, index: int) -> str:
         """The text that the cell with that index has put out so far."""

@@ -337,7 +337,9 @@ def test_the_saved_answer_looks_as_the_view_did(live: LiveLab):
     expect(live.output(saved)).to_contain_text("End.")
 
     for text in ("Title", "Some", "one", "third", "Quoted.", "אמת", "אבגד", "good", "ValueError: no", "End."):
+        live.show(index)
         drawn = live.view(index).get_by_text(text).first.evaluate(PLACE)
+        live.show(saved)
         kept = live.output(saved).get_by_text(text).first.evaluate(PLACE)
         assert drawn["x"] == pytest.approx(kept["x"], abs=2), text
         assert drawn["y"] == pytest.approx(kept["y"], abs=8), text
