@@ -123,7 +123,7 @@ class Decoder(ABC):
     def _events(self, documents: list[bytes]) -> Iterator[ModelEvent]:
         for document in documents:
             self._empty = False
-            if document.strip() == b"[DONE]":
+            if document[:1] == b"[" and document.strip() == b"[DONE]":
                 self.done = True
             else:
                 try:

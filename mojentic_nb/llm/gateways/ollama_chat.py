@@ -111,7 +111,7 @@ class OllamaDecoder(Decoder):
 
     def read(self, body: dict[str, Any]) -> Sequence[ModelEvent]:
         """The events of one line."""
-        if error := body.get("error"):
+        if "error" in body and (error := body["error"]):
             raise StreamError(error)
         message = body.get("message") or {}  # older servers leave it out of the last line
         events: list[ModelEvent] = []
