@@ -18,14 +18,6 @@ from .test_make_lab import OFFLINE
 pytestmark = pytest.mark.timeout(1200)
 
 
-@pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A fresh clone of this repository."""
-    folder = tmp_path_factory.mktemp("binder") / "mojentic_nb"
-    subprocess.run(["git", "clone", "--quiet", str(Path(__file__).parents[2]), str(folder)], check=True)
-    return folder
-
-
 def test_repo2docker_accepts_the_configuration(clone: Path):
     command = [sys.executable, "-m", "repo2docker", "--no-build", "--debug", str(clone)]
 

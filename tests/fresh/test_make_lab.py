@@ -26,14 +26,6 @@ pytestmark = pytest.mark.timeout(1200)
 
 
 @pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A fresh clone of this repository."""
-    folder = tmp_path_factory.mktemp("fresh") / "mojentic_nb"
-    subprocess.run(["git", "clone", "--quiet", str(Path(__file__).parents[2]), str(folder)], check=True)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """An environment with an empty home."""
     home = tmp_path_factory.mktemp("home")

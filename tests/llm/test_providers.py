@@ -104,23 +104,21 @@ def test_without_any_model_the_error_says_what_to_install(monkeypatch: pytest.Mo
         found_name()
 
 
+UNUSABLE = {
+    "ALL_PROXY": ("socks5://127.0.0.1:9", r"SOCKS proxy \(ALL_PROXY\): pip install socksio, or unset it"),
+    "SSL_CERT_FILE": ("/no/such/file.pem", r"certificates that can't be read \(SSL_CERT_FILE or SSL_CERT_DIR\)"),
+}
+
+
+@pytest.mark.parametrize("variable", UNUSABLE)
 @pytest.mark.parametrize("name", ["openai:gpt-5", "ollama:qwen3:4b", "anthropic:claude"])
-def test_a_proxy_for_which_a_package_is_missing(monkeypatch: pytest.MonkeyPatch, name: str):
-    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
+def test_an_environment_that_no_client_can_use(monkeypatch: pytest.MonkeyPatch, name: str, variable: str):
+    value, told = UNUSABLE[variable]
+    monkeypatch.setenv(variable, value)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-x")
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-x")
 
-    with pytest.raises(ConfigurationError, match=r"SOCKS proxy \(ALL_PROXY\): pip install socksio, or unset it"):
-        broker_for(name)
-
-
-@pytest.mark.parametrize("name", ["openai:gpt-5", "ollama:qwen3:4b", "anthropic:claude"])
-def test_certificates_that_are_not_there(monkeypatch: pytest.MonkeyPatch, name: str):
-    monkeypatch.setenv("SSL_CERT_FILE", "/no/such/file.pem")
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-x")
-    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-x")
-
-    with pytest.raises(ConfigurationError, match=r"certificates that can't be read \(SSL_CERT_FILE or SSL_CERT_DIR\)"):
+    with pytest.raises(ConfigurationError, match=told):
         broker_for(name)
 
 
