@@ -10,7 +10,8 @@ from html.parser import HTMLParser
 import pytest
 from display.runs import runs
 from display.views import Clock, transcript_of
-from hypothesis import given, settings
+from fuzzing import examples
+from hypothesis import given
 
 from mojentic_nb.display.html import as_html
 from mojentic_nb.display.markdown import as_markdown
@@ -357,7 +358,7 @@ def test_without_the_extra_markdown_is_shown_as_text(monkeypatch: pytest.MonkeyP
 
 
 @given(runs())
-@settings(max_examples=100)
+@examples(100)
 def test_every_rendering_of_every_run_is_whole(run: list[Event]):
     """HTML nests, nothing raises, no letter of the answer is lost, no control character is left."""
     for end in (len(run) // 2, len(run)):

@@ -8,7 +8,8 @@ from urllib.parse import unquote
 
 import pytest
 from display.runs import PIECES
-from hypothesis import given, settings
+from fuzzing import examples
+from hypothesis import given
 
 from mojentic_nb.display.prose import rendered
 
@@ -150,7 +151,7 @@ def letters(text: str) -> list[str]:
 
 
 @given(PIECES)
-@settings(max_examples=200)
+@examples(200)
 def test_no_letter_of_any_text_is_lost(text: str):
     """Those of entities, which stand for others, aside, and the numbers of lists, which count for themselves."""
     text = text.replace("&", "+")

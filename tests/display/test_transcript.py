@@ -8,8 +8,9 @@ from itertools import pairwise
 import pytest
 from display.runs import runs
 from display.views import Clock, applied, transcript_of
+from fuzzing import examples
 from grammar import assert_run
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mojentic_nb.display.blocks import merged
@@ -404,13 +405,13 @@ def test_operations_are_merged_where_nothing_is_lost():
 
 
 @given(runs())
-@settings(max_examples=50)
+@examples(50)
 def test_the_runs_that_are_tried_are_such_as_there_are(run: list[Event]):
     assert_run(run)
 
 
 @given(runs(), st.integers(0, 60), st.sampled_from(["fail", "stop", ""]))
-@settings(max_examples=150)
+@examples(150)
 def test_a_view_that_applies_all_operations_has_the_state(run: list[Event], length: int, ending: str):
     """Also of a run that breaks off, of merged operations, and when it begins with a snapshot in the middle."""
     transcript = Transcript("model", Clock())
@@ -434,7 +435,7 @@ def test_a_view_that_applies_all_operations_has_the_state(run: list[Event], leng
 
 
 @given(runs())
-@settings(max_examples=100)
+@examples(100)
 def test_no_text_is_lost_or_told_twice(run: list[Event]):
     """Nor do two texts of one run follow each other, but where a step of the model's lies between."""
     text = "".join(event.delta for event in run if isinstance(event, TextDelta))

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 import pytest
 from driving import BOTH, closed_after, events_of, interrupted_after
+from fuzzing import examples
 from grammar import assert_acceptable, assert_run
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from loopback import Loopback, Reply, json_reply
 from providers_on_wire import PROVIDERS
@@ -573,7 +574,7 @@ SIZES = st.integers(1, 400)
 ROUNDS = st.lists(SIZES, max_size=3)
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(st.lists(st.tuples(SIZES, ROUNDS, SIZES), min_size=1, max_size=8), st.integers(40, 300), st.sampled_from(BOTH))
 def test_requests_stay_within_the_budget(turns: list, budget: int, how: str):
     """Unless one exchange alone is over it. Nothing is orphaned, and the newest is what is kept."""

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 from driving import BOTH, begin, closed_after, events_of, interrupted_after
+from fuzzing import examples
 from grammar import assert_run
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from loopback import Loopback, Reply, json_reply
 from providers_on_wire import KEY, PROVIDERS
@@ -163,7 +164,7 @@ def test_the_order_of_asking_does_not_matter_for_the_file(path: Path):
     assert one == two
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(st.lists(st.one_of(st.text(max_size=30).map(TextDelta), st.text(max_size=30).map(ReasoningDelta)), max_size=30))
 def test_any_pieces_come_back_as_they_were(tmp_path_factory: pytest.TempPathFactory, pieces: list):
     path = tmp_path_factory.mktemp("any") / "runs.json"

@@ -6,8 +6,9 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+from fuzzing import examples
 from grammar import RUN
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mojentic_nb.llm import (
@@ -345,7 +346,7 @@ def assert_shown(tracer: TracerSystem) -> None:
 
 
 @given(st.from_regex(RUN, fullmatch=True), st.integers(0, 20), st.booleans())
-@settings(max_examples=50)
+@examples(50)
 @example("tefof" + "F", 20, False)
 def test_no_run_breaks_it_wherever_it_is_and_however_it_ends(spelled: str, count: int, fails: bool):
     """The events of any run that the grammar allows, seen after each; a step begins with its request."""
@@ -375,7 +376,7 @@ RECORDED = st.one_of(
 
 @given(st.lists(RECORDED, max_size=5))
 @example([RetryTracerEvent(0.0, model="m", attempt=1, delay=1e308, reason="")])
-@settings(max_examples=50)
+@examples(50)
 def test_no_events_break_it_whatever_their_times(events: list[TracerEvent]):
     waterfall = Waterfall(events)
 
