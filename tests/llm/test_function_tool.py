@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Optional, Union
 import pydantic
 import pytest
 from driving import BOTH, begin, events_of
+from hints import IMPORTS, define
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from typing_extensions import TypedDict
 from weather import Weather
@@ -587,6 +588,17 @@ def test_a_function_that_calls_itself_can_be_decorated():
         return n * factorial(n - 1) if n else 1
 
     assert factorial.run(n="4") == 24
+
+
+@pytest.mark.parametrize("imports", IMPORTS)
+def test_hints_may_name_what_is_defined_later(imports: str):
+    names = define(imports, "def praise(city: City | None, to: list[City]) -> Unknown: ...")
+
+    with pytest.raises(TypeError, match=r"The hint of 'city' in praise\(\) can't be resolved: NameError: name 'City'"):
+        tool(names["praise"])
+
+    names["City"] = int
+    assert tool(names["praise"]).run(city="1", to=["2"]) is None
 
 
 def star(*values: int): ...

@@ -10,6 +10,7 @@ from types import SimpleNamespace as Said
 import pytest
 from driving import BOTH, begin, closed_after, events_of
 from grammar import assert_acceptable, assert_run
+from hints import IMPORTS, define
 from loopback import Loopback, Reply, chunk, completion, sse
 from pydantic import BaseModel
 
@@ -117,6 +118,15 @@ def test_a_gateway_gets_what_it_takes_and_no_unset_setting_that_has_a_default(co
     broker = LLMBroker("a-model", Said(complete_stream=complete_stream))
 
     assert broker.generate(QUESTION, temperature=0.5, num_predict=9) == repr(got)
+
+
+@pytest.mark.parametrize("imports", IMPORTS)
+def test_a_gateways_hints_need_not_exist(imports: str):
+    """They may be imported for type checkers only."""
+    names = define(imports, "def complete_stream(model: Model, messages: list[Message]): return [content(model)]")
+    names["content"] = lambda model: Said(content=model)
+
+    assert LLMBroker("a-model", Said(complete_stream=names["complete_stream"])).generate(QUESTION) == "a-model"
 
 
 def test_a_gateways_messages_and_tools_are_lists_of_its_own():

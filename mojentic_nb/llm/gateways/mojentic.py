@@ -23,6 +23,7 @@ from mojentic_nb.llm.events import (
     ToolCallStart,
 )
 from mojentic_nb.llm.messages import LLMMessage, LLMToolCall
+from mojentic_nb.llm.signatures import signature_of
 
 from .assembly import parsed_call
 from .base import Gateway, Request, Tool
@@ -171,7 +172,7 @@ def as_gateway(gateway: Any, *, whole: bool = False) -> Gateway:  # noqa: ANN401
 def arguments(method: Callable[..., Any], request: Request) -> dict[str, Any]:
     """What `method` takes of all that Mojentic's broker passes; a setting that is unset only if it has to be there."""
     config = request.config
-    parameters = inspect.signature(method).parameters
+    parameters = signature_of(method).parameters
     always = {
         "model": request.model,
         "messages": list(request.messages),

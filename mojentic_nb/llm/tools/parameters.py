@@ -19,6 +19,7 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from mojentic_nb.llm.complaints import complaint
 from mojentic_nb.llm.gateways.assembly import mended
+from mojentic_nb.llm.signatures import signature_of
 
 from .schemas import inlined
 
@@ -132,7 +133,7 @@ def fits_json(hint: Any) -> bool:  # noqa: ANN401
 def taken_by(function: Callable[..., object]) -> Iterator[inspect.Parameter]:
     """The parameters that are left to the model; raises TypeError where that can't be told."""
     try:
-        signature = inspect.signature(function)
+        signature = signature_of(function)
     except (TypeError, ValueError) as error:
         raise TypeError(f"{named(function)} does not tell its parameters: wrap it in a function that does.") from error
     fixed = function.keywords if isinstance(function, functools.partial) else {}
