@@ -25,6 +25,8 @@ from mojentic_nb.llm.messages import LLMToolCall
 __all__ = ["Calls", "Characters", "mended", "parsed_call"]
 
 SURROGATE = re.compile("[\ud800-\udfff]")
+DEEPEST = 100  # levels in arguments; pydantic reads 200, and Python as many as the version and its stack allow
+TOO_DEEP = f"The arguments are nested more than {DEEPEST} levels deep"
 
 
 class Characters:
@@ -147,13 +149,29 @@ def parsed_call(call_id: str, name: str, arguments: str) -> LLMToolCall:
         if "\\ud" in arguments.lower():  # an escape may be half a character, which no request can carry
             value = json.loads(mended(json.dumps(value, ensure_ascii=False)))
         json.dumps(value, allow_nan=False)  # nor can it carry NaN and Infinity, which Python reads
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         return unreadable_call(call_id, name, f"The arguments are no JSON ({error}): {shown(arguments)}")
+    except RecursionError:  # at a depth that differs between versions of Python
+        return unreadable_call(call_id, name, f"{TOO_DEEP}: {shown(arguments)}")
+    if nests_deeper(value, DEEPEST):
+        return unreadable_call(call_id, name, f"{TOO_DEEP}: {shown(arguments)}")
     if value is None:
         value = {}
     if not isinstance(value, dict):
         return unreadable_call(call_id, name, f"The arguments are no object: {shown(arguments)}")
     return LLMToolCall(id=call_id, name=name, arguments=value)
+
+
+def nests_deeper(value: object, levels: int) -> bool:
+    """Whether lists and objects stand within each other on more than so many levels."""
+    held = [value]
+    for _ in range(levels):
+        held = [
+            inner
+            for outer in held
+            for inner in (outer.values() if isinstance(outer, dict) else outer if isinstance(outer, list) else ())
+        ]
+    return any(isinstance(each, (dict, list)) for each in held)
 
 
 def unreadable_call(call_id: str, name: str, error: str) -> LLMToolCall:
