@@ -3,6 +3,8 @@
 PYTHON   ?= python3
 VENV     ?= .venv
 LAB_ARGS ?=
+# How many times as many examples `make fuzz` tries as `make test`.
+MOJENTIC_NB_FUZZ ?= 20
 
 PY  := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
@@ -41,10 +43,9 @@ test: $(VENV)/.test
 	$(SAY) "JupyterLab in a browser"
 	@$(PY) -m pytest tests/browser
 
-fuzz: export MOJENTIC_NB_FUZZ ?= 20
 fuzz: $(VENV)/.test
 	$(SAY) "Tests with random examples, $(MOJENTIC_NB_FUZZ) times as many as in 'make test'"
-	@$(PY) -m pytest tests --ignore=tests/browser --ignore=tests/fresh -m fuzz --timeout=0
+	@MOJENTIC_NB_FUZZ=$(MOJENTIC_NB_FUZZ) $(PY) -m pytest tests --ignore=tests/browser --ignore=tests/fresh -m fuzz --timeout=0
 
 check: $(VENV)/.test
 	@$(PY) -m ruff check .
