@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from clicks import needs_clicks
 from paced import END, QUESTION, asking, text
 
 from mojentic_nb.display.live import LiveView
@@ -88,6 +89,7 @@ def test_the_environment_says_how_to_show_it(frontend: Frontend):
     frontend.run("%env MOJENTIC_NB_DISPLAY=auto")
 
 
+@needs_clicks
 def test_stop_ends_the_answer(frontend: Frontend):
     frontend.start(
         "run = asking([*text('Some'), gates / 'never', END]).astream(QUESTION)\n"
@@ -102,6 +104,7 @@ def test_stop_ends_the_answer(frontend: Frontend):
     assert "stopped after 1 token" in frontend.saved()["text/plain"]
 
 
+@needs_clicks
 def test_what_the_reader_opened_is_open_in_the_saved_answer(frontend: Frontend, tmp_path: Path):
     """So it is in this run's; the next one's in the same view begins anew."""
     cell = (
@@ -124,6 +127,7 @@ def test_what_the_reader_opened_is_open_in_the_saved_answer(frontend: Frontend, 
     assert re.findall("<details[^>]*?( open)?>", frontend.saved()["text/html"]) == ["", ""]
 
 
+@needs_clicks
 @pytest.mark.parametrize(("approved", "state"), [(True, "done"), (False, "denied")])
 def test_a_click_decides_about_a_call(frontend: Frontend, approved: bool, state: str):
     frontend.start(
@@ -200,6 +204,7 @@ def test_where_nobody_can_be_asked_a_call_is_denied(frontend: Frontend):
     assert "it needs approval, and nobody is there to give it" in displayed["data"]["text/plain"]
 
 
+@needs_clicks
 def test_a_view_that_misses_something_gets_a_snapshot(frontend: Frontend, tmp_path: Path):
     frontend.start(f"broker = asking([*text('Hello'), gates / 'go', *text(' there'), END])\n{ASHOW}")
     frontend.read_until("comm_msg", "Hell")

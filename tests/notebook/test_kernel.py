@@ -8,6 +8,7 @@ import signal
 
 import psutil
 import pytest
+from clicks import needs_clicks
 from jupyter_client.manager import KernelManager
 from loopback import Hold, Loopback, Reply, chunk, completion, sse, tool_call
 
@@ -367,6 +368,7 @@ def test_an_interrupt_ends_the_question(tooled: Kernel, server: Loopback, cell: 
     assert roles == ["user", "assistant", "tool", "assistant", "user"]
 
 
+@needs_clicks
 @pytest.mark.parametrize(("approved", "told"), [(True, "clear in Oslo"), (False, "The call was denied.")])
 def test_a_click_decides_where_it_arrives(tooled: Kernel, server: Loopback, approved: bool, told: str):
     messages = tooled.messages(tooled.start("%%llm -t sky --approve\nWell?"))
