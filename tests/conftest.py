@@ -13,6 +13,11 @@ settings.register_profile("patient", deadline=None, derandomize="CI" in os.envir
 settings.load_profile("patient")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marks of these tests."""
+    config.addinivalue_line("markers", "fuzz: tries many odd inputs, and more of them with MOJENTIC_NB_FUZZ=10")
+
+
 @pytest.fixture
 def server():
     """A loopback server that plays what the test gives it."""
