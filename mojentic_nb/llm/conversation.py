@@ -22,7 +22,7 @@ from .events import (
     ToolResult,
     Usage,
 )
-from .gateways.base import Request, Tool
+from .gateways.base import Request, Tally, Tool
 from .messages import LLMMessage, MessageRole
 from .step import NOT_RUN, Step
 from .structured import Answer
@@ -74,6 +74,7 @@ class Conversation:
         self._rounds = 0
         self._ended = False
         self._step = Step(think_tags=config.think_tags)
+        self._tally = Tally()
 
     @property
     def finish_reason(self) -> FinishReason | None:
@@ -136,6 +137,7 @@ class Conversation:
             self._tool_choice,
             self.cancellation,
         )
+        self._tally = request.tally
         if self._tool_choice not in (None, "none"):
             self._tool_choice = "auto"  # a call that is always required would never let the model answer
         self._trace(request)
@@ -203,6 +205,8 @@ class Conversation:
     def fail(self, error: Exception) -> None:
         """Take note that the run ends with `error`, and give it the part of the answer that had arrived."""
         self._ended = True
+        if self._step.finish_reason is None:
+            self.usage += self._tally.usage
         if isinstance(error, LLMError):
             error.partial = self.partial
         self._trace(error)
@@ -218,7 +222,7 @@ class Conversation:
         if self._ended:
             return
         if self._step.asked and self._step.finish_reason is None:
-            yield from self.feed(StepFinish("cancelled"))
+            yield from self.feed(StepFinish("cancelled", self._tally.usage))
         yield from self._answer_all(NOT_RUN)
         self._finish_reason = self._finish_reason or "cancelled"
         self._ended = True

@@ -44,7 +44,7 @@ class LLMError(Exception):
 
 
 class ConfigurationError(LLMError):
-    """Something on this side is missing or wrong: an API key, an extra, a file, a model's name."""
+    """Something on this side is missing or wrong: an API key, an address, an extra, a file, a model's name."""
 
 
 class AuthenticationError(LLMError):

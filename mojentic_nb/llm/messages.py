@@ -38,7 +38,8 @@ class LLMMessage(BaseModel):
 
     An assistant's `tool_calls` are what it asked for. A tool's message answers the one call in its own `tool_calls`,
     with the result as its `content`. `image_paths` are files, ``http(s)`` links or ``data:`` URIs. `thinking` is an
-    assistant's visible reasoning, `reasoning_details` what its provider wants back of it, word for word.
+    assistant's visible reasoning, `reasoning_details` what its provider wants back of it, word for word. `is_error`
+    marks the result of a call that failed or was denied: Anthropic's models see it, other APIs have no field for it.
     """
 
     role: MessageRole = MessageRole.User
@@ -48,3 +49,4 @@ class LLMMessage(BaseModel):
     tool_calls: list[LLMToolCall] | None = None
     image_paths: list[str] | None = None
     reasoning_details: list[dict[str, Any]] | None = None
+    is_error: bool = False

@@ -44,7 +44,7 @@ class BaseRun:
 
     @property
     def usage(self) -> Usage:
-        """Tokens used so far, as the provider reports them at the end of each request."""
+        """Tokens used so far, as the provider reports them: at the end of each request, some also on the way."""
         return self._conversation.usage
 
     @property

@@ -109,10 +109,10 @@ class Step:
         if message is None:
             return []
         results = [self._results.get(id(call)) for call in self.calls]
-        return [
-            message,
-            *(
-                LLMMessage(role=MessageRole.Tool, content=result.output if result else NOT_RUN, tool_calls=[call])
-                for call, result in zip(self.calls, results, strict=True)
-            ),
-        ]
+        return [message, *(answered(call, result) for call, result in zip(self.calls, results, strict=True))]
+
+
+def answered(call: LLMToolCall, result: ToolResult | None) -> LLMMessage:
+    """The message that answers `call`, also where it has no result."""
+    output, is_error = (result.output, result.is_error) if result else (NOT_RUN, True)
+    return LLMMessage(role=MessageRole.Tool, content=output, tool_calls=[call], is_error=is_error)

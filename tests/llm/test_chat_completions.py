@@ -779,7 +779,7 @@ def test_embeddings(server: Loopback, options: dict, model: str):
 
 
 def test_embeddings_of_a_model_that_is_not_there(server: Loopback):
-    server.play(json_reply({"error": {"message": "nope"}}, 404))
+    server.play(json_reply({"error": {"message": "The model 'mine' does not exist"}}, 404))
 
     with pytest.raises(ModelNotFoundError, match="has no model 'mine'"):
         OpenAIGateway(KEY, server.url).calculate_embeddings("Hello", "mine")

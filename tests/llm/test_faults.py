@@ -19,6 +19,7 @@ from providers_on_wire import KEY, PROVIDERS, QUESTION, Provider, ask, connectio
 from mojentic_nb.llm import LLMBroker, LLMMessage, MessageRole
 from mojentic_nb.llm.errors import (
     AuthenticationError,
+    ConfigurationError,
     IncompleteStreamError,
     LLMError,
     ModelNotFoundError,
@@ -50,9 +51,9 @@ class Fault:
     timeout: Timeout = PATIENT
 
 
-def refused(status: int, code: str = "") -> Callable[[Provider], Reply]:
+def refused(status: int, code: str = "", says: str = "No\nto") -> Callable[[Provider], Reply]:
     """A reply with that status. The server quotes the key, as some do."""
-    return lambda provider: json_reply(provider.refuses(f"No\nto {KEY}", code), status)
+    return lambda provider: json_reply(provider.refuses(f"{says} {KEY}", code), status)
 
 
 def after_hello(*parts: Callable[[Provider], bytes] | bytes | Hold | Cut) -> Callable[[Provider], Reply]:
@@ -106,7 +107,13 @@ FAULTS = {
     "401": Fault(refused(401), AuthenticationError, "refused the API key: set [A-Z]+_API_KEY", "status"),
     "403": Fault(refused(403), AuthenticationError, "does not allow this with your API key. It said: No to", "status"),
     "404": Fault(
-        refused(404), ModelNotFoundError, "has no model 'a-model': (check the name|get it with `ollama pull)", "status"
+        refused(404, says="No model\nfor"),
+        ModelNotFoundError,
+        "has no model 'a-model': (check the name|get it with `ollama pull)",
+        "status",
+    ),
+    "404, and no word of a model": Fault(
+        refused(404), ConfigurationError, "has no such endpoint. Check .* It said: No to .the key", "status"
     ),
     "429": Fault(refused(429), RateLimitError, "wait, then ask again. It said: No to", "status"),
     "429 at length, the key at its end": Fault(

@@ -169,7 +169,7 @@ REFUSALS = {
     ),
     "wrong key": (json_reply(error("Incorrect API key"), 401), AuthenticationError, "refused the API key"),
     "no permission": (json_reply(error("not in your country"), 403), AuthenticationError, "said: not in your country"),
-    "no such model": (json_reply(error("nope"), 404), ModelNotFoundError, "has no model 'a-model': check the name"),
+    "no such model": (json_reply(error("no model"), 404), ModelNotFoundError, "has no model 'a-model': check the name"),
     "too many requests": (json_reply(error("slow down"), 429), RateLimitError, "wait, then ask again"),
     "context (OpenAI)": (json_reply(error("long", "context_length_exceeded"), 400), ContextWindowError, "send less"),
     "context (llama.cpp)": (

@@ -156,7 +156,7 @@ def test_a_rate_limit_that_names_the_page_on_billing(server: Loopback, provider:
 
 FINAL = {
     "a wrong key": (lambda provider: refusal(provider, 401), AuthenticationError),
-    "no such model": (lambda provider: refusal(provider, 404), ModelNotFoundError),
+    "no such model": (lambda provider: refusal(provider, 404, message="No such model"), ModelNotFoundError),
     "a quota that is used up": (
         lambda provider: refusal(provider, 429, SOON, "Your credit balance is too low."),
         RateLimitError,

@@ -68,7 +68,7 @@ class AnthropicGateway(SDKGateway):
         return anthropic_messages.encode(request)
 
     def _decoder(self, request: Request) -> Decoder:
-        return anthropic_messages.MessagesDecoder(len(request.messages))
+        return anthropic_messages.MessagesDecoder(request)
 
 
 def make_clients(api_key: str | None, base_url: str | None) -> tuple[anthropic.Anthropic, anthropic.AsyncAnthropic]:

@@ -70,9 +70,10 @@ class Calls:
         return self._last.id if self._last else ""
 
     def feed(
-        self, *, index: int | None, call_id: object, name: object, arguments: object
+        self, *, index: object, call_id: object, name: object, arguments: object
     ) -> Iterator[ToolCallStart | ToolCallDelta]:
         """Take one piece, as it stands in the server's JSON."""
+        index = index if type(index) is int else None
         call_id = str(call_id) if call_id else None
         name = str(name) if name else None
         call = self._last if index is None else self._by_index.get(index)
@@ -88,9 +89,9 @@ class Calls:
             self._by_index[index] = call
         call.given_id = call.given_id or call_id
         if name and not call.name:
-            call.name = name
+            call.name = mended(name)
             call.id = self._unique(call)
-            yield ToolCallStart(call.id, name)
+            yield ToolCallStart(call.id, call.name)
             yield from call.deltas()
         delta = arguments if isinstance(arguments, str) else "" if arguments is None else json.dumps(arguments)
         if delta:
@@ -106,12 +107,14 @@ class Calls:
                 yield ToolCallStart(call.id, call.name)
             call.waiting.append(call.characters.end())
             yield from call.deltas()
+        for call in self._calls:
             yield ToolCallEnd(parsed_call(call.id, call.name, call.arguments.getvalue()))
 
     def _unique(self, call: Call) -> str:
         taken = {other.id for other in self._calls}
-        if call.given_id and call.given_id not in taken:
-            return call.given_id
+        given = mended(call.given_id or "")
+        if given and given not in taken:
+            return given
         return f"call_{self._turn}_{self._calls.index(call)}"
 
 
@@ -186,4 +189,6 @@ def shown(text: str) -> str:
 
 def mended(text: str) -> str:
     """`text` with pairs of surrogates joined, and a replacement for each that is alone."""
+    if text.isascii() or not SURROGATE.search(text):
+        return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -15,6 +15,7 @@ from mojentic_nb.llm.messages import LLMMessage, LLMToolCall, MessageRole
 from .assembly import Calls, Characters
 from .base import Request
 from .decoding import Decoder, StreamError
+from .fields import read_count, read_object, read_objects, read_text, sendable
 from .images import load_image
 from .schemas import OPENAI, fitted
 from .tool_choice import chosen
@@ -148,11 +149,15 @@ class ChatDecoder(Decoder):
             raise StreamError(body)
         if "choices" not in body and body.keys() & {"message", "detail"}:  # a proxy's, with status 200
             raise StreamError(body)
-        if counts := body.get("usage") or (body.get("x_groq") or {}).get("usage"):
+        counts = body.get("usage")
+        if not counts and "x_groq" in body:
+            counts = read_object(body["x_groq"]).get("usage")
+        if counts:
             self._usage = read_usage(counts)
         events: list[ModelEvent] = []
         for choice in body.get("choices") or ():
-            if choice.get("index"):  # a second answer, which some servers are set up to give
+            index = choice.get("index")
+            if index and type(index) is int and index > 0:  # a second answer, which some servers are set up to give
                 continue
             piece = choice.get("delta")
             self._read_piece((choice.get("message") if piece is None else piece) or {}, events)
@@ -169,8 +174,9 @@ class ChatDecoder(Decoder):
                 self._thought = self._thought or bool(value)
                 self._add(events, ReasoningDelta, self._reasoning.feed(value))
                 break
-        for block in piece.get("reasoning_details") or ():
-            add_block(self._details.setdefault("reasoning_details", []), block)
+        if blocks := piece.get("reasoning_details"):
+            for block in read_objects(blocks):
+                add_block(self._details.setdefault("reasoning_details", []), block)
         self._refused = self._refused or bool(piece.get("refusal"))
         content = piece.get("content") or piece.get("refusal")
         if isinstance(content, str):
@@ -207,7 +213,7 @@ class ChatDecoder(Decoder):
         if self._field and (self._thought or self._calls):  # servers that want it back want an empty one, too
             self._details["field"] = self._field
         if self._details:
-            events.append(ReasoningDelta("", self._details))
+            events.append(ReasoningDelta("", sendable(self._details)))
         reason = self._finish_reason or "stop"
         if self._calls and reason == "stop":
             events += self._calls.end()
@@ -223,9 +229,9 @@ class ChatDecoder(Decoder):
             events.append(kind(text))
 
 
-def finish_reason(reason: str, choice: dict[str, Any]) -> FinishReason:
+def finish_reason(reason: object, choice: dict[str, Any]) -> FinishReason:
     """Our name for why a choice ended. Raises StreamError where it failed."""
-    name, _, more = reason.lower().partition(":")  # "content_filter: PROHIBITED_CONTENT"
+    name, _, more = str(reason).lower().partition(":")  # "content_filter: PROHIBITED_CONTENT"
     if name in FAILURES:
         raise StreamError(choice.get("error") or f"the answer ended with {more.strip() or reason!r}")
     return FINISH_REASONS.get(name, "stop")
@@ -241,20 +247,22 @@ def add_block(blocks: list[dict[str, Any]], piece: dict[str, Any]) -> None:
         blocks.append(dict(piece))
         return
     for name, value in piece.items():
-        if name in ("text", "summary", "data") and last.get(name):
-            last[name] += value or ""
+        if name in ("text", "summary", "data") and isinstance(before := last.get(name), str):
+            last[name] = before + read_text(value)
         elif value is not None:
             last[name] = value
 
 
-def read_usage(counts: dict[str, Any]) -> Usage:
+def read_usage(usage: object) -> Usage:
     """The tokens that a completion took."""
-    read = counts.get("prompt_tokens_details") or {}
-    written = counts.get("completion_tokens_details") or {}
+    counts = read_object(usage)
+    read = read_object(counts.get("prompt_tokens_details"))
+    written = read_object(counts.get("completion_tokens_details"))
+    # DeepSeek and Moonshot have names of their own.
+    cached = read.get("cached_tokens") or counts.get("prompt_cache_hit_tokens") or counts.get("cached_tokens")
     return Usage(
-        counts.get("prompt_tokens") or 0,
-        counts.get("completion_tokens") or 0,
-        # DeepSeek and Moonshot have names of their own.
-        read.get("cached_tokens") or counts.get("prompt_cache_hit_tokens") or counts.get("cached_tokens") or 0,
-        written.get("reasoning_tokens") or 0,
+        read_count(counts.get("prompt_tokens")),
+        read_count(counts.get("completion_tokens")),
+        read_count(cached),
+        read_count(written.get("reasoning_tokens")),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from contextlib import aclosing
@@ -13,38 +14,33 @@ from pydantic_core import from_json
 from mojentic_nb.llm.errors import IncompleteStreamError
 from mojentic_nb.llm.events import ModelEvent
 
+from .base import Request
 from .sse import BOM, SSEDecoder
 
-__all__ = ["Decoder", "StreamError", "adecoded", "decoded"]
+__all__ = ["Decoder", "Paused", "StreamError", "adecoded", "decoded"]
 
-
-# The HTTP status that an error within a response, which had begun with status 200, would have had by its code or type.
-# https://platform.openai.com/docs/guides/error-codes, https://platform.claude.com/docs/en/api/errors
-STATUSES = {
-    "authentication_error": 401,
-    "billing_error": 402,
-    "context_length_exceeded": 400,
-    "insufficient_quota": 429,
-    "invalid_prompt": 400,
-    "invalid_request_error": 400,
-    "not_found_error": 404,
-    "overloaded_error": 529,
-    "permission_error": 403,
-    "rate_limit_error": 429,
-    "rate_limit_exceeded": 429,
-    "request_too_large": 413,
-}
 WHITESPACE = b" \t\r\n"
 
 
 class StreamError(Exception):
-    """An error object in a response that had begun with status 200 (OpenRouter, vLLM, Anthropic, proxies)."""
+    """An error object in a response that had begun with status 200 (OpenRouter, vLLM, Anthropic, proxies).
+
+    `status` is the HTTP status that it has as its code, None where it has none.
+    """
 
     def __init__(self, error: object) -> None:
         self.body = error if isinstance(error, dict) else {"message": str(error)}
-        code, kind = str(self.body.get("code")), str(self.body.get("type"))
-        self.status = int(code) if code.isdecimal() else STATUSES.get(code) or STATUSES.get(kind) or 500
+        code = str(self.body.get("code"))
+        self.status = int(code) if re.fullmatch("[45][0-9]{2}", code) else None
         super().__init__(str(self.body.get("message") or error))
+
+
+class Paused(Exception):  # noqa: N818 (nothing is wrong)
+    """The provider has paused the model's turn: `request` lets it go on."""
+
+    def __init__(self, request: Request) -> None:
+        super().__init__("the model's turn is paused")
+        self.request = request
 
 
 class Splitter(Protocol):
@@ -143,7 +139,9 @@ def parsed(document: bytes) -> Any:  # noqa: ANN401 (any JSON)
     """What a JSON document says, read at a third of the standard library's cost."""
     try:
         return from_json(document)
-    except ValueError:  # it is stricter: it refuses half a character, and a byte order mark
+    except ValueError as error:  # it is stricter: it refuses half a character, and a byte order mark
+        if "recursion limit" in str(error):
+            raise
         return json.loads(document.decode("utf-8-sig", errors="replace"))
 
 

@@ -179,15 +179,16 @@ class OllamaGateway(MojenticCalls):
         except UnicodeEncodeError as error:
             raise BadRequestError(HALF_CHARACTER) from error
 
-    def _status_error(self, status: int, said: str, model: str) -> LLMError:
-        if status == 404 and model:
-            return ModelNotFoundError(f"Ollama has no model {model!r}: get it with `ollama pull {model}`.")
+    def _status_error(self, status: int | None, said: str, model: str) -> LLMError:
         try:
             body = json.loads(said)
         except ValueError:  # a page of a proxy
             body = None
         said = said_by(body, said, self._key)
-        return status_error(status, said, said, host="Ollama", model=model, key_name="OLLAMA_API_KEY")
+        error = status_error(status, said, said, host="Ollama", model=model, key_name="OLLAMA_API_KEY")
+        if isinstance(error, ModelNotFoundError):
+            return ModelNotFoundError(f"Ollama has no model {model!r}: get it with `ollama pull {model}`.")
+        return error
 
 
 def can_chat(client: ollama.Client, name: str) -> bool:

@@ -16,6 +16,7 @@ from .assembly import Calls, Characters
 from .base import Request
 from .chat_completions import response_format
 from .decoding import Decoder, StreamError
+from .fields import read_count, read_object, read_objects, read_text
 from .images import load_image
 from .interleaving import interleaved, placed
 from .tool_choice import chosen
@@ -100,9 +101,9 @@ class ResponsesDecoder(Decoder):
         self._written = 0  # characters
         self._told = False  # whether there was anything of the answer
         self._calls = Calls(turn)
-        self._argued: set[int] = set()  # the indices of calls of which arguments have come
+        self._argued: set[int | None] = set()  # the indices of calls of which arguments have come
         self._refused = False
-        self._response: dict[str, Any] = {}
+        self._response: dict[str, Any] | None = None
 
     def read(self, body: dict[str, Any]) -> Sequence[ModelEvent]:
         """The events of one of the API's events."""
@@ -116,15 +117,15 @@ class ResponsesDecoder(Decoder):
                 return self._thought(body["delta"])
             case "response.reasoning_summary_part.added" if body.get("summary_index"):
                 return [ReasoningDelta("\n\n")]
-            case "response.output_item.added" if body["item"].get("type") == "function_call":
-                return self._called(body["output_index"], body["item"])
+            case "response.output_item.added" if (item := read_object(body.get("item"))).get("type") == "function_call":
+                return self._called(read_index(body), item)
             case "response.function_call_arguments.delta":
-                return self._called(body["output_index"], {"arguments": body["delta"]})
+                return self._called(read_index(body), {"arguments": body["delta"]})
             case "response.function_call_arguments.done" | "response.output_item.done":
-                return self._completed(body["output_index"], body.get("item") or body)
+                return self._completed(read_index(body), read_object(body.get("item")) or body)
             case "response.completed" | "response.incomplete" | "response.failed":
                 self.done = True
-                return self._ended(body["response"])
+                return self._ended(read_object(body.get("response")))
             case "error":
                 raise StreamError(body.get("error") or body)
             case None if body.get("error"):
@@ -139,16 +140,10 @@ class ResponsesDecoder(Decoder):
             yield ReasoningDelta(half)
         if half := self._text.end():
             yield TextDelta(half)
-        if not self._response:
+        if self._response is None:
             return
-        counts = self._response.get("usage") or {}
-        usage = Usage(
-            counts.get("input_tokens") or 0,
-            counts.get("output_tokens") or 0,
-            (counts.get("input_tokens_details") or {}).get("cached_tokens") or 0,
-            (counts.get("output_tokens_details") or {}).get("reasoning_tokens") or 0,
-        )
-        reason = (self._response.get("incomplete_details") or {}).get("reason")
+        usage = read_usage(self._response.get("usage"))
+        reason = read_text(read_object(self._response.get("incomplete_details")).get("reason"))
         if reason or self._response.get("status") == "incomplete":
             yield StepFinish("content_filter" if reason == "content_filter" else "length", usage)
             return
@@ -172,7 +167,7 @@ class ResponsesDecoder(Decoder):
         self._told = True
         return ReasoningDelta(summary, placed(item, self._written, len(self._calls)))
 
-    def _completed(self, index: int, item: dict[str, Any]) -> Sequence[ModelEvent]:
+    def _completed(self, index: int | None, item: dict[str, Any]) -> Sequence[ModelEvent]:
         """An item is complete; some servers send a call's arguments, or all of it, or a text, only then."""
         match item.get("type"):
             case "reasoning":
@@ -186,12 +181,12 @@ class ResponsesDecoder(Decoder):
     def _message(self, item: dict[str, Any]) -> list[ModelEvent]:
         """A message that comes in one piece."""
         events: list[ModelEvent] = []
-        for part in item["content"]:
+        for part in read_objects(item.get("content")):
             self._refused = self._refused or bool(part.get("refusal"))
             events += self._said(part.get("text") or part.get("refusal") or "")
         return events
 
-    def _called(self, index: int, item: dict[str, Any]) -> list[ModelEvent]:
+    def _called(self, index: int | None, item: dict[str, Any]) -> list[ModelEvent]:
         if item.get("arguments"):
             self._argued.add(index)
         self._told = True
@@ -201,12 +196,12 @@ class ResponsesDecoder(Decoder):
     def _whole(self, response: dict[str, Any]) -> list[ModelEvent]:
         """The events of a response that comes in one piece."""
         events: list[ModelEvent] = []
-        for index, item in enumerate(response.get("output") or ()):
+        for index, item in enumerate(read_objects(response.get("output"))):
             match item.get("type"):
                 case "message":
                     events += self._message(item)
                 case "reasoning":
-                    summary = "\n\n".join(part.get("text") or "" for part in item.get("summary") or ())
+                    summary = "\n\n".join(read_text(part.get("text")) for part in read_objects(item.get("summary")))
                     events.append(self._reasoned(item, summary))
                 case "function_call":
                     events += self._called(index, item)
@@ -218,3 +213,20 @@ class ResponsesDecoder(Decoder):
             raise StreamError(response.get("error") or "the response failed, without a word why")
         self._response = response
         return [] if self._told else self._whole(response)
+
+
+def read_index(body: dict[str, Any]) -> int | None:
+    """The place in the output of the item that an event is about."""
+    index = body.get("output_index")
+    return index if isinstance(index, int) else None
+
+
+def read_usage(usage: object) -> Usage:
+    """The tokens that a response took."""
+    counts = read_object(usage)
+    return Usage(
+        read_count(counts.get("input_tokens")),
+        read_count(counts.get("output_tokens")),
+        read_count(read_object(counts.get("input_tokens_details")).get("cached_tokens")),
+        read_count(read_object(counts.get("output_tokens_details")).get("reasoning_tokens")),
+    )

@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from contextlib import aclosing, contextmanager
 from types import ModuleType
 from typing import Any
+from urllib.parse import urlsplit
 
 from mojentic_nb.llm.cancellation import Cancellation
 from mojentic_nb.llm.errors import BadRequestError, ConfigurationError
@@ -20,7 +21,7 @@ from mojentic_nb.llm.events import ModelEvent
 from mojentic_nb.llm.threads import in_thread
 
 from .base import Request
-from .decoding import Decoder, StreamError, adecoded, decoded
+from .decoding import Decoder, Paused, StreamError, adecoded, decoded
 from .failures import (
     HALF_CHARACTER,
     broken,
@@ -71,6 +72,7 @@ class SDKGateway(MojenticCalls):
         self._trust_env = trust_env
         some_client = self._client or self._async_client
         self._host = host_of(str(some_client.base_url))
+        self._path = urlsplit(str(some_client.base_url)).path
         key = str(getattr(some_client, "api_key", None) or "")  # some clouds' clients have none
         self._key = "" if key == NO_KEY else key
         self._refused: dict[str, set[str]] = {}
@@ -95,6 +97,8 @@ class SDKGateway(MojenticCalls):
             try:
                 yield from self._attempt(request)
                 return
+            except Paused as pause:
+                request = pause.request
             except BadRequestError as error:
                 if not self._leaves_out(request, error):
                     raise
@@ -108,6 +112,8 @@ class SDKGateway(MojenticCalls):
                     async for event in events:
                         yield event
                 return
+            except Paused as pause:
+                request = pause.request
             except BadRequestError as error:
                 if not self._leaves_out(request, error):
                     raise
@@ -224,9 +230,9 @@ class SDKGateway(MojenticCalls):
         except UnicodeEncodeError as error:
             raise BadRequestError(HALF_CHARACTER) from error
 
-    def _status_error(self, status: int, body: object, message: str, headers: Any, model: str) -> Exception:  # noqa: ANN401
+    def _status_error(self, status: int | None, body: object, message: str, headers: Any, model: str) -> Exception:  # noqa: ANN401
         said = said_by(body, message, self._key)
-        error = status_error(status, body, said, host=self._host, model=model, key_name=self._key_name)
+        error = status_error(status, body, said, host=self._host, model=model, key_name=self._key_name, path=self._path)
         error.retry_after = retry_after(headers)
         return error
 
