@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
-from contextlib import aclosing
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from pydantic_core import from_json
@@ -15,7 +14,7 @@ from mojentic_nb.llm.events import ModelEvent
 
 from .sse import BOM, SSEDecoder
 
-__all__ = ["Decoder", "StreamError", "adecoded", "decoded"]
+__all__ = ["Decoder", "StreamError", "decoded"]
 
 
 # The HTTP status that an error within a response, which had begun with status 200, would have had by its code or type.
@@ -154,15 +153,3 @@ def decoded(decoder: Decoder, chunks: Iterable[bytes]) -> Iterator[ModelEvent]:
         if decoder.done:
             return
     yield from decoder.end()
-
-
-async def adecoded(decoder: Decoder, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[ModelEvent, None]:
-    """The same of a response that comes asynchronously."""
-    async with aclosing(chunks):
-        async for chunk in chunks:
-            for event in decoder.feed(chunk):
-                yield event
-            if decoder.done:
-                return
-    for event in decoder.end():
-        yield event

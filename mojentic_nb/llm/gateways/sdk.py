@@ -20,7 +20,7 @@ from mojentic_nb.llm.events import ModelEvent
 from mojentic_nb.llm.threads import in_thread
 
 from .base import Request
-from .decoding import Decoder, StreamError, adecoded, decoded
+from .decoding import Decoder, StreamError
 from .failures import (
     HALF_CHARACTER,
     broken,
@@ -33,7 +33,7 @@ from .failures import (
     without_key,
 )
 from .mojentic import MojenticCalls
-from .transport import Hooks, Lines, LoopLines, Timeout, Wire, proxy_checked, tls_context
+from .transport import LIMITS, Hooks, Lines, LoopLines, Timeout, Wire, proxy_checked, tls_context
 
 __all__ = ["NO_KEY", "SDKGateway", "checked_address", "checked_key", "http_clients"]
 
@@ -64,6 +64,8 @@ class SDKGateway(MojenticCalls):
         timeout: Timeout | float | None,
         trust_env: bool = True,
     ) -> None:
+        import httpx2
+
         self._sdk = sdk
         self._client, self._async_client = clients
         self._timeout = Timeout.of(timeout)
@@ -74,8 +76,10 @@ class SDKGateway(MojenticCalls):
         key = str(getattr(some_client, "api_key", None) or "")  # some clouds' clients have none
         self._key = "" if key == NO_KEY else key
         self._refused: dict[str, set[str]] = {}
-        self._lines: Lines[Any] = Lines(self._line_client, self._timeout.stall, own=own)
-        self._async_lines: LoopLines[Any] = LoopLines(self._async_line_client, self._timeout.stall, own=own)
+        self._lines: Lines[Any] = Lines(self._line_client, self._timeout, httpx2.ReadTimeout, own=own)
+        self._async_lines: LoopLines[Any] = LoopLines(
+            self._async_line_client, self._timeout, httpx2.ReadTimeout, own=own
+        )
 
     @abstractmethod
     def _endpoint(self, client: Any, request: Request) -> Callable[..., Any]:  # noqa: ANN401 (the SDK's)
@@ -157,7 +161,7 @@ class SDKGateway(MojenticCalls):
             self._endpoint(client, request)(**arguments) as response,
         ):
             wire.watch(response.http_response.extensions.get("network_stream"))
-            yield from decoded(self._decoder(request), response.iter_bytes())
+            yield from wire.read(self._decoder(request), response.iter_bytes())
 
     async def _aattempt(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
         arguments = self._arguments(request)
@@ -167,7 +171,7 @@ class SDKGateway(MojenticCalls):
                 self._endpoint(client, request)(**arguments) as response,
             ):
                 wire.watch(response.http_response.extensions.get("network_stream"))
-                async with aclosing(adecoded(self._decoder(request), response.iter_bytes())) as events:
+                async with aclosing(wire.aread(self._decoder(request), response.iter_bytes())) as events:
                     async for event in events:
                         yield event
 
@@ -210,14 +214,12 @@ class SDKGateway(MojenticCalls):
             headers = error.response.headers
             failure = self._status_error(error.status_code, error.body, error.message, headers, model)
             raise failure from without_key(error, self._key)
-        except self._sdk.APITimeoutError as error:
-            raise no_answer(self._host, silent=True) from error
         except self._sdk.APIConnectionError as error:
             if isinstance(error.__cause__, httpx2.ConnectError):
                 raise unreachable_error(self._host) from error
-            raise no_answer(self._host, silent=False) from error
+            raise no_answer(self._host, error.__cause__) from error
         except httpx2.HTTPError as error:
-            raise broken(self._host, silent=isinstance(error, httpx2.TimeoutException)) from error
+            raise broken(self._host, error) from error
         except StreamError as error:
             failure = self._status_error(error.status, error.body, str(error), {}, model)
             raise failure from without_key(error, self._key)
@@ -260,7 +262,7 @@ def http_client(kind: type[Any], hooks: Hooks | None = None, *, trust_env: bool)
     import httpx2
 
     tls = tls_context(httpx2.create_ssl_context, trust_env=trust_env)
-    return kind(event_hooks=hooks, trust_env=trust_env, verify=tls)
+    return kind(event_hooks=hooks, trust_env=trust_env, verify=tls, limits=httpx2.Limits(**LIMITS))
 
 
 def checked_key(key: str | None, *, name: str, otherwise: str = "") -> str:
