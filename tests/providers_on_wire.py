@@ -130,7 +130,7 @@ PROVIDERS = {
         refuses=lambda message, _: {"error": message},
         causes={
             "status": httpx.HTTPStatusError,
-            "connection": httpx.TransportError,
+            "connection": httpx.RequestError,
             "transport": httpx.TransportError,
             "stream": StreamError,
             "json": json.JSONDecodeError,
