@@ -15,6 +15,7 @@ from mojentic_nb.llm.cancellation import Cancellation
 from mojentic_nb.llm.errors import BadRequestError, ConfigurationError, LLMError, ModelNotFoundError
 from mojentic_nb.llm.events import ModelEvent
 
+from .adaptive import AdaptiveGateway
 from .base import Request
 from .decoding import StreamError
 from .failures import (
@@ -29,7 +30,6 @@ from .failures import (
     unreachable_error,
     without_key,
 )
-from .mojentic import MojenticCalls
 from .ollama_chat import OllamaDecoder, encode
 from .transport import LIMITS, Lines, LoopLines, Timeout, Wire, proxy_checked, tls_context
 
@@ -42,7 +42,7 @@ EMBEDDING_MODEL = "mxbai-embed-large"
 CHAT = ("POST", "/api/chat")
 
 
-class OllamaGateway(MojenticCalls):
+class OllamaGateway(AdaptiveGateway):
     """The way to an Ollama server: at `host`, else at ``OLLAMA_HOST``, else on this machine.
 
     `timeout` is in seconds; a response may take as long to begin as a model takes to load. Raises
@@ -64,11 +64,11 @@ class OllamaGateway(MojenticCalls):
         self._host = host_of(self._server)
         self._key = http.headers.get("authorization", "").removeprefix("Bearer ")
         self._timeout = Timeout.of(timeout)
+        self._blind = set()
         self._lines = Lines(self._new_client, self._timeout, httpx.ReadTimeout)
         self._async_lines = LoopLines(self._new_async_client, self._timeout, httpx.ReadTimeout)
 
-    def stream(self, request: Request) -> Generator[ModelEvent, None, None]:
-        """Ask for a chat completion and yield its events as its bytes arrive."""
+    def _attempt(self, request: Request) -> Generator[ModelEvent, None, None]:
         body = encode(request)
         with (
             self._lines.line(request.cancellation) as (wire, client),
@@ -80,8 +80,7 @@ class OllamaGateway(MojenticCalls):
                 response.raise_for_status()
             yield from wire.read(OllamaDecoder(len(request.messages)), response.iter_bytes())
 
-    async def astream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
-        """The same, asynchronously."""
+    async def _aattempt(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
         body = encode(request)
         async with self._async_lines.aline(request.cancellation) as (wire, client):
             with self._translated_errors(request.model, wire):
@@ -114,18 +113,6 @@ class OllamaGateway(MojenticCalls):
         """The embedding of `text` by `model`: a vector whose length is the model's."""
         with self._asking(model) as client:
             return list(client.embed(model, text).embeddings[0])
-
-    def close(self) -> None:
-        """Close the connections that are kept for further requests."""
-        self._lines.close()
-
-    async def aclose(self) -> None:
-        """Close those of the running event loop as well, which else are closed with it."""
-        self.close()
-        await self._async_lines.aclose()
-
-    def __repr__(self) -> str:
-        return f"OllamaGateway({self._host!r})"
 
     def _new_client(self, wire: Wire) -> ollama.Client:
         import ollama

@@ -14,6 +14,7 @@ from mojentic_nb.llm import errors
 from mojentic_nb.llm.errors import LLMError
 from mojentic_nb.llm.events import (
     ModelEvent,
+    Notice,
     ReasoningDelta,
     StepFinish,
     TextDelta,
@@ -100,9 +101,11 @@ def call_in_json(event: ToolCallStart | ToolCallDelta | ToolCallEnd, name: str, 
     return {**line, "error": redaction.text(call.error)} if call.error else line
 
 
-def event_in_json(event: TextDelta | ReasoningDelta | StepFinish, redaction: Redaction) -> dict[str, Any]:
+def event_in_json(event: Notice | TextDelta | ReasoningDelta | StepFinish, redaction: Redaction) -> dict[str, Any]:
     """A line for any other event."""
     match event:
+        case Notice(text):
+            return {"notice": redaction.text(text)}
         case TextDelta(delta):
             return {"text": [delta]}
         case ReasoningDelta(delta, details):
@@ -140,6 +143,8 @@ def happenings(answer: Iterable[dict[str, Any]], ms: Iterable[int]) -> Iterator[
 def events_of(line: dict[str, Any]) -> Iterator[ModelEvent | LLMError]:
     """The events of one line."""
     match line:
+        case {"notice": text}:
+            yield Notice(text)
         case {"text": pieces}:
             yield from map(TextDelta, pieces)
         case {"reasoning": [delta], "details": details}:
