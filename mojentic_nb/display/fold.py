@@ -8,6 +8,8 @@ from typing import get_args
 from mojentic_nb.llm import (
     Event,
     Finish,
+    FinishReason,
+    Notice,
     ReasoningDelta,
     Retry,
     StepFinish,
@@ -85,13 +87,18 @@ class Fold:
                 self._progress(call_id, value)
             case ToolResult():
                 self._result(event)
+            case Notice(text):
+                self.notice("warning", text)
             case Retry(attempt, delay, reason):
                 pause = f" in {delay:.1f} s" if delay >= AT_ONCE else ""
                 self.notice("warning", f"{reason} Trying again{pause} (retry {attempt}).")
             case Finish(reason):
-                self.close()
-                if reason in NOTICES:
-                    self.notice("warning", NOTICES[reason])
+                self._finish(reason)
+
+    def _finish(self, reason: FinishReason) -> None:
+        self.close()
+        if reason in NOTICES:
+            self.notice("warning", NOTICES[reason])
 
     def close(self) -> None:
         """The run is over: what is open is closed, calls without a result are cancelled."""

@@ -15,6 +15,7 @@ from .events import (
     Finish,
     FinishReason,
     ModelEvent,
+    Notice,
     Retry,
     StepFinish,
     TextDelta,
@@ -75,6 +76,7 @@ class Conversation:
         self._ended = False
         self._step = Step(think_tags=config.think_tags)
         self._tally = Tally()
+        self._notices: set[Notice] = set()
 
     @property
     def finish_reason(self) -> FinishReason | None:
@@ -151,6 +153,8 @@ class Conversation:
             if self._tracer is not None:
                 tell(self._tracer, event)
             return (event,)
+        if isinstance(event, Notice):
+            return self._noted(event)
         seen = self._step.feed(event)
         if self._tracer is not None:
             for happening in seen:
@@ -158,6 +162,14 @@ class Conversation:
         if isinstance(event, StepFinish) and self._limit_reached(event):
             return chain(seen, self._answer_all("The call was not run: the limit of tool rounds was reached."))
         return chain(seen, self._read_object()) if isinstance(event, StepFinish) and self._answer else seen
+
+    def _noted(self, notice: Notice) -> Sequence[Notice]:
+        """The notice, unless the reader has had it: a gateway gives it with each request."""
+        if notice in self._notices:
+            return ()
+        self._notices.add(notice)
+        self._trace(notice)
+        return (notice,)
 
     def _limit_reached(self, event: StepFinish) -> bool:
         """Whether the step that ends with `event` calls tools once too often; count it."""

@@ -21,9 +21,14 @@ __all__ = [
     "LLMError",
     "MaxToolIterationsExceededError",
     "ModelNotFoundError",
+    "OmissionWarning",
     "ProviderUnavailableError",
     "RateLimitError",
 ]
+
+
+class OmissionWarning(UserWarning):
+    """A part of the request was left out, since the model doesn't take it."""
 
 
 class LLMError(Exception):

@@ -5,7 +5,7 @@ tracer) is a filter or a fold over that one stream::
 
     run   = [step ([tools] step)* [tools]] Finish        (a cancelled run may end after its tools, or at once)
     tools = (ToolProgress* ToolResult)+                  one result for each ToolCallEnd of the step before, in order
-    step  = Retry* (TextDelta | ReasoningDelta | ToolCallStart | ToolCallDelta)* ToolCallEnd* StepFinish
+    step  = (Retry | Notice)* (TextDelta | ReasoningDelta | ToolCallStart | ToolCallDelta)* ToolCallEnd* StepFinish
 
 Two steps with no tools between them are an object and the same once more: the model is told what was wrong with the
 first, and a Retry begins the second. Errors are exceptions, not events.
@@ -13,10 +13,12 @@ first, and a Retry begins the second. Errors are exceptions, not events.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from .errors import OmissionWarning
 from .messages import LLMToolCall
 
 __all__ = [
@@ -24,6 +26,7 @@ __all__ = [
     "Finish",
     "FinishReason",
     "ModelEvent",
+    "Notice",
     "ReasoningDelta",
     "Retry",
     "StepFinish",
@@ -151,6 +154,17 @@ class ToolResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Notice:
+    """A part of the request was left out, since the model doesn't take it; `text` says which."""
+
+    text: str
+
+    def warn(self) -> None:
+        """Have Python warn of it, for readers who see the answer's text alone."""
+        warnings.warn(self.text, OmissionWarning, stacklevel=3)
+
+
+@dataclass(frozen=True, slots=True)
 class Retry:
     """A request failed before its first token and is tried again after `delay` seconds; `attempt` counts from 1.
 
@@ -178,7 +192,7 @@ class Finish:
     usage: Usage = Usage()
 
 
-ModelEvent = TextDelta | ReasoningDelta | ToolCallStart | ToolCallDelta | ToolCallEnd | StepFinish
+ModelEvent = Notice | TextDelta | ReasoningDelta | ToolCallStart | ToolCallDelta | ToolCallEnd | StepFinish
 """What a gateway may yield: what happens while a model answers one request."""
 
 Event = ModelEvent | Retry | ToolProgress | ToolResult | Finish

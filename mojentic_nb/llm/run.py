@@ -12,7 +12,7 @@ from typing import Self
 
 from .conversation import Conversation
 from .errors import LLMError
-from .events import Event, FinishReason, TextDelta, Usage
+from .events import Event, FinishReason, Notice, TextDelta, Usage
 from .gateways.base import Gateway, Request, astream
 from .messages import LLMMessage
 from .threads import pause
@@ -83,6 +83,8 @@ class Run(BaseRun):
             for event in self:
                 if isinstance(event, TextDelta):
                     yield event.delta
+                elif isinstance(event, Notice):
+                    event.warn()
 
     def close(self) -> None:
         """End the provider's request at once, keeping what has arrived. Does nothing after the end.
@@ -125,6 +127,8 @@ class AsyncRun(BaseRun):
             async for event in self:
                 if isinstance(event, TextDelta):
                     yield event.delta
+                elif isinstance(event, Notice):
+                    event.warn()
 
     async def aclose(self) -> None:
         """End the provider's request at once, keeping what has arrived. Does nothing after the end."""

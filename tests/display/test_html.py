@@ -24,6 +24,7 @@ from mojentic_nb.llm import (
     Event,
     Finish,
     LLMToolCall,
+    Notice,
     ReasoningDelta,
     Retry,
     StepFinish,
@@ -260,12 +261,15 @@ def test_a_source_is_folded_and_whole():
 
 
 def test_notices_say_what_they_are():
-    transcript = transcript_of([Retry(1, 2, "Busy.")])
+    transcript = transcript_of([Notice("An image was left out."), Retry(1, 2, "Busy.")])
     transcript.fail(ValueError("no <b>"))
 
     made = Outline(as_html(transcript))
 
-    assert made.text == "⚠ Busy. Trying again in 2.0 s (retry 1).✗ ValueError: no <b>model · failed"
+    assert (
+        made.text
+        == "⚠ An image was left out.⚠ Busy. Trying again in 2.0 s (retry 1).✗ ValueError: no <b>model · failed"
+    )
 
 
 @pytest.mark.parametrize(

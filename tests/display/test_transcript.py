@@ -22,6 +22,7 @@ from mojentic_nb.llm import (
     LLMError,
     LLMMessage,
     LLMToolCall,
+    Notice,
     ReasoningDelta,
     Retry,
     StepFinish,
@@ -72,6 +73,7 @@ def kinds(*events: Event) -> list[tuple[str, str]]:
             [TextDelta("a"), Retry(1, 0.0, "No object."), TextDelta("b")],
             [("text", "a"), ("notice", "No object. Trying again (retry 1)."), ("text", "b")],
         ),
+        ([Notice("An image was left out."), TextDelta("a")], [("notice", "An image was left out."), ("text", "a")]),
         (
             [TextDelta("a"), Finish("length")],
             [("text", "a"), ("notice", "The answer was cut off at max_tokens: raise it for the rest.")],

@@ -11,7 +11,7 @@ from paced import CALLS, END, QUESTION, PacedTool, asking, call, text
 
 from mojentic_nb.display.live import LiveView
 from mojentic_nb.display.surface import can_ask, clicks_arrive, surface
-from mojentic_nb.llm import Retry, TextDelta
+from mojentic_nb.llm import Notice, Retry, TextDelta
 
 
 def test_text_streams_and_calls_and_notices_are_lines(capsys: pytest.CaptureFixture):
@@ -52,16 +52,18 @@ def test_an_error_is_raised_and_not_told_twice(capsys: pytest.CaptureFixture):
     assert lines[1].endswith("failed")
 
 
-def test_a_retry_is_a_line_at_once(capsys: pytest.CaptureFixture):
+def test_retries_and_notices_are_lines_at_once(capsys: pytest.CaptureFixture):
     from mojentic_nb.display.terminal import Terminal
     from mojentic_nb.display.transcript import Transcript
 
     transcript, terminal = Transcript("m"), Terminal()
-    for event in (Retry(1, 0.5, "Busy."), TextDelta("Now.")):
+    for event in (Notice("An image was left out."), Retry(1, 0.5, "Busy."), TextDelta("Now.")):
         terminal.feed(event, transcript.feed(event), transcript)
     terminal.end(transcript)
 
-    assert capsys.readouterr().out.startswith("Note: Busy. Trying again in 0.5 s (retry 1).\nNow.\n")
+    assert capsys.readouterr().out.startswith(
+        "Note: An image was left out.\nNote: Busy. Trying again in 0.5 s (retry 1).\nNow.\n"
+    )
 
 
 def test_a_view_outside_of_a_kernel_does_no_harm(capsys: pytest.CaptureFixture):

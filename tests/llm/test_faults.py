@@ -6,9 +6,10 @@ import gc
 import json
 import logging
 import re
+import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -40,15 +41,16 @@ class Fault:
     """What the server does (nothing: it isn't there), and the error that comes of it.
 
     `says` is in the error's words, `cause` names the error beneath it, `partial` is the text that had arrived,
-    `timeout` the gateway's.
+    `timeout` the gateway's. `transient` is whether the request is worth another try, None where that isn't tested here.
     """
 
-    reply: Callable[[Provider], Reply] | None
+    reply: Callable[[Provider], Reply | list[Reply]] | None
     kind: type[LLMError]
     says: str
     cause: str
     partial: str = ""
     timeout: Timeout = PATIENT
+    transient: bool | None = None
 
 
 def refused(status: int, code: str = "", says: str = "No\nto") -> Callable[[Provider], Reply]:
@@ -81,7 +83,34 @@ def garbage(provider: Provider) -> bytes:
     return provider.frame('{"oops": [')
 
 
+def slowly() -> Iterator[bytes]:
+    """Headers that come one by one, each in time."""
+    waiting = threading.Event()
+    yield b"HTTP/1.1 200 OK\r\n"
+    for _ in range(60):
+        waiting.wait(0.05)
+        yield b"X-Still: here\r\n"
+
+
+def unasked(reply: bytes, says: str) -> Fault:
+    """What no model's server replies: the request is not sent again."""
+    return Fault(lambda _: Reply([reply], None), ProviderUnavailableError, says, "connection", transient=False)
+
+
 FAULTS = {
+    "redirects without an end": Fault(
+        lambda _: [Reply(status=307, headers={"location": "/elsewhere"})] * 30,
+        ProviderUnavailableError,
+        "redirects the request in a loop. Check its address",
+        "connection",
+        transient=False,
+    ),
+    "a header without an end": unasked(
+        b"HTTP/1.1 200 OK\r\nX: " + b"x" * 200_000, "headers of more than 100 kB. Check"
+    ),
+    "bytes that are not HTTP": unasked(b"\x15\x03\x01\x00\x02\x02\x16", "doesn't answer in HTTP. Check its address"),
+    "words that are not HTTP": unasked(b"220 mail ready\r\n\r\n", "doesn't answer in HTTP. Check its address"),
+    "a header that is not HTTP": unasked(b"HTTP/1.1 200 OK\r\n=\r\n\r\n", "doesn't answer in HTTP. Check its address"),
     "nothing listens": Fault(
         None, ProviderUnavailableError, "can't be reached: is the server running|start it with", "connection"
     ),
@@ -91,6 +120,20 @@ FAULTS = {
         "did not answer in time: try again later",
         "connection",
         timeout=Timeout(LONG, read=0.1, stall=LONG),
+    ),
+    "slow in the headers": Fault(
+        lambda _: Reply(slowly(), None),
+        ProviderUnavailableError,
+        "did not answer in time: try again later",
+        "connection",
+        timeout=Timeout(LONG, read=0.2, stall=LONG),
+    ),
+    "slow in the headers, after a redirect": Fault(
+        lambda _: [Reply(status=307, headers={"location": "/elsewhere"}), Reply(slowly(), None)],
+        ProviderUnavailableError,
+        "did not answer in time: try again later",
+        "connection",
+        timeout=Timeout(LONG, read=0.2, stall=LONG),
     ),
     "cut before the headers": Fault(
         lambda _: Reply([Cut()], None),
@@ -200,7 +243,8 @@ def key_of_ollama(monkeypatch: pytest.MonkeyPatch):
 def test_a_fault(server: Loopback, caplog: pytest.LogCaptureFixture, fault: Fault, provider: Provider, how: str):
     caplog.set_level(logging.DEBUG)
     if fault.reply:
-        server.play(fault.reply(provider))
+        replies = fault.reply(provider)
+        server.play(*(replies if isinstance(replies, list) else [replies]))
     else:
         server.close()
     gateway = provider.gateway(server.url, timeout=fault.timeout)
@@ -212,6 +256,7 @@ def test_a_fault(server: Loopback, caplog: pytest.LogCaptureFixture, fault: Faul
 
     assert took < PATIENCE
     assert type(error) is fault.kind
+    assert fault.transient in (None, error.transient)
     assert re.search(fault.says, str(error)), str(error)
     assert "\n" not in str(error)
     assert isinstance(error.__cause__, provider.causes[fault.cause])

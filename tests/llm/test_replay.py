@@ -28,6 +28,7 @@ from mojentic_nb.llm import (
     LLMMessage,
     LLMToolCall,
     MessageRole,
+    Notice,
     ReasoningDelta,
     Retry,
     StepFinish,
@@ -173,6 +174,13 @@ def test_any_pieces_come_back_as_they_were(tmp_path_factory: pytest.TempPathFact
     recorded = events_of(recorder(path, script).stream(QUESTION))
 
     assert events_of(replayer(path).stream(QUESTION)) == recorded
+
+
+def test_a_notice_is_replayed(path: Path):
+    script = [Notice("1 image was left out: m reads text only."), TextDelta("Yes."), StepFinish("stop")]
+    events_of(recorder(path, script).stream(QUESTION))
+
+    assert events_of(replayer(path).stream(QUESTION))[:3] == script
 
 
 def test_two_pieces_of_reasoning_that_both_go_back_stay_two(path: Path):

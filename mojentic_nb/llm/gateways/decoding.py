@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
-from contextlib import aclosing
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from pydantic_core import from_json
@@ -17,7 +16,7 @@ from mojentic_nb.llm.events import ModelEvent
 from .base import Request
 from .sse import BOM, SSEDecoder
 
-__all__ = ["Decoder", "Paused", "StreamError", "adecoded", "decoded"]
+__all__ = ["Decoder", "Paused", "StreamError", "decoded"]
 
 WHITESPACE = b" \t\r\n"
 
@@ -152,15 +151,3 @@ def decoded(decoder: Decoder, chunks: Iterable[bytes]) -> Iterator[ModelEvent]:
         if decoder.done:
             return
     yield from decoder.end()
-
-
-async def adecoded(decoder: Decoder, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[ModelEvent, None]:
-    """The same of a response that comes asynchronously."""
-    async with aclosing(chunks):
-        async for chunk in chunks:
-            for event in decoder.feed(chunk):
-                yield event
-            if decoder.done:
-                return
-    for event in decoder.end():
-        yield event

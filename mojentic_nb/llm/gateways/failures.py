@@ -77,6 +77,13 @@ NO_PROVIDER = re.compile("no endpoints found (that|matching)|no (allowed|availab
 # Waiting does not help against these. Some providers name their page on billing with every rate limit.
 USED_UP = re.compile("insufficient_quota|insufficient_balance|billing_error|credit balance", re.IGNORECASE)
 
+# What a server does that isn't a model's; the same request would change nothing.
+WRONG_SERVER = {
+    "TooManyRedirects": "redirects the request in a loop. Check its address.",
+    "TooLong": "sent headers of more than 100 kB. Check that its address leads to a model's API.",
+    "NotHTTP": "doesn't answer in HTTP. Check its address: the port, and whether it begins with http or https.",
+}
+
 
 def host_of(url: str) -> str:
     """Host and port of `url`, without a password that may stand before them."""
@@ -221,18 +228,25 @@ def unreachable_error(host: str, words: str = "") -> ProviderUnavailableError:
     return error
 
 
-def no_answer(host: str, *, silent: bool) -> ProviderUnavailableError:
-    """Our error for a connection that ended, or stayed silent, before the response began."""
-    how = "did not answer in time" if silent else "hung up before it answered"
+def no_answer(host: str, error: BaseException | None) -> ProviderUnavailableError:
+    """Our error for a response that never began; `error` is httpx's, or httpx2's, which have the same names."""
+    kind, said = type(error).__name__, str(error)
+    if kind == "RemoteProtocolError":  # h11's own words
+        kind = "TooLong" if "too long" in said else "NotHTTP" if said.startswith(("illegal", "no response")) else kind
+    if words := WRONG_SERVER.get(kind):
+        wrong = ProviderUnavailableError(f"{host} {words}")
+        wrong.transient = False
+        return wrong
+    how = "did not answer in time" if kind.endswith("Timeout") else "hung up before it answered"
     return ProviderUnavailableError(f"{host} {how}: try again later.")
 
 
-def broken(host: str, *, silent: bool) -> IncompleteStreamError:
+def broken(host: str, error: BaseException) -> IncompleteStreamError:
     """Our error for a connection that ended, or fell silent, in the middle of an answer."""
-    how = "fell silent" if silent else "broke"
-    error = IncompleteStreamError(f"The connection to {host} {how} in the middle of the answer: ask again.")
-    error.transient = True
-    return error
+    how = "fell silent" if type(error).__name__.endswith("Timeout") else "broke"
+    incomplete = IncompleteStreamError(f"The connection to {host} {how} in the middle of the answer: ask again.")
+    incomplete.transient = True
+    return incomplete
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from mojentic_nb.llm.config import CompletionConfig
 from mojentic_nb.llm.errors import ConfigurationError, IncompleteStreamError
 from mojentic_nb.llm.events import (
     ModelEvent,
+    Notice,
     ReasoningDelta,
     StepFinish,
     TextDelta,
@@ -100,6 +101,8 @@ class MojenticCalls(ABC):
                     yield StreamingResponse(thinking=delta)
                 case ToolCallEnd(call):
                     yield StreamingResponse(tool_calls=[call])
+                case Notice():
+                    event.warn()
         if not isinstance(event, StepFinish):
             raise IncompleteStreamError("The answer broke off before its end: ask again.")
 

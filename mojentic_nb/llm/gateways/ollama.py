@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, Generator, Iterator
 from contextlib import aclosing, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mojentic_nb.llm.cancellation import Cancellation
 from mojentic_nb.llm.errors import BadRequestError, ConfigurationError, LLMError, ModelNotFoundError
 from mojentic_nb.llm.events import ModelEvent
 
+from .adaptive import AdaptiveGateway
 from .base import Request
-from .decoding import StreamError, adecoded, decoded
+from .decoding import StreamError
 from .failures import (
     HALF_CHARACTER,
     broken,
@@ -29,12 +30,10 @@ from .failures import (
     unreachable_error,
     without_key,
 )
-from .mojentic import MojenticCalls
 from .ollama_chat import OllamaDecoder, encode
-from .transport import Lines, LoopLines, Timeout, Wire, proxy_checked, tls_context
+from .transport import LIMITS, Lines, LoopLines, Timeout, Wire, proxy_checked, tls_context
 
 if TYPE_CHECKING:
-    import httpx
     import ollama
 
 __all__ = ["OllamaGateway"]
@@ -43,7 +42,7 @@ EMBEDDING_MODEL = "mxbai-embed-large"
 CHAT = ("POST", "/api/chat")
 
 
-class OllamaGateway(MojenticCalls):
+class OllamaGateway(AdaptiveGateway):
     """The way to an Ollama server: at `host`, else at ``OLLAMA_HOST``, else on this machine.
 
     `timeout` is in seconds; a response may take as long to begin as a model takes to load. Raises
@@ -65,11 +64,11 @@ class OllamaGateway(MojenticCalls):
         self._host = host_of(self._server)
         self._key = http.headers.get("authorization", "").removeprefix("Bearer ")
         self._timeout = Timeout.of(timeout)
-        self._lines = Lines(self._new_client, self._timeout.stall)
-        self._async_lines = LoopLines(self._new_async_client, self._timeout.stall)
+        self._blind = set()
+        self._lines = Lines(self._new_client, self._timeout, httpx.ReadTimeout)
+        self._async_lines = LoopLines(self._new_async_client, self._timeout, httpx.ReadTimeout)
 
-    def stream(self, request: Request) -> Generator[ModelEvent, None, None]:
-        """Ask for a chat completion and yield its events as its bytes arrive."""
+    def _attempt(self, request: Request) -> Generator[ModelEvent, None, None]:
         body = encode(request)
         with (
             self._lines.line(request.cancellation) as (wire, client),
@@ -79,10 +78,9 @@ class OllamaGateway(MojenticCalls):
             if response.is_error:
                 response.read()
                 response.raise_for_status()
-            yield from decoded(OllamaDecoder(len(request.messages)), response.iter_bytes())
+            yield from wire.read(OllamaDecoder(len(request.messages)), response.iter_bytes())
 
-    async def astream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
-        """The same, asynchronously."""
+    async def _aattempt(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
         body = encode(request)
         async with self._async_lines.aline(request.cancellation) as (wire, client):
             with self._translated_errors(request.model, wire):
@@ -90,7 +88,7 @@ class OllamaGateway(MojenticCalls):
                     if response.is_error:
                         await response.aread()
                         response.raise_for_status()
-                    answer = adecoded(OllamaDecoder(len(request.messages)), response.aiter_bytes())
+                    answer = wire.aread(OllamaDecoder(len(request.messages)), response.aiter_bytes())
                     async with aclosing(answer) as events:
                         async for event in events:
                             yield event
@@ -116,36 +114,24 @@ class OllamaGateway(MojenticCalls):
         with self._asking(model) as client:
             return list(client.embed(model, text).embeddings[0])
 
-    def close(self) -> None:
-        """Close the connections that are kept for further requests."""
-        self._lines.close()
-
-    async def aclose(self) -> None:
-        """Close those of the running event loop as well, which else are closed with it."""
-        self.close()
-        await self._async_lines.aclose()
-
-    def __repr__(self) -> str:
-        return f"OllamaGateway({self._host!r})"
-
     def _new_client(self, wire: Wire) -> ollama.Client:
-        import httpx
         import ollama
 
-        tls = tls_context(httpx.create_ssl_context)
-        return ollama.Client(self._server, timeout=self._limits(), event_hooks=wire.hooks(), verify=tls)
+        return ollama.Client(self._server, event_hooks=wire.hooks(), **self._options())
 
     def _new_async_client(self, wire: Wire) -> ollama.AsyncClient:
-        import httpx
         import ollama
 
-        hooks, tls = wire.async_hooks(), tls_context(httpx.create_ssl_context)
-        return ollama.AsyncClient(self._server, timeout=self._limits(), event_hooks=hooks, verify=tls)
+        return ollama.AsyncClient(self._server, event_hooks=wire.async_hooks(), **self._options())
 
-    def _limits(self) -> httpx.Timeout:
+    def _options(self) -> dict[str, Any]:
         import httpx
 
-        return httpx.Timeout(self._timeout.connect, read=self._timeout.read)
+        return {
+            "timeout": httpx.Timeout(self._timeout.connect, read=self._timeout.read),
+            "limits": httpx.Limits(**LIMITS),
+            "verify": tls_context(httpx.create_ssl_context),
+        }
 
     @contextmanager
     def _asking(self, model: str = "") -> Iterator[ollama.Client]:
@@ -174,8 +160,7 @@ class OllamaGateway(MojenticCalls):
             advice = "start it with `ollama serve`, or set OLLAMA_HOST to where it runs."
             raise unreachable_error(self._host, f"Ollama can't be reached at {self._host}: {advice}") from error
         except httpx.HTTPError as error:
-            silent = isinstance(error, httpx.TimeoutException)
-            raise (broken if wire.answered else no_answer)("Ollama", silent=silent) from error
+            raise (broken if wire.answered else no_answer)("Ollama", error) from error
         except UnicodeEncodeError as error:
             raise BadRequestError(HALF_CHARACTER) from error
 

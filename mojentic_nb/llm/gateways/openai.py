@@ -11,7 +11,7 @@ from .base import Request
 from .decoding import Decoder
 from .failures import checked_list
 from .openai_models import can_stream, needs_responses
-from .sdk import NO_KEY, SDKGateway, checked_address, checked_key, http_clients
+from .sdk import NO_KEY, SDKGateway, amend, checked_address, checked_key, http_clients
 from .transport import Timeout
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ __all__ = ["OpenAIGateway"]
 
 OPENAI = "api.openai.com"
 AZURE = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com")
+# Of the limit of tokens. OpenAI's reasoning models refuse the first, many other servers the second.
+LIMIT_NAMES = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 EMBEDDING_MODEL = "text-embedding-3-small"
 
 
@@ -38,6 +40,7 @@ class OpenAIGateway(SDKGateway):
     """
 
     _key_name = "OPENAI_API_KEY"
+    _other_names = LIMIT_NAMES
 
     def __init__(
         self,
@@ -92,22 +95,13 @@ class OpenAIGateway(SDKGateway):
             return {**responses.encode(request), "stream": stream}
         body = chat_completions.encode(request)
         if self._is_openai or self._host.endswith(AZURE):
-            body = with_limit_renamed(body)
+            amend(body, "max_tokens", "max_completion_tokens")  # all of OpenAI's models know it
         return body
 
     def _decoder(self, request: Request) -> Decoder:
         if self._speaks_responses(request.model):
             return responses.ResponsesDecoder(len(request.messages))
         return chat_completions.ChatDecoder(len(request.messages))
-
-
-def with_limit_renamed(body: dict[str, Any]) -> dict[str, Any]:
-    """`body` with the limit of tokens by the name that all of OpenAI's models know.
-
-    Its reasoning models refuse ``max_tokens``, which is deprecated for the others; other servers know only that.
-    https://platform.openai.com/docs/api-reference/chat/create
-    """
-    return {"max_completion_tokens" if name == "max_tokens" else name: value for name, value in body.items()}
 
 
 def make_clients(

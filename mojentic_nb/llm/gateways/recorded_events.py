@@ -15,6 +15,7 @@ from mojentic_nb.llm.errors import ConfigurationError, LLMError
 from mojentic_nb.llm.events import (
     FinishReason,
     ModelEvent,
+    Notice,
     ReasoningDelta,
     StepFinish,
     TextDelta,
@@ -104,9 +105,11 @@ def call_in_json(event: ToolCallStart | ToolCallDelta | ToolCallEnd, name: str, 
     return {**line, "error": redaction.text(call.error)} if call.error else line
 
 
-def event_in_json(event: TextDelta | ReasoningDelta | StepFinish, redaction: Redaction) -> dict[str, Any]:
+def event_in_json(event: Notice | TextDelta | ReasoningDelta | StepFinish, redaction: Redaction) -> dict[str, Any]:
     """A line for any other event."""
     match event:
+        case Notice(text):
+            return {"notice": redaction.text(text)}
         case TextDelta(delta):
             return {"text": [delta]}
         case ReasoningDelta(delta, details):
@@ -153,6 +156,8 @@ def happenings(answer: object, ms: object) -> Iterator[Happening]:
 def events_of(line: Any) -> Iterator[ModelEvent | LLMError]:  # noqa: ANN401 (any JSON)
     """The events of one line. Raises TypeError or ValueError for what is none."""
     match line:
+        case {"notice": text}:
+            yield Notice(text)
         case {"text": pieces}:
             yield from map(TextDelta, texts(pieces))
         case {"reasoning": [str(delta)], "details": dict(details)}:
