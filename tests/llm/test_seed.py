@@ -341,22 +341,61 @@ def test_content_before_tool_calls_is_there_before_the_call(server: Loopback, ru
     assert "".join(stream) == " Tomorrow is November 13, 2025."
 
 
-def test_all_parameters_of_the_signature_are_taken(server: Loopback, run):
-    server.play(Reply([ollama({"content": "Hello"})]))
-    tracer = TracerSystem()
+@pytest.fixture
+def seed(run) -> inspect.Signature:
+    """The method signature as the page has it."""
     names = {"LLMMessage": LLMMessage, "CompletionConfig": CompletionConfig}
     names |= {name: getattr(typing, name) for name in ["List", "Optional", "Iterator"]}
-    parameters = inspect.signature(run(SIGNATURE, **names)["generate_stream"]).parameters
-    values = [MESSAGES, [ResolveDateTool()], None, 0.7, 4096, 50, 60, "an-id"]
+    return inspect.signature(run(SIGNATURE, **names)["generate_stream"])
 
-    stream = LLMBroker("qwen2.5:7b", tracer=tracer).generate_stream(
-        **dict(zip(list(parameters)[1:], values, strict=True))
+
+TEXT_METHODS = ["generate_stream", "generate", "stream", "agenerate_stream", "agenerate", "astream"]
+OBJECT_METHODS = ["generate_object", "stream_object", "agenerate_object", "astream_object"]
+
+
+@pytest.mark.parametrize("method", TEXT_METHODS)
+def test_the_signature_begins_word_for_word(seed: inspect.Signature, method: str):
+    """Names, order, defaults, and that each may be given by position; what follows is by name."""
+    expected = list(seed.parameters.values())
+
+    parameters = list(inspect.signature(getattr(LLMBroker, method)).parameters.values())
+
+    given, more = parameters[: len(expected)], parameters[len(expected) :]
+    assert [(each.name, each.kind, each.default) for each in given] == [
+        (each.name, each.kind, each.default) for each in expected
+    ]
+    assert {each.kind for each in more} <= {inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD}
+
+
+@pytest.mark.parametrize("method", OBJECT_METHODS)
+def test_methods_for_objects_take_a_type_in_place_of_tools(seed: inspect.Signature, method: str):
+    expected = [name.replace("tools", "object_model") for name in seed.parameters]
+
+    assert list(inspect.signature(getattr(LLMBroker, method)).parameters)[: len(expected)] == expected
+
+
+@pytest.mark.parametrize("method", ["generate_stream", "generate"])
+def test_all_parameters_of_the_signature_are_taken_by_position(server: Loopback, method: str):
+    server.play(Reply([ollama({"content": "Hello"})]))
+    tracer = TracerSystem()
+
+    answer = getattr(LLMBroker("qwen2.5:7b", tracer=tracer), method)(
+        MESSAGES, [ResolveDateTool()], None, 0.7, 4096, 50, 60, "an-id"
     )
 
-    assert list(stream) == ["Hello"]
+    assert "".join(answer) == "Hello"
     assert server.requests[0].body["options"] == {"temperature": 0.7, "num_ctx": 4096, "num_predict": 50}
     assert [tool["function"]["name"] for tool in server.requests[0].body["tools"]] == ["resolve_date"]
     assert {event.correlation_id for event in tracer.get_events()} == {"an-id"}
+
+
+def test_a_limit_of_tokens_by_position_is_sent_to_openai(server: Loopback):
+    server.play(Reply([completion('{"city": "Paris"}')]))
+
+    made = broker().generate_object(MESSAGES, MyPydanticModel, None, 0.7, None, None, 60)
+
+    assert made == MyPydanticModel(city="Paris")
+    assert server.requests[0].body["max_tokens"] == 60
 
 
 @pytest.mark.parametrize(

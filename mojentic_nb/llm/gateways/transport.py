@@ -128,6 +128,11 @@ class Wire:
         if self._aborted:
             self.abort(self._loan)
 
+    def begin(self, network_stream: Any) -> None:  # noqa: ANN401
+        """The response begins on `network_stream`; a client that was made without the hooks doesn't tell."""
+        self.answered = True
+        self.watch(network_stream)
+
     def abort(self, loan: object) -> None:
         """End the request's connection, from any thread: whoever waits on it is woken. Another request's stays."""
         if loan is not self._loan:
