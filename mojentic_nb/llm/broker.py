@@ -11,7 +11,7 @@ from .config import CompletionConfig
 from .conversation import Conversation
 from .gateways.mojentic import as_gateway
 from .gateways.ollama import OllamaGateway
-from .messages import LLMMessage
+from .gateways.openai_messages import Message
 from .object_stream import AsyncObjectStream, ObjectStream
 from .run import AsyncRun, Run
 from .structured import Answer, AnswerType, Object
@@ -50,10 +50,11 @@ class LLMBroker:
     first token only. `tracer` is told of all that happens. `tool_runner` runs the model's calls, by default several at
     once. `tokenizer` is kept for programs written for Mojentic; tokens are counted as the provider reports them.
 
-    Each method takes `messages`, and `tools` that the model may call: plain functions, or objects with a `descriptor`
-    and ``run``. The broker runs them and goes on until the model is done. Then come, by position as in Mojentic or by
-    name, `config`, a :class:`~mojentic_nb.llm.CompletionConfig`; one by one `temperature`, `num_ctx`, `num_predict` and
-    `max_tokens`, which only count without a `config`; and `correlation_id`, for the tracer. By name each method takes
+    Each method takes `messages`, which are :class:`~mojentic_nb.llm.LLMMessage` or dicts in the form of OpenAI's API,
+    and `tools` that the model may call: plain functions, or objects with a `descriptor` and ``run``. The broker runs
+    them and goes on until the model is done. Then come, by position as in Mojentic or by name, `config`, a
+    :class:`~mojentic_nb.llm.CompletionConfig`; one by one `temperature`, `num_ctx`, `num_predict` and `max_tokens`,
+    which only count without a `config`; and `correlation_id`, for the tracer. By name each method takes
 
     - `tool_choice`, for the first request: *auto*, *none*, *required* (the model has to call some tool), or the name
       of the tool that it has to call;
@@ -61,9 +62,9 @@ class LLMBroker:
       to the model) doesn't; it may be ``async``;
     - `model`, in place of the broker's.
 
-    Each call raises TypeError for an argument of the wrong kind, ValueError for two tools of one name or for a
-    `tool_choice` that can't be met, and NotImplementedError where the answer can't stream. Other errors
-    (:class:`~mojentic_nb.llm.errors.LLMError`) are raised while the answer is read.
+    Each call raises TypeError for an argument of the wrong kind; ValueError for no messages, an empty one of the
+    user's, two tools of one name, or a `tool_choice` that can't be met; and NotImplementedError where the answer can't
+    stream. Other errors (:class:`~mojentic_nb.llm.errors.LLMError`) are raised while the answer is read.
     """
 
     def __init__(
@@ -90,7 +91,7 @@ class LLMBroker:
 
     def stream(  # noqa: PLR0917 (as in Mojentic)
         self,
-        messages: Sequence[LLMMessage],
+        messages: Sequence[Message],
         tools: Tools | None = None,
         config: CompletionConfig | None = None,
         temperature: float | None = None,
@@ -107,7 +108,7 @@ class LLMBroker:
 
     def astream(  # noqa: PLR0917 (as in Mojentic)
         self,
-        messages: Sequence[LLMMessage],
+        messages: Sequence[Message],
         tools: Tools | None = None,
         config: CompletionConfig | None = None,
         temperature: float | None = None,
@@ -124,7 +125,7 @@ class LLMBroker:
 
     def generate_stream(  # noqa: PLR0913, PLR0917 (as in Mojentic)
         self,
-        messages: Sequence[LLMMessage],
+        messages: Sequence[Message],
         tools: Tools | None = None,
         config: CompletionConfig | None = None,
         temperature: float | None = None,
@@ -144,7 +145,7 @@ class LLMBroker:
 
     def agenerate_stream(  # noqa: PLR0913, PLR0917 (as in Mojentic)
         self,
-        messages: Sequence[LLMMessage],
+        messages: Sequence[Message],
         tools: Tools | None = None,
         config: CompletionConfig | None = None,
         temperature: float | None = None,
@@ -164,7 +165,7 @@ class LLMBroker:
 
     def generate(  # noqa: PLR0917 (as in Mojentic)
         self,
-        messages: Sequence[LLMMessage],
+        messages: Sequence[Message],
         tools: Tools | None = None,
         config: CompletionConfig | None = None,
         temperature: float | None = None,
@@ -180,7 +181,7 @@ class LLMBroker:
 
     def agenerate(  # noqa: PLR0917 (as in Mojentic)
         self,
-        messages: Sequence[LLMMessage],
+        messages: Sequence[Message],
         tools: Tools | None = None,
         config: CompletionConfig | None = None,
         temperature: float | None = None,
@@ -196,7 +197,7 @@ class LLMBroker:
 
     def generate_object(  # noqa: PLR0913, PLR0917 (as in Mojentic)
         self,
-        messages: Sequence[LLMMessage],
+        messages: Sequence[Message],
         object_model: type[Object],
         config: CompletionConfig | None = None,
         temperature: float | None = None,
@@ -221,7 +222,7 @@ class LLMBroker:
 
     def agenerate_object(  # noqa: PLR0913, PLR0917 (as in Mojentic)
         self,
-        messages: Sequence[LLMMessage],
+        messages: Sequence[Message],
         object_model: type[Object],
         config: CompletionConfig | None = None,
         temperature: float | None = None,
@@ -241,7 +242,7 @@ class LLMBroker:
 
     def stream_object(  # noqa: PLR0913, PLR0917 (as in Mojentic)
         self,
-        messages: Sequence[LLMMessage],
+        messages: Sequence[Message],
         object_model: type[Object],
         config: CompletionConfig | None = None,
         temperature: float | None = None,
@@ -262,7 +263,7 @@ class LLMBroker:
 
     def astream_object(  # noqa: PLR0913, PLR0917 (as in Mojentic)
         self,
-        messages: Sequence[LLMMessage],
+        messages: Sequence[Message],
         object_model: type[Object],
         config: CompletionConfig | None = None,
         temperature: float | None = None,
@@ -296,7 +297,7 @@ class LLMBroker:
 
     def _conversation(
         self,
-        messages: Sequence[LLMMessage],
+        messages: Sequence[Message],
         tools: Tools | None,
         config: CompletionConfig | None,
         options: AllOptions,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass
 
@@ -13,15 +13,16 @@ from .config import CompletionConfig
 from .context import FittingGateway, Measured, Tokenizer, Window, check_follows, followed_by
 from .conversation import Conversation
 from .gateways.mojentic import as_gateway
+from .gateways.openai_messages import Message, read_message
 from .message_composers import MessageBuilder
-from .messages import LLMMessage, MessageRole
+from .messages import LLMMessage, MessageRole, is_empty
 from .run import AsyncRun, Run
 from .tools.function_tool import ToolChoice, Tools
 from .tools.job import Approve
 
 __all__ = ["ChatSession"]
 
-Query = str | LLMMessage | MessageBuilder
+Query = str | Message | MessageBuilder
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,16 +138,20 @@ class ChatSession:
             self._exchange = Exchange(run.conversation, gateway, weakref.ref(aiter(run)))
             return run
 
-    def insert_message(self, message: LLMMessage) -> None:
+    def insert_message(self, message: Message) -> None:
         """Add a message at the end, without asking.
 
-        Two of the user's in a row become one. Raises ValueError for a result without its call, or anything but the
-        result where a call waits for it, and RuntimeError while an answer is on its way.
+        Two of the user's in a row become one. Raises ValueError for a user's message with nothing in it, for a result
+        without its call, and for anything but the result where a call waits for it; RuntimeError while an answer is on
+        its way.
         """
         with self._lock:
             self._settle()
-            check_follows(self._messages, message)
-            self._messages = followed_by(self._messages, message.model_copy(deep=True))
+            inserted = read_message(message, self._messages)
+            if is_empty(inserted):
+                raise ValueError("The message is empty. Give it text or an image.")
+            check_follows(self._messages, inserted)
+            self._messages = followed_by(self._messages, inserted.model_copy(deep=True))
 
     @property
     def _window(self) -> Window:
@@ -193,10 +198,12 @@ def as_question(query: Query) -> LLMMessage:
             question = LLMMessage(content=query)
         case MessageBuilder():
             question = query.build()
-        case LLMMessage(role=MessageRole.User):
-            question = query.model_copy(deep=True)
+        case LLMMessage() | Mapping():
+            question = read_message(query).model_copy(deep=True)
         case _:
             raise TypeError(f"A query is a text, a user's message or a MessageBuilder, not {query!r}.")
-    if not (question.content or "").strip() and not question.image_paths and question.object is None:
+    if question.role is not MessageRole.User:
+        raise TypeError(f"A query is the user's, not the {question.role.value}'s. Use insert_message() for others.")
+    if is_empty(question):
         raise ValueError("The query is empty: say something, or show an image.")
     return question

@@ -22,10 +22,11 @@ from mojentic_nb.llm.events import (
     ToolCallEnd,
     ToolCallStart,
 )
-from mojentic_nb.llm.messages import LLMMessage, LLMToolCall
+from mojentic_nb.llm.messages import LLMToolCall
 
 from .assembly import parsed_call
 from .base import Gateway, Request, Tool
+from .openai_messages import Message, checked_messages
 from .tool_choice import chosen, is_forced
 
 __all__ = ["LLMGatewayResponse", "MojenticCalls", "MojenticGateway", "StreamingResponse", "as_gateway"]
@@ -62,7 +63,7 @@ class MojenticCalls(ABC):
     def complete_stream(
         self,
         model: str,
-        messages: Sequence[LLMMessage],
+        messages: Sequence[Message],
         tools: Sequence[Tool] | None = None,
         config: CompletionConfig | None = None,
         **settings: Any,  # noqa: ANN401 (Mojentic's, by name)
@@ -73,7 +74,7 @@ class MojenticCalls(ABC):
     def complete(
         self,
         model: str,
-        messages: Sequence[LLMMessage],
+        messages: Sequence[Message],
         object_model: type[BaseModel] | None = None,
         tools: Sequence[Tool] | None = None,
         config: CompletionConfig | None = None,
@@ -105,7 +106,7 @@ class MojenticCalls(ABC):
 
 def one_request(
     model: str,
-    messages: Sequence[LLMMessage],
+    messages: Sequence[Message],
     tools: Sequence[Tool] | None,
     config: CompletionConfig | None,
     settings: dict[str, Any],
@@ -113,7 +114,7 @@ def one_request(
 ) -> Request:
     """The request for Mojentic's arguments; `config` comes before `settings`."""
     config = config or CompletionConfig(**{name: value for name, value in settings.items() if value is not None})
-    return Request(model, tuple(messages), config, tuple(tools or ()), object_model)
+    return Request(model, tuple(checked_messages(messages)), config, tuple(tools or ()), object_model)
 
 
 class MojenticGateway:
