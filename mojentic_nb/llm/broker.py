@@ -7,6 +7,7 @@ import warnings
 from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from typing import Any, TypedDict, Unpack
 
+from .completeness import warn_if_incomplete
 from .config import CompletionConfig
 from .conversation import Conversation
 from .gateways.mojentic import as_gateway
@@ -65,6 +66,9 @@ class LLMBroker:
     Each call raises TypeError for an argument of the wrong kind; ValueError for no messages, an empty one of the
     user's, two tools of one name, or a `tool_choice` that can't be met; and NotImplementedError where the answer can't
     stream. Other errors (:class:`~mojentic_nb.llm.errors.LLMError`) are raised while the answer is read.
+
+    An answer that a limit of tokens or a filter ended is a warning, once a call, of the methods that return or iterate
+    its text alone (:class:`~mojentic_nb.llm.errors.IncompleteAnswerWarning`). Runs have a `finish_reason` instead.
     """
 
     def __init__(
@@ -141,7 +145,7 @@ class LLMBroker:
         asked = with_settings(options, temperature, num_ctx, num_predict, max_tokens, correlation_id)
         check_text(object_model)
         self._check_streaming(asked)
-        return self._run(self._conversation(messages, tools, config, asked)).text()
+        return self._run(self._conversation(messages, tools, config, asked)).text(warn=True)
 
     def agenerate_stream(  # noqa: PLR0913, PLR0917 (as in Mojentic)
         self,
@@ -161,7 +165,7 @@ class LLMBroker:
         asked = with_settings(options, temperature, num_ctx, num_predict, max_tokens, correlation_id)
         check_text(object_model)
         self._check_streaming(asked)
-        return self._arun(self._conversation(messages, tools, config, asked)).text()
+        return self._arun(self._conversation(messages, tools, config, asked)).text(warn=True)
 
     def generate(  # noqa: PLR0917 (as in Mojentic)
         self,
@@ -177,7 +181,10 @@ class LLMBroker:
     ) -> str:
         """Ask, and return the whole answer."""
         asked = with_settings(options, temperature, num_ctx, num_predict, max_tokens, correlation_id)
-        return "".join(self._run(self._conversation(messages, tools, config, asked), whole=True).text())
+        run = self._run(self._conversation(messages, tools, config, asked), whole=True)
+        answer = "".join(run.text())
+        warn_if_incomplete(run.conversation)
+        return answer
 
     def agenerate(  # noqa: PLR0917 (as in Mojentic)
         self,
@@ -193,7 +200,7 @@ class LLMBroker:
     ) -> Coroutine[Any, Any, str]:
         """Ask, and return the whole answer, asynchronously."""
         asked = with_settings(options, temperature, num_ctx, num_predict, max_tokens, correlation_id)
-        return joined(self._arun(self._conversation(messages, tools, config, asked), whole=True).text())
+        return whole_text(self._arun(self._conversation(messages, tools, config, asked), whole=True))
 
     def generate_object(  # noqa: PLR0913, PLR0917 (as in Mojentic)
         self,
@@ -324,9 +331,11 @@ class LLMBroker:
         )
 
 
-async def joined(pieces: AsyncIterator[str]) -> str:
-    """The pieces in one."""
-    return "".join([piece async for piece in pieces])
+async def whole_text(run: AsyncRun) -> str:
+    """Read the whole answer, and warn the caller if it is incomplete."""
+    answer = "".join([piece async for piece in run.text()])
+    warn_if_incomplete(run.conversation)
+    return answer
 
 
 def config_of(config: CompletionConfig | None, options: AllOptions) -> CompletionConfig:

@@ -9,6 +9,7 @@ from copy import copy
 from dataclasses import dataclass
 
 from .broker import LLMBroker
+from .completeness import warn_if_incomplete
 from .config import CompletionConfig
 from .context import FittingGateway, Measured, Tokenizer, Window, check_follows, followed_by
 from .conversation import Conversation
@@ -54,7 +55,8 @@ class ChatSession:
     again, nothing is left out of :attr:`messages`, and its :class:`~mojentic_nb.llm.errors.ContextWindowError` is
     raised.
 
-    However an answer ends, what was seen of it is kept, and :attr:`messages` is a history that providers accept. A
+    Methods that return or iterate text alone warn if the answer is incomplete, as the broker's do. However an answer
+    ends, what was seen of it is kept, and :attr:`messages` is a history that providers accept. A
     question of which nothing came, because asking failed, is not kept: ask it again.
 
     `llm`, `tools`, `config`, `approve`, `tool_choice` and `max_context` may be changed; what they are counts from the
@@ -104,11 +106,14 @@ class ChatSession:
 
     def send(self, query: Query) -> str:
         """Ask, and return the whole answer. Raises :class:`~mojentic_nb.llm.errors.LLMError`."""
-        return "".join(self.send_stream(query))
+        run = self.stream(query)
+        answer = "".join(run.text())
+        warn_if_incomplete(run.conversation)
+        return answer
 
     def send_stream(self, query: Query) -> Iterator[str]:
         """Ask, and iterate the answer's text as it comes; ending the iteration early ends the answer."""
-        return self.stream(query).text()
+        return self.stream(query).text(warn=True)
 
     def stream(self, query: Query) -> Run:
         """Ask, and get the run whose events can be iterated; the session follows it.
@@ -124,11 +129,14 @@ class ChatSession:
 
     async def asend(self, query: Query) -> str:
         """Ask, and return the whole answer, asynchronously."""
-        return "".join([piece async for piece in self.asend_stream(query)])
+        run = self.astream(query)
+        answer = "".join([piece async for piece in run.text()])
+        warn_if_incomplete(run.conversation)
+        return answer
 
     def asend_stream(self, query: Query) -> AsyncIterator[str]:
         """Ask, and iterate the answer's text with ``async for``."""
-        return self.astream(query).text()
+        return self.astream(query).text(warn=True)
 
     def astream(self, query: Query) -> AsyncRun:
         """Ask, and get the run whose events can be iterated with ``async for``; the session follows it."""

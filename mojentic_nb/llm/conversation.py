@@ -76,6 +76,11 @@ class Conversation:
         self._step = Step(think_tags=config.think_tags)
 
     @property
+    def config(self) -> CompletionConfig:
+        """How the answer is to be generated."""
+        return self._config
+
+    @property
     def finish_reason(self) -> FinishReason | None:
         """Why the run ended; None while it has not."""
         cancelled = self.cancellation.cancelled and not self._ended

@@ -335,7 +335,9 @@ def test_our_gateways_can_stream_unless_they_know_better():
 def test_our_gateways_complete_as_mojentics_do():
     answer = ScriptedGateway([ANSWER]).complete(model="a-model", messages=QUESTION)
 
-    assert answer == LLMGatewayResponse(content="Let me see.", thinking="Hm.", tool_calls=[CALL])
+    assert answer == LLMGatewayResponse(
+        content="Let me see.", thinking="Hm.", tool_calls=[CALL], finish_reason="tool_calls"
+    )
 
 
 def test_our_gateways_complete_an_object_as_mojentics_do():

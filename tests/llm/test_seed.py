@@ -6,7 +6,9 @@ import inspect
 import json
 import re
 import runpy
+import sys
 import typing
+from pathlib import Path
 
 import pytest
 from loopback import Cut, Hold, Loopback, Reply, chunk, completion, json_reply, sse
@@ -470,3 +472,76 @@ def test_a_model_that_cannot_stream(run, capsys):
 
     assert "stream" not in names
     assert re.fullmatch("Model doesn't support streaming: 'o1-pro' can't stream at .*\n", capsys.readouterr().out)
+
+
+def openai_price(number: int, fruit: str) -> list[dict]:
+    """The chunks of a call as OpenAI streams it."""
+    function = {"name": "price_of", "arguments": json.dumps({"fruit": fruit})}
+    call = {"index": number, "id": f"call_{number}", "type": "function", "function": function}
+    return [{"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]}]
+
+
+def ollama_price(fruit: str) -> dict:
+    """A call as Ollama sends it, whole."""
+    return {"tool_calls": [{"function": {"name": "price_of", "arguments": {"fruit": fruit}}}]}
+
+
+def openai_costs(*texts: str) -> bytes:
+    usage = {"choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": 2}}
+    return sse(*map(chunk, texts), chunk(finish_reason="stop"), usage)
+
+
+CALLING = chunk(finish_reason="tool_calls")
+EXAMPLES = {
+    "openai": [
+        completion("A pear: ", "it is soft."),
+        sse(chunk("Let me see. "), *openai_price(0, "apple"), *openai_price(1, "pear"), CALLING),
+        completion("0.95 ", "euros."),
+        sse(*openai_price(0, "pear"), CALLING),
+        openai_costs("0.55 ", "euros."),
+    ],
+    "ollama": [
+        ollama({"content": "A pear: "}, {"content": "it is soft."}),
+        ollama({"content": "Let me see. "}, ollama_price("apple"), ollama_price("pear")),
+        ollama({"content": "0.95 "}, {"content": "euros."}),
+        ollama(ollama_price("pear")),
+        ollama({"content": "0.55 "}, {"content": "euros."}),
+    ],
+}
+PRINTED = """A pear: it is soft.
+Let me see. 0.95 euros.
+[price_of({"fruit": "pear"}) = 0.55]
+0.55 euros.
+"""
+
+
+@pytest.fixture
+def example(project: Path, monkeypatch: pytest.MonkeyPatch):
+    """Runs the complete example with a provider."""
+
+    def run_example(provider: str) -> None:
+        monkeypatch.setattr(sys, "argv", ["streaming.py", provider, "a-model"])
+        runpy.run_path(str(project / "docs/examples/streaming.py"), run_name="__main__")
+
+    return run_example
+
+
+@pytest.mark.parametrize("provider", EXAMPLES)
+def test_the_complete_example(server: Loopback, example, capsys: pytest.CaptureFixture[str], provider: str):
+    server.play(*(Reply([reply]) for reply in EXAMPLES[provider]))
+
+    example(provider)
+
+    cost = "5 tokens in, 2 out" if provider == "openai" else "0 tokens in, 0 out"
+    assert capsys.readouterr().out == f"{PRINTED}stop: {cost}\n"
+    assert [request.body.get("temperature", request.body.get("options", {}).get("temperature"))
+            for request in server.requests] == [0.7, None, None, None, None]  # fmt: skip
+    results = [message["content"] for message in server.requests[2].body["messages"] if message["role"] == "tool"]
+    assert results == ["0.4", "0.55"]
+
+
+def test_the_complete_example_says_what_is_wrong_in_a_line(server: Loopback, example):
+    server.play(json_reply({"error": "No"}, 401))
+
+    with pytest.raises(SystemExit, match="^\n.*refused the API key"):
+        example("openai")
