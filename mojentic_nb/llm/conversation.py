@@ -24,6 +24,7 @@ from .events import (
     Usage,
 )
 from .gateways.base import Request, Tally, Tool
+from .gateways.openai_messages import Message, checked_messages
 from .messages import LLMMessage, MessageRole
 from .step import NOT_RUN, Step
 from .structured import Answer
@@ -40,13 +41,14 @@ class Conversation:
     """Holds the messages of one run.
 
     Drive it: send each :meth:`request` until there is none, :meth:`feed` it the model's events and what running the
-    :meth:`pending_calls` yields, then :meth:`end` it. Raises TypeError unless `messages` are messages.
+    :meth:`pending_calls` yields, then :meth:`end` it. Raises TypeError and ValueError for messages that can't be sent
+    (:func:`~mojentic_nb.llm.gateways.openai_messages.checked_messages`).
     """
 
     def __init__(  # noqa: PLR0913 (all but three by name)
         self,
         model: str,
-        messages: Iterable[LLMMessage],
+        messages: Iterable[Message],
         config: CompletionConfig,
         *,
         tools: Sequence[Tool] = (),
@@ -67,9 +69,7 @@ class Conversation:
         self._answer = answer
         self._tracer = None if tracer is None else tracer.begin(correlation_id)
         self._max_retries = max_retries
-        self._messages = list(messages) if isinstance(messages, Iterable) else [messages]
-        if isinstance(messages, str) or not all(isinstance(message, LLMMessage) for message in self._messages):
-            raise TypeError('Messages are a list of LLMMessage, as in [LLMMessage(content="Hello")].')
+        self._messages = checked_messages(messages)
         self._finish_reason: FinishReason | None = None
         self._plain = not config.think_tags
         self._rounds = 0
@@ -77,6 +77,11 @@ class Conversation:
         self._step = Step(think_tags=config.think_tags)
         self._tally = Tally()
         self._notices: set[Notice] = set()
+
+    @property
+    def config(self) -> CompletionConfig:
+        """How the answer is to be generated."""
+        return self._config
 
     @property
     def finish_reason(self) -> FinishReason | None:
@@ -102,7 +107,7 @@ class Conversation:
         stopped before the model said a word, it says nothing here, so that the user does not speak twice in a row.
         """
         messages = [*self._messages, *self._step.messages()]
-        if self._finish_reason == "cancelled" and messages[-1:] and messages[-1].role is not MessageRole.Assistant:
+        if self._finish_reason == "cancelled" and messages[-1].role is not MessageRole.Assistant:
             messages.append(LLMMessage(role=MessageRole.Assistant, content=""))
         return messages
 
@@ -252,13 +257,18 @@ class Conversation:
 
 
 def acceptable(message: LLMMessage) -> LLMMessage:
-    """`message` as a provider takes it: of an assistant that was stopped before its first word, something must be said.
+    """`message` as a provider takes it: an object as JSON, and of an assistant that said nothing, that it did so.
 
     Some refuse a message with nothing in it, and some a user who speaks twice in a row, so it can't be left out.
     """
-    if message.role is not MessageRole.Assistant or message.tool_calls or (message.content or "").strip():
+    if message.tool_calls or (message.content or "").strip():
         return message
-    said = message.object.model_dump_json() if message.object else NOTHING_SAID
+    if message.object is not None:
+        said = message.object.model_dump_json()
+    elif message.role is MessageRole.Assistant:
+        said = NOTHING_SAID
+    else:
+        return message
     return message.model_copy(update={"content": said, "thinking": None, "reasoning_details": None})
 
 

@@ -17,6 +17,7 @@ __all__ = [
     "BadRequestError",
     "ConfigurationError",
     "ContextWindowError",
+    "IncompleteAnswerWarning",
     "IncompleteStreamError",
     "LLMError",
     "MaxToolIterationsExceededError",
@@ -82,6 +83,14 @@ class ProviderUnavailableError(LLMError):
 
 class IncompleteStreamError(LLMError):
     """The answer broke off before its end; `partial` is what came of it."""
+
+
+class IncompleteAnswerWarning(UserWarning):
+    """An answer isn't whole: a limit of tokens or the provider's filter ended it.
+
+    It comes once a call from the methods that return or iterate text alone. A run doesn't warn, for it has a
+    `finish_reason`.
+    """
 
 
 class MaxToolIterationsExceededError(LLMError):

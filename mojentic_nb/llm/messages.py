@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, SerializeAsAny
+from pydantic import BaseModel, ConfigDict, RootModel, SerializeAsAny, ValidationError, field_validator
 
-__all__ = ["LLMMessage", "LLMToolCall", "MessageRole"]
+from .complaints import complaint, suggestion
+
+__all__ = ["LLMMessage", "LLMToolCall", "MessageRole", "is_empty"]
 
 
 class MessageRole(Enum):
@@ -18,6 +20,10 @@ class MessageRole(Enum):
     User = "user"
     Assistant = "assistant"
     Tool = "tool"
+
+    @classmethod
+    def _missing_(cls, value: object) -> MessageRole | None:
+        return cls.System if value == "developer" else None  # OpenAI's newer name for it
 
 
 class LLMToolCall(BaseModel):
@@ -33,14 +39,28 @@ class LLMToolCall(BaseModel):
         return json.dumps(self.arguments, ensure_ascii=False)
 
 
+class Fields(BaseModel):
+    """An object that was read from JSON: it has the fields, but not the class."""
+
+    model_config = ConfigDict(extra="allow")
+
+
 class LLMMessage(BaseModel):
-    """One message of a conversation; from the user unless `role` says otherwise.
+    """One message of a conversation, ``LLMMessage("Hello")``; from the user unless `role` says otherwise.
 
     An assistant's `tool_calls` are what it asked for. A tool's message answers the one call in its own `tool_calls`,
     with the result as its `content`. `image_paths` are files, ``http(s)`` links or ``data:`` URIs. `thinking` is an
     assistant's visible reasoning, `reasoning_details` what its provider wants back of it, word for word. `is_error`
     marks the result of a call that failed or was denied: Anthropic's models see it, other APIs have no field for it.
+    The `role` *developer* is the system's.
+
+    An `object` is sent as JSON where there is no `content`. A message that is read from JSON has one with the same
+    fields, whose class isn't known any more.
+
+    Raises ValueError, in one line, for an unknown field or a value of the wrong type.
     """
+
+    model_config = ConfigDict(extra="forbid")
 
     role: MessageRole = MessageRole.User
     content: str | None = None
@@ -50,3 +70,42 @@ class LLMMessage(BaseModel):
     image_paths: list[str] | None = None
     reasoning_details: list[dict[str, Any]] | None = None
     is_error: bool = False
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            content: str | None = None,
+            *,
+            role: MessageRole = MessageRole.User,
+            thinking: str | None = None,
+            object: BaseModel | None = None,  # noqa: A002 (Mojentic's name)
+            tool_calls: list[LLMToolCall] | None = None,
+            image_paths: list[str] | None = None,
+            reasoning_details: list[dict[str, Any]] | None = None,
+            is_error: bool = False,
+        ) -> None: ...
+
+    else:
+
+        def __init__(self, content=None, /, **fields) -> None:  # noqa: ANN001, ANN003 (above)
+            if content is not None:
+                fields = {"content": content, **fields}
+            try:
+                super().__init__(**fields)
+            except ValidationError as error:
+                hint = suggestion(error, list(type(self).model_fields))
+                raise ValueError(f"The message can't be made: {complaint(error, hint)}") from error
+
+    @field_validator("object", mode="before")
+    @classmethod
+    def _read_object(cls, value: Any) -> Any:  # noqa: ANN401 (an object, or JSON)
+        if isinstance(value, dict):
+            return Fields.model_validate(value)
+        return RootModel[Any](value) if isinstance(value, list | str | int | float) else value
+
+
+def is_empty(message: LLMMessage) -> bool:
+    """Whether `message` is from the user and has nothing to send."""
+    said = (message.content or "").strip() or message.image_paths or message.object
+    return message.role is MessageRole.User and not said

@@ -10,6 +10,7 @@ from inspect import GEN_CREATED, GEN_RUNNING, getgeneratorstate
 from types import TracebackType
 from typing import Self
 
+from .completeness import warn_if_incomplete
 from .conversation import Conversation
 from .errors import LLMError
 from .events import Event, FinishReason, Notice, TextDelta, Usage
@@ -77,14 +78,20 @@ class Run(BaseRun):
         self._reader = threading.get_ident()
         return self._events
 
-    def text(self) -> Iterator[str]:
-        """Iterate the answer's text, piece by piece; ending the iteration early closes the run."""
+    def text(self, *, warn: bool = False) -> Iterator[str]:
+        """Iterate the answer's text, piece by piece; ending the iteration early closes the run.
+
+        With `warn`, an answer that was cut off or filtered ends with an
+        :class:`~mojentic_nb.llm.errors.IncompleteAnswerWarning`.
+        """
         with self:
             for event in self:
                 if isinstance(event, TextDelta):
                     yield event.delta
                 elif isinstance(event, Notice):
                     event.warn()
+        if warn:
+            warn_if_incomplete(self.conversation)
 
     def close(self) -> None:
         """End the provider's request at once, keeping what has arrived. Does nothing after the end.
@@ -121,14 +128,20 @@ class AsyncRun(BaseRun):
     def __aiter__(self) -> AsyncIterator[Event]:
         return self._events
 
-    async def text(self) -> AsyncIterator[str]:
-        """Iterate the answer's text, piece by piece; closing the iterator early closes the run."""
+    async def text(self, *, warn: bool = False) -> AsyncIterator[str]:
+        """Iterate the answer's text, piece by piece; closing the iterator early closes the run.
+
+        With `warn`, an answer that was cut off or filtered ends with an
+        :class:`~mojentic_nb.llm.errors.IncompleteAnswerWarning`.
+        """
         async with self:
             async for event in self:
                 if isinstance(event, TextDelta):
                     yield event.delta
                 elif isinstance(event, Notice):
                     event.warn()
+        if warn:
+            warn_if_incomplete(self.conversation)
 
     async def aclose(self) -> None:
         """End the provider's request at once, keeping what has arrived. Does nothing after the end."""

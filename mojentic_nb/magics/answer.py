@@ -13,8 +13,8 @@ from IPython.core.interactiveshell import InteractiveShell
 from mojentic_nb.display import LiveView, can_ask
 from mojentic_nb.display.surface import surface
 from mojentic_nb.llm import AsyncRun, LLMMessage, LLMToolCall, MessageRole, Run
-from mojentic_nb.llm.gateways.base import tool_name
 from mojentic_nb.llm.object_stream import AsyncObjectStream, ObjectStream
+from mojentic_nb.llm.tools.llm_tool import find_tool
 
 from .chats import Exchange
 from .code import code_of
@@ -58,7 +58,7 @@ class Answer:
 
     def _approve(self, call: LLMToolCall) -> bool | str | Awaitable[bool | str]:
         """Whether `call` may run: most may, unless ``--approve`` or their tool says that a person has to decide."""
-        tool = next((tool for tool in self._question.tools if tool_name(tool) == call.name), None)
+        tool = find_tool(call.name, self._question.tools)
         if not (self._question.options.approve or getattr(tool, "approval", False)):
             return True
         if self._policy == "allow" and not can_ask():

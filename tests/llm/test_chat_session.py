@@ -430,7 +430,9 @@ def test_a_query_is_a_text_a_message_or_a_builder():
         ("", ValueError, "The query is empty"),
         (LLMMessage(content="  \n"), ValueError, "The query is empty"),
         (None, TypeError, "A query is a text, a user's message or a MessageBuilder, not None."),
-        (LLMMessage(role=ASSISTANT, content="Hi"), TypeError, "A query is a text"),
+        (LLMMessage(role=ASSISTANT, content="Hi"), TypeError, "A query is the user's, not the assistant's. Use insert"),
+        ({"role": "system", "content": "Be brief."}, TypeError, "A query is the user's, not the system's"),
+        ({"role": "user", "content": []}, ValueError, "The query is empty"),
     ],
 )
 def test_a_query_that_cannot_be_asked(query, error, words: str):

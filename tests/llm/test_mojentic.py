@@ -157,6 +157,37 @@ def test_a_tool_of_mojentics_class_tells_its_name():
     assert not tool.matches("time")
 
 
+class Aliased(WeatherTool):
+    """A tool that answers to more than its name."""
+
+    def matches(self, name: str) -> bool:
+        return name.removesuffix("_v2") == self.name
+
+
+@pytest.mark.parametrize("how", BOTH)
+def test_a_tool_is_asked_whether_a_call_is_meant_for_it(how: str):
+    call = LLMToolCall(id="a", name="weather_v2", arguments={"city": "Paris"})
+    gateway = Streaming([Said(tool_calls=[call])], [Said(content="18 degrees.")])
+
+    events_of(begin(LLMBroker("a-model", gateway), how, QUESTION, [Aliased()]))
+
+    assert gateway.asked[1]["messages"][-1].content == "18 degrees in Paris"
+
+
+@pytest.mark.parametrize("how", BOTH)
+def test_a_tool_may_say_that_a_call_is_not_meant_for_it(how: str):
+    class Closed(WeatherTool):
+        def matches(self, _: str) -> bool:
+            return False
+
+    call = LLMToolCall(id="a", name="weather", arguments={})
+    gateway = Streaming([Said(tool_calls=[call])], [Said(content="No.")])
+
+    events_of(begin(LLMBroker("a-model", gateway), how, QUESTION, [Closed()]))
+
+    assert gateway.asked[1]["messages"][-1].content == "LookupError: There is no tool 'weather'; there are: weather."
+
+
 SPELLINGS = {
     "ours": (LLMToolCall(id="a", name="weather", arguments={"city": "Paris"}), "a", "18 degrees in Paris"),
     "without an id": (Said(name="weather", arguments={"city": "Paris"}), "call_1_0", "18 degrees in Paris"),
@@ -314,7 +345,9 @@ def test_our_gateways_can_stream_unless_they_know_better():
 def test_our_gateways_complete_as_mojentics_do():
     answer = ScriptedGateway([ANSWER]).complete(model="a-model", messages=QUESTION)
 
-    assert answer == LLMGatewayResponse(content="Let me see.", thinking="Hm.", tool_calls=[CALL])
+    assert answer == LLMGatewayResponse(
+        content="Let me see.", thinking="Hm.", tool_calls=[CALL], finish_reason="tool_calls"
+    )
 
 
 def test_our_gateways_complete_an_object_as_mojentics_do():

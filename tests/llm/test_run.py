@@ -275,9 +275,9 @@ def test_a_script_that_is_too_short_or_too_long_says_so():
         asking.generate(QUESTION)
 
 
-@pytest.mark.parametrize("messages", [None, "Why?", ["Why?"], LLMMessage(content="Why?"), [{"role": "user"}]])
+@pytest.mark.parametrize("messages", [None, "Why?", ["Why?"], LLMMessage("Why?"), {"role": "user"}])
 def test_what_is_no_list_of_messages_is_refused_at_the_call(messages):
-    with pytest.raises(TypeError, match=r'as in \[LLMMessage\(content="Hello"\)\]'):
+    with pytest.raises(TypeError, match=r'as in \[?LLMMessage\("Hello"\)'):
         broker("a").stream(messages)
 
 
@@ -376,15 +376,6 @@ def test_an_error_that_comes_of_cancelling_is_none(how: str, pieces: list):
     events = events_of(begin(LLMBroker("a-model", Broken()), how, QUESTION))
 
     assert events == [*pieces, StepFinish("cancelled"), Finish("cancelled")]
-
-
-@pytest.mark.parametrize("how", BOTH)
-def test_a_conversation_of_nothing_may_be_stopped(how: str):
-    run = begin(broker("a"), how, [])
-    run.cancel()
-
-    assert events_of(run) == [Finish("cancelled")]
-    assert run.messages == []
 
 
 def test_what_is_to_be_told_of_a_cancellation_is_told_once_and_in_its_time():

@@ -15,7 +15,7 @@ from IPython.utils.capture import capture_output
 from loopback import Cut, Hold, Loopback, Reply, chunk, completion, sse, tool_call
 from pydantic import BaseModel
 
-from mojentic_nb.llm.tools import tool
+from mojentic_nb.llm.tools import LLMTool, tool
 
 
 class Trip(BaseModel):
@@ -146,10 +146,24 @@ def test_the_rounds_of_tools_have_a_limit(nb: Notebook, capsys: pytest.CaptureFi
     assert [role for role, _ in nb.sent] == ["user", "assistant", "tool", "assistant", "tool", "assistant", "user"]
 
 
-@pytest.mark.parametrize("options", ["-t sky --approve", "-t strict"])
+class Aliased(LLMTool):
+    """A tool of another name that takes calls of `sky`, and wants approval."""
+
+    descriptor = {"type": "function", "function": {"name": "skies", "description": "The sky.", "parameters": {}}}  # noqa: RUF012
+    approval = True
+
+    def matches(self, name: str) -> bool:
+        return name in ("sky", "skies")
+
+    def run(self, city: str) -> str:
+        return sky(city)
+
+
+@pytest.mark.parametrize("options", ["-t sky --approve", "-t strict", "-t aliased"])
 @pytest.mark.parametrize(("policy", "told"), [("deny", "nobody is there"), ("allow", "clear in Oslo")])
 def test_where_nobody_can_be_asked_the_policy_decides(nb: Notebook, options: str, policy: str, told: str):
     nb.names["strict"] = tool(name="sky", approval=True)(sky)
+    nb.names["aliased"] = Aliased()
     nb.run(f'%config LLMMagics.approval = "{policy}"')
 
     nb.ask(options, "Well?", Reply([tool_call()]), says("So."))

@@ -20,7 +20,7 @@ from .images import load_image
 from .schemas import OPENAI, fitted
 from .tool_choice import chosen
 
-__all__ = ["ChatDecoder", "encode", "response_format"]
+__all__ = ["FINISH_REASONS", "ChatDecoder", "encode", "response_format"]
 
 # Servers spell them in several ways; what is not known here is a stop.
 FINISH_REASONS: dict[str, FinishReason] = {

@@ -22,6 +22,7 @@ from mojentic_nb.llm.errors import (
 )
 
 __all__ = [
+    "ASYNCHRONOUS_CLIENT",
     "HALF_CHARACTER",
     "broken",
     "checked_list",
@@ -34,6 +35,9 @@ __all__ = [
     "without_key",
 ]
 
+ASYNCHRONOUS_CLIENT = (
+    "This gateway has an asynchronous client: use the broker's asynchronous methods, or give it another."
+)
 HALF_CHARACTER = "The messages hold half a character (a lone surrogate): take it out."
 
 # What an error within a response, which had begun with status 200, means by its code or type.

@@ -7,18 +7,20 @@ https://docs.ollama.com/api/chat
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Generator, Iterator
+from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from mojentic_nb.llm.cancellation import Cancellation
 from mojentic_nb.llm.errors import BadRequestError, ConfigurationError, LLMError, ModelNotFoundError
 from mojentic_nb.llm.events import ModelEvent
+from mojentic_nb.llm.threads import in_thread
 
 from .adaptive import AdaptiveGateway
 from .base import Request
 from .decoding import StreamError
 from .failures import (
+    ASYNCHRONOUS_CLIENT,
     HALF_CHARACTER,
     broken,
     checked_list,
@@ -30,13 +32,14 @@ from .failures import (
     unreachable_error,
     without_key,
 )
+from .mojentic import StreamingResponse
 from .ollama_chat import OllamaDecoder, encode
 from .transport import LIMITS, Lines, LoopLines, Timeout, Wire, proxy_checked, tls_context
 
 if TYPE_CHECKING:
     import ollama
 
-__all__ = ["OllamaGateway"]
+__all__ = ["OllamaGateway", "StreamingResponse"]  # a Mojentic program finds both here
 
 EMBEDDING_MODEL = "mxbai-embed-large"
 CHAT = ("POST", "/api/chat")
@@ -45,28 +48,35 @@ CHAT = ("POST", "/api/chat")
 class OllamaGateway(AdaptiveGateway):
     """The way to an Ollama server: at `host`, else at ``OLLAMA_HOST``, else on this machine.
 
-    `timeout` is in seconds; a response may take as long to begin as a model takes to load. Raises
-    :class:`~mojentic_nb.llm.errors.ConfigurationError` for an address that can't be one.
+    `headers` are sent with each request, such as the key that a proxy before the server asks for. `timeout` is in
+    seconds; a response may take as long to begin as a model takes to load. A `client` made with the SDK
+    (``ollama.Client(…)`` or ``ollama.AsyncClient(…)``) is used as it is, and the other arguments are ignored; a
+    cancelled request then ends once its response has begun.
+
+    Raises :class:`~mojentic_nb.llm.errors.ConfigurationError` for an address that can't be one.
     """
 
-    def __init__(self, host: str | None = None, *, timeout: Timeout | float | None = Timeout()) -> None:  # noqa: B008
+    def __init__(
+        self,
+        host: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: Timeout | float | None = Timeout(),  # noqa: B008 (frozen)
+        *,
+        client: ollama.Client | ollama.AsyncClient | None = None,
+    ) -> None:
         import httpx
-        import ollama
 
-        try:
-            with proxy_checked():
-                http = ollama.Client(host, verify=tls_context(httpx.create_ssl_context))._client  # noqa: SLF001 (the SDK has no other word for where it goes)
-        except ValueError as error:
-            raise ConfigurationError(
-                f"Ollama's address can't be used ({error}): check OLLAMA_HOST, which reads like http://localhost:11434."
-            ) from error
+        self._client = client
+        self._headers = dict(headers or {})
+        http = (client or self._probe(host))._client  # noqa: SLF001 (the SDK has no other word for where it goes)
         self._server = str(http.base_url)
         self._host = host_of(self._server)
         self._key = http.headers.get("authorization", "").removeprefix("Bearer ")
         self._timeout = Timeout.of(timeout)
         self._blind = set()
-        self._lines = Lines(self._new_client, self._timeout, httpx.ReadTimeout)
-        self._async_lines = LoopLines(self._new_async_client, self._timeout, httpx.ReadTimeout)
+        own = client is None
+        self._lines = Lines(self._new_client, self._timeout, httpx.ReadTimeout, own=own)
+        self._async_lines = LoopLines(self._new_async_client, self._timeout, httpx.ReadTimeout, own=own)
 
     def _attempt(self, request: Request) -> Generator[ModelEvent, None, None]:
         body = encode(request)
@@ -75,16 +85,23 @@ class OllamaGateway(AdaptiveGateway):
             self._translated_errors(request.model, wire),
             client._client.stream(*CHAT, json=body) as response,  # noqa: SLF001 (the SDK parses what it streams)
         ):
+            wire.begin(response.extensions.get("network_stream"))
             if response.is_error:
                 response.read()
                 response.raise_for_status()
             yield from wire.read(OllamaDecoder(len(request.messages)), response.iter_bytes())
 
-    async def _aattempt(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
+    def _aattempt(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
+        import ollama
+
+        return in_thread(self._attempt(request)) if isinstance(self._client, ollama.Client) else self._asent(request)
+
+    async def _asent(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
         body = encode(request)
         async with self._async_lines.aline(request.cancellation) as (wire, client):
             with self._translated_errors(request.model, wire):
                 async with client._client.stream(*CHAT, json=body) as response:  # noqa: SLF001
+                    wire.begin(response.extensions.get("network_stream"))
                     if response.is_error:
                         await response.aread()
                         response.raise_for_status()
@@ -114,20 +131,36 @@ class OllamaGateway(AdaptiveGateway):
         with self._asking(model) as client:
             return list(client.embed(model, text).embeddings[0])
 
+    def _probe(self, host: str | None) -> ollama.Client:
+        """A client that says where requests go, and with which key."""
+        import httpx
+        import ollama
+
+        try:
+            with proxy_checked():
+                return ollama.Client(host, headers=self._headers, verify=tls_context(httpx.create_ssl_context))
+        except ValueError as error:
+            raise ConfigurationError(
+                f"Ollama's address can't be used ({error}): check OLLAMA_HOST, which reads like http://localhost:11434."
+            ) from error
+
     def _new_client(self, wire: Wire) -> ollama.Client:
         import ollama
 
-        return ollama.Client(self._server, event_hooks=wire.hooks(), **self._options())
+        if isinstance(self._client, ollama.AsyncClient):
+            raise ConfigurationError(ASYNCHRONOUS_CLIENT)
+        return self._client or ollama.Client(self._server, event_hooks=wire.hooks(), **self._options())
 
-    def _new_async_client(self, wire: Wire) -> ollama.AsyncClient:
+    def _new_async_client(self, wire: Wire) -> Any:  # noqa: ANN401 (an AsyncClient, of the user's own or a new one)
         import ollama
 
-        return ollama.AsyncClient(self._server, event_hooks=wire.async_hooks(), **self._options())
+        return self._client or ollama.AsyncClient(self._server, event_hooks=wire.async_hooks(), **self._options())
 
     def _options(self) -> dict[str, Any]:
         import httpx
 
         return {
+            "headers": self._headers,
             "timeout": httpx.Timeout(self._timeout.connect, read=self._timeout.read),
             "limits": httpx.Limits(**LIMITS),
             "verify": tls_context(httpx.create_ssl_context),

@@ -29,10 +29,10 @@ EMBEDDING_MODEL = "text-embedding-3-small"
 class OpenAIGateway(SDKGateway):
     """The way to OpenAI, or with `base_url` to a compatible server.
 
-    Without `api_key` and `base_url` the environment's ``OPENAI_API_KEY`` and ``OPENAI_BASE_URL`` count; a server of
-    one's own may need no key. A `client` made with the SDK (``openai.AzureOpenAI(…)``, say, or an asynchronous one) is
-    used as it is, and `api_key`, `base_url` and `timeout` are not looked at; a cancelled request then ends once its
-    response has begun.
+    Without `api_key` the environment's ``OPENAI_API_KEY`` counts, and without `base_url` its ``OPENAI_BASE_URL``, or
+    else ``OPENAI_API_ENDPOINT``, which is Mojentic's name for it; a server of one's own may need no key. A `client`
+    made with the SDK (``openai.AzureOpenAI(…)``, say, or an asynchronous one) is used as it is, and `api_key`,
+    `base_url` and `timeout` are not looked at; a cancelled request then ends once its response has begun.
 
     `api` is OpenAI's API to use: *chat*, which all servers speak, or *responses*; None takes *chat* but for the models
     of OpenAI that know only the other. `timeout` is in seconds. Raises
@@ -110,7 +110,8 @@ def make_clients(
     """The SDK's clients; a server other than OpenAI's gets a stand-in where there is no key."""
     import openai
 
-    base_url = checked_address(base_url or os.environ.get("OPENAI_BASE_URL") or None, name="OPENAI_BASE_URL")
+    for name in ("OPENAI_BASE_URL", "OPENAI_API_ENDPOINT"):  # the latter is Mojentic's
+        base_url = checked_address(base_url or os.environ.get(name) or None, name=name)
     key = api_key or os.environ.get("OPENAI_API_KEY")
     key = checked_key(key, name="OPENAI_API_KEY", otherwise=NO_KEY if base_url else "")
     http, ahttp = http_clients(openai, trust_env=trust_env)

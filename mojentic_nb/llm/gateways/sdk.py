@@ -23,6 +23,7 @@ from .adaptive import AdaptiveGateway
 from .base import Request
 from .decoding import Decoder, StreamError
 from .failures import (
+    ASYNCHRONOUS_CLIENT,
     HALF_CHARACTER,
     broken,
     host_of,
@@ -105,9 +106,7 @@ class SDKGateway(AdaptiveGateway):
 
     def _line_client(self, wire: Wire) -> Any:  # noqa: ANN401
         if self._client is None:
-            raise ConfigurationError(
-                "This gateway has an asynchronous client: use the broker's asynchronous methods, or give it another."
-            )
+            raise ConfigurationError(ASYNCHRONOUS_CLIENT)
         if not self._own:
             return self._client.with_options(max_retries=0)
         http = http_client(self._sdk.DefaultHttpxClient, wire.hooks(), trust_env=self._trust_env)

@@ -151,6 +151,11 @@ class Wire:
         if self._aborted:
             self.abort(self._loan)
 
+    def begin(self, network_stream: Any) -> None:  # noqa: ANN401
+        """The response begins on `network_stream`; a client that was made without the hooks doesn't tell."""
+        self.answered = True
+        self.watch(network_stream)
+
     def read(self, decoder: Decoder, chunks: Iterator[bytes]) -> Iterator[ModelEvent]:
         """Yield the events of the response that comes in `chunks`, and read it to its end.
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
+from mojentic_nb.llm.gateways.base import Tool, tool_name
 from mojentic_nb.llm.messages import LLMToolCall
 
 from .results import done
 
-__all__ = ["LLMTool", "ToolTracer"]
+__all__ = ["LLMTool", "ToolTracer", "find_tool"]
 
 
 class ToolTracer(Protocol):
@@ -63,5 +64,13 @@ class LLMTool(ABC):
         return str(self.descriptor["function"]["description"])
 
     def matches(self, name: str) -> bool:
-        """Whether the model means this tool by `name`."""
+        """Whether the model means this tool by `name`; override it for a tool that answers to several names."""
         return name == self.name
+
+
+def find_tool(name: str, tools: Iterable[Tool]) -> Tool | None:
+    """Find the tool that a model means by `name`: the first that matches, None if none does."""
+    for tool in tools:
+        if tool.matches(name) if isinstance(tool, LLMTool) else tool_name(tool) == name:
+            return tool
+    return None
