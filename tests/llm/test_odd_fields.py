@@ -45,7 +45,7 @@ from mojentic_nb.llm.gateways.redaction import Redaction
 pytestmark = pytest.mark.fuzz
 
 FUZZ = int(os.environ.get("MOJENTIC_NB_FUZZ", "1"))
-TRIED = 600  # fields of recordings, for each API
+TRIED = 300  # fields of recordings, for each API
 QUESTION = [LLMMessage(content="Is it sunny?")]
 MISSING = object()
 INFINITE = float("inf")  # JSON writes it as 1e400
@@ -393,7 +393,8 @@ def test_an_odd_value_in_a_recorded_stream(name: str):
 
 RECORDED = [
     ReasoningDelta("Hm"),
-    ReasoningDelta("", {"type": "thinking", "thinking": "Hm", "signature": "c2ln"}),
+    ReasoningDelta("", {"type": "thinking", "thinking": "Hm", "signature": "c2ln", "after": [0, 0]}),
+    ReasoningDelta("", {"field": "reasoning", "calls": {"call_1_0": {"extra_content": 1}}, "reasoning_details": [{}]}),
     TextDelta("Let me see."),
     ToolCallStart("call_1", "weather"),
     ToolCallDelta("call_1", '{"city": "Rome"}'),
@@ -432,3 +433,5 @@ def replay(answer: object, ms: object) -> None:
     except ConfigurationError:
         return
     assert all(type(count) is int and count >= 0 for count in astuple(conversation.usage))
+    for api in APIS.values():
+        json.dumps(api.encode(Request("m", tuple(conversation.messages))), allow_nan=False)

@@ -239,9 +239,9 @@ class MessagesDecoder(Decoder):
     Raises Paused if the provider pauses the model's turn to run tools of its own.
     """
 
-    def __init__(self, request: Request = Request("", ())) -> None:  # noqa: B008 (frozen)
+    def __init__(self, request: Request | None = None) -> None:
         super().__init__()
-        self._request = request
+        self._request = request = request or Request("", ())
         self._text = Characters()
         self._said = StringIO()
         self._details: list[dict[str, Any]] = []
