@@ -161,9 +161,10 @@ def events_of(line: Any) -> Iterator[ModelEvent | LLMError]:  # noqa: ANN401 (an
             yield from map(ReasoningDelta, texts(pieces))
         case {"json": pieces, "call": str(call_id)}:
             yield from (ToolCallDelta(call_id, piece) for piece in texts(pieces))
-        case {"arguments": arguments, "call": call_id, "name": name}:
-            yield ToolCallEnd(LLMToolCall(id=call_id, name=name, arguments=arguments, error=line.get("error")))
-        case {"call": str(call_id), "name": str(name)}:
+        case {"arguments": dict(arguments), "call": call_id, "name": name}:
+            call = LLMToolCall(id=call_id, name=name, arguments=sendable(arguments), error=line.get("error"))
+            yield ToolCallEnd(call)
+        case {"call": str(call_id), "name": str(name)} if "arguments" not in line:
             yield ToolCallStart(call_id, name)
         case {"finish": reason} if reason in FINISH_REASONS:
             counts = read_object(line.get("usage"))
