@@ -143,7 +143,7 @@ class ResponsesDecoder(Decoder):
         if self._response is None:
             return
         usage = read_usage(self._response.get("usage"))
-        reason = read_text(read_object(self._response.get("incomplete_details")).get("reason"))
+        reason = read_object(self._response.get("incomplete_details")).get("reason")
         if reason or self._response.get("status") == "incomplete":
             yield StepFinish("content_filter" if reason == "content_filter" else "length", usage)
             return
