@@ -145,6 +145,7 @@ def test_a_click_decides_about_a_call(frontend: Frontend, approved: bool, state:
     assert frontend.printed() == f"{state}\n"
 
 
+@needs_clicks
 def test_two_calls_of_the_same_id_are_both_denied(frontend: Frontend):
     frontend.run(
         "view = LiveView()\n"

@@ -432,16 +432,17 @@ CLIENTS = [(ollama.Client, "sync"), (ollama.Client, "async"), (ollama.AsyncClien
 
 @pytest.mark.parametrize(("kind", "how"), CLIENTS)
 def test_a_client_of_ones_own_is_used_as_it_is(server: Loopback, kind: type, how: str):
-    server.play(Reply([lines(says("Hi"), done())]), Reply([lines(says("Hi"), done())]))
+    times = 1 if kind is ollama.AsyncClient else 2  # its connections belong to one event loop
+    server.play(*[Reply([lines(says("Hi"), done())])] * times)
     client = kind(server.url, headers={"X-Proxy-Key": "k-1"})
     gateway = OllamaGateway(client=client)
 
-    for _ in range(2):
+    for _ in range(times):
         events = events_of(begin(LLMBroker("m", gateway), how, QUESTION))
         assert events[0] == TextDelta("Hi")
         gateway.close()
 
-    assert [request.headers["x-proxy-key"] for request in server.requests] == ["k-1", "k-1"]
+    assert [request.headers["x-proxy-key"] for request in server.requests] == ["k-1"] * times
     assert not client._client.is_closed
     assert repr(gateway) == f"OllamaGateway('{server.url.removeprefix('http://')}')"
 

@@ -22,7 +22,7 @@ from mojentic_nb.llm.messages import LLMMessage, LLMToolCall, MessageRole
 from .assembly import Calls, Characters, parsed_call
 from .base import Request
 from .decoding import Decoder, Paused, StreamError
-from .fields import read_count, read_object, read_text
+from .fields import read_count, read_index, read_object, read_text
 from .images import Image, load_image
 from .interleaving import interleaved, placed
 from .schemas import ANTHROPIC, fitted
@@ -239,9 +239,9 @@ class MessagesDecoder(Decoder):
     Raises Paused if the provider pauses the model's turn to run tools of its own.
     """
 
-    def __init__(self, request: Request = Request("", ())) -> None:  # noqa: B008 (frozen)
+    def __init__(self, request: Request | None = None) -> None:
         super().__init__()
-        self._request = request
+        self._request = request = request or Request("", ())
         self._text = Characters()
         self._said = StringIO()
         self._details: list[dict[str, Any]] = []
@@ -403,8 +403,3 @@ class MessagesDecoder(Decoder):
         read = self._counts.get("input_tokens", 0) + cached + self._counts.get("cache_creation_input_tokens", 0)
         thought = self._counts.get("thinking_tokens", 0)
         return self._spent + Usage(read, self._counts.get("output_tokens", 0), cached, thought)
-
-
-def read_index(index: object) -> int | None:
-    """The place of a block in its message."""
-    return index if isinstance(index, int) else None

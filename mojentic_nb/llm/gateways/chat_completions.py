@@ -22,6 +22,7 @@ from .tool_choice import chosen
 
 __all__ = ["FINISH_REASONS", "ChatDecoder", "encode", "response_format"]
 
+REASONING = ("reasoning_content", "reasoning")  # by one server's name and by another's
 # Servers spell them in several ways; what is not known here is a stop.
 FINISH_REASONS: dict[str, FinishReason] = {
     "length": "length",
@@ -89,11 +90,11 @@ def encode_messages(messages: Iterable[LLMMessage]) -> Iterator[dict[str, Any]]:
             called, field = False, ""
         called = called or bool(message.tool_calls)
         for details in message.reasoning_details or ():
-            field = details.get("field", field)
+            field = details["field"] if details.get("field") in REASONING else field
             if "reasoning_details" in details:
                 encoded["reasoning_details"] = details["reasoning_details"]
             for call in encoded.get("tool_calls", ()):
-                call.update(details.get("calls", {}).get(call["id"], {}))
+                call.update(read_object(read_object(details.get("calls")).get(call["id"])))
         if called and field and message.role is MessageRole.Assistant:
             encoded[field] = message.thinking or ""
         yield encoded
@@ -168,7 +169,7 @@ class ChatDecoder(Decoder):
         return events
 
     def _read_piece(self, piece: dict[str, Any], events: list[ModelEvent]) -> None:
-        for field in ("reasoning_content", "reasoning"):
+        for field in REASONING:
             if isinstance(value := piece.get(field), str):
                 self._field = field
                 self._thought = self._thought or bool(value)

@@ -199,7 +199,8 @@ def not_found(kinds: str, said: str, *, host: str, model: str, advice: str) -> t
             f"No provider at {host} serves {model!r} with all that the request asks for. Leave that out, or use "
             f"another model. It said: {said}"
         )
-    if model and not (page or NO_ENDPOINT.search(kinds)) and (model in kinds or NAMES_MODEL.search(kinds)):
+    names_model = re.search(rf"(?<!\w){re.escape(model)}(?!\w)", kinds) or NAMES_MODEL.search(kinds)
+    if model and names_model and not (page or NO_ENDPOINT.search(kinds)):
         return ModelNotFoundError, f"{host} has no model {model!r}: check the name. It said: {said}"
     quoted = "" if page else f" It said: {said}"
     return ConfigurationError, f"{host} has no such endpoint. {advice}{quoted}"

@@ -11,7 +11,7 @@ from typing import Any
 
 from .assembly import mended
 
-__all__ = ["read_count", "read_object", "read_objects", "read_text", "sendable"]
+__all__ = ["read_count", "read_index", "read_object", "read_objects", "read_text", "sendable"]
 
 LARGEST = 2**53  # what JSON numbers hold exactly
 
@@ -36,6 +36,11 @@ def read_count(value: object) -> int:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return value if type(value) is int and 0 <= value <= LARGEST else 0
+
+
+def read_index(value: object) -> int | None:
+    """Return `value` if it can be a place in a list, else None."""
+    return value if isinstance(value, int) else None
 
 
 def sendable(value: dict[str, Any]) -> dict[str, Any]:

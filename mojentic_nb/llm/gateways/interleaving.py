@@ -26,7 +26,11 @@ def interleaved(message: LLMMessage, kind: str | tuple[str, ...]) -> Iterator[st
     written = called = 0
     for details in message.reasoning_details or ():
         if str(details.get("type")).endswith(kind):
-            characters, count = details.get(AFTER, (0, 0))
+            match details.get(AFTER):
+                case [int(characters), int(count)]:
+                    pass
+                case _:
+                    characters = count = 0
             yield text[written:characters]
             yield from calls[called:count]
             written, called = characters, count

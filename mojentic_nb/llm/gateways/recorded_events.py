@@ -35,6 +35,10 @@ LINE = 100  # characters of text
 GRAIN = 10  # milliseconds; finer differences are noise
 LONGEST = 3_600_000  # milliseconds between two events
 FINISH_REASONS = get_args(FinishReason)
+# What a recording may name; a warning is none of them.
+ERRORS: dict[str, type[LLMError]] = {
+    name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, LLMError)
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +125,7 @@ def event_in_json(event: Notice | TextDelta | ReasoningDelta | StepFinish, redac
 
 def error_in_json(event: LLMError, redaction: Redaction) -> dict[str, Any]:
     """A line for the error that ended the answer."""
-    kind = next(each.__name__ for each in type(event).__mro__ if each.__name__ in errors.__all__)
+    kind = next(each.__name__ for each in type(event).__mro__ if each.__name__ in ERRORS)
     line = {"error": kind, "message": redaction.text(str(event)), "transient": event.transient}
     return line if event.retry_after is None else {**line, "retry_after": event.retry_after}
 
@@ -166,15 +170,16 @@ def events_of(line: Any) -> Iterator[ModelEvent | LLMError]:  # noqa: ANN401 (an
             yield from map(ReasoningDelta, texts(pieces))
         case {"json": pieces, "call": str(call_id)}:
             yield from (ToolCallDelta(call_id, piece) for piece in texts(pieces))
-        case {"arguments": arguments, "call": call_id, "name": name}:
-            yield ToolCallEnd(LLMToolCall(id=call_id, name=name, arguments=arguments, error=line.get("error")))
-        case {"call": str(call_id), "name": str(name)}:
+        case {"arguments": dict(arguments), "call": call_id, "name": name}:
+            call = LLMToolCall(id=call_id, name=name, arguments=sendable(arguments), error=line.get("error"))
+            yield ToolCallEnd(call)
+        case {"call": str(call_id), "name": str(name)} if "arguments" not in line:
             yield ToolCallStart(call_id, name)
         case {"finish": reason} if reason in FINISH_REASONS:
             counts = read_object(line.get("usage"))
             yield StepFinish(reason, Usage(**{name: read_count(count) for name, count in counts.items()}))
-        case {"error": str(kind), "message": str(message)} if kind in errors.__all__:
-            error: LLMError = getattr(errors, kind)(message)
+        case {"error": str(kind), "message": str(message)} if kind in ERRORS:
+            error = ERRORS[kind](message)
             error.transient = line.get("transient") is True
             wait = line.get("retry_after")
             error.retry_after = wait if isinstance(wait, int | float) and wait >= 0 else None

@@ -16,7 +16,7 @@ from .assembly import Calls, Characters
 from .base import Request
 from .chat_completions import response_format
 from .decoding import Decoder, StreamError
-from .fields import read_count, read_object, read_objects, read_text
+from .fields import read_count, read_index, read_object, read_objects, read_text
 from .images import load_image
 from .interleaving import interleaved, placed
 from .tool_choice import chosen
@@ -118,11 +118,11 @@ class ResponsesDecoder(Decoder):
             case "response.reasoning_summary_part.added" if body.get("summary_index"):
                 return [ReasoningDelta("\n\n")]
             case "response.output_item.added" if (item := read_object(body.get("item"))).get("type") == "function_call":
-                return self._called(read_index(body), item)
+                return self._called(read_index(body.get("output_index")), item)
             case "response.function_call_arguments.delta":
-                return self._called(read_index(body), {"arguments": body["delta"]})
+                return self._called(read_index(body.get("output_index")), {"arguments": body["delta"]})
             case "response.function_call_arguments.done" | "response.output_item.done":
-                return self._completed(read_index(body), read_object(body.get("item")) or body)
+                return self._completed(read_index(body.get("output_index")), read_object(body.get("item")) or body)
             case "response.completed" | "response.incomplete" | "response.failed":
                 self.done = True
                 return self._ended(read_object(body.get("response")))
@@ -143,7 +143,7 @@ class ResponsesDecoder(Decoder):
         if self._response is None:
             return
         usage = read_usage(self._response.get("usage"))
-        reason = read_text(read_object(self._response.get("incomplete_details")).get("reason"))
+        reason = read_object(self._response.get("incomplete_details")).get("reason")
         if reason or self._response.get("status") == "incomplete":
             yield StepFinish("content_filter" if reason == "content_filter" else "length", usage)
             return
@@ -213,12 +213,6 @@ class ResponsesDecoder(Decoder):
             raise StreamError(response.get("error") or "the response failed, without a word why")
         self._response = response
         return [] if self._told else self._whole(response)
-
-
-def read_index(body: dict[str, Any]) -> int | None:
-    """The place in the output of the item that an event is about."""
-    index = body.get("output_index")
-    return index if isinstance(index, int) else None
 
 
 def read_usage(usage: object) -> Usage:
