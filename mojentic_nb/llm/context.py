@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from .errors import ContextWindowError
-from .events import ModelEvent, StepFinish
+from .events import ModelEvent, Notice, StepFinish
 from .gateways.base import Gateway, Request, astream
 from .messages import LLMMessage, MessageRole
 
@@ -152,6 +152,8 @@ class FittingGateway:
         return replace(request, messages=tuple(without(request.messages, self.left_out)))
 
     def _note(self, request: Request, event: ModelEvent) -> None:
+        if isinstance(event, Notice):  # comes before the provider has answered
+            return
         self._seen = True
         if isinstance(event, StepFinish) and (usage := event.usage).input_tokens:
             tokens = usage.input_tokens + usage.output_tokens - usage.reasoning_tokens

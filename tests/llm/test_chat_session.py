@@ -25,6 +25,7 @@ from mojentic_nb.llm import (
     LLMMessage,
     MessageBuilder,
     MessageRole,
+    Notice,
     StepFinish,
     TextDelta,
     ToolCallDelta,
@@ -628,6 +629,22 @@ def test_a_round_of_calls_that_grows_pushes_out_older_exchanges(how: str):
     assert chat.tokens == gateway.size(chat.messages)
     chat.insert_message(LLMMessage(content="And?"))
     assert chat.tokens == gateway.size(chat.messages)
+
+
+def test_a_notice_does_not_keep_older_exchanges_from_being_left_out():
+    class Blind(Counting):
+        def stream(self, request):
+            yield Notice("1 image was left out: a-model reads text only.")
+            yield from super().stream(request)
+
+    gateway = Blind()
+    chat = ChatSession(LLMBroker("a-model", gateway), "Be brief.")
+    for question in ("First?", "Second?", "Third?"):
+        list(chat.stream(question))
+    gateway.limit = gateway.size(gateway.requests[-1].messages)
+
+    with pytest.warns(UserWarning, match="the oldest exchanges"):
+        assert list(chat.stream("Fourth?"))[-1].finish_reason == "stop"
 
 
 def test_the_providers_count_is_what_counts():
