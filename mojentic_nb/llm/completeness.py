@@ -26,5 +26,5 @@ def warn_if_incomplete(conversation: Conversation) -> None:
 def limits(config: CompletionConfig) -> str:
     """The limits that were set; without one the provider has its own."""
     names = ("max_tokens", "num_predict", "num_ctx")
-    said = [f"{name}={value}" for name in names if (value := getattr(config, name)) is not None]
+    said = [f"{name}={value}" for name in names if (value := getattr(config, name) or 0) > 0]  # -1 sets none
     return ", ".join(said) or "the model's or the provider's own, as `max_tokens` isn't set"

@@ -114,8 +114,7 @@ class Conversation:
     def request(self) -> Request | None:
         """What to ask the model next; None when the run is done.
 
-        Raises :class:`~mojentic_nb.llm.errors.IncompleteStreamError` where the model never said that it was done,
-        :class:`~mojentic_nb.llm.errors.MaxToolIterationsExceededError`, and
+        Raises :class:`~mojentic_nb.llm.errors.MaxToolIterationsExceededError`, and
         :class:`~mojentic_nb.llm.errors.BadRequestError` where its last word is not the object that it was asked for.
         """
         if self.finish_reason == "max_steps":
@@ -127,8 +126,6 @@ class Conversation:
         if self._ended or self._finish_reason or self.cancellation.cancelled:
             return None
         if self._step.asked:
-            if self._step.finish_reason is None:
-                raise IncompleteStreamError("The answer broke off before its end: ask again.")
             self._messages += self._step.messages()
             if self._answer and self._answer.correction and not self._step.calls:
                 self._messages += corrected(self._answer.correction, said=bool(self._step.messages()))
@@ -200,6 +197,20 @@ class Conversation:
         """The calls that wait for their results, and what it takes to run them."""
         step = self._step
         return ToolBatch(tuple(step.unanswered()), self._tools, self._approve, self.cancellation, step.keep)
+
+    def check_answered(self) -> None:
+        """Raise an error if the model's events ended before it said that it was done.
+
+        The :class:`~mojentic_nb.llm.errors.IncompleteStreamError` is transient: if nothing came, :meth:`retry` allows
+        another attempt.
+        """
+        if self._step.finish_reason is None:
+            what = (
+                "The answer broke off before its end" if self._step.seen else "The reply ended before the answer began"
+            )
+            error = IncompleteStreamError(f"{what}: ask again.")
+            error.transient = True
+            raise error
 
     def retry(self, error: Exception) -> Retry | None:
         """How the request that failed with `error` is to be tried again; None if it isn't.

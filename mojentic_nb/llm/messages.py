@@ -77,7 +77,7 @@ class LLMMessage(BaseModel):
             self,
             content: str | None = None,
             *,
-            role: MessageRole = MessageRole.User,
+            role: MessageRole | str = MessageRole.User,
             thinking: str | None = None,
             object: BaseModel | None = None,  # noqa: A002 (Mojentic's name)
             tool_calls: list[LLMToolCall] | None = None,
@@ -107,5 +107,5 @@ class LLMMessage(BaseModel):
 
 def is_empty(message: LLMMessage) -> bool:
     """Whether `message` is from the user and has nothing to send."""
-    said = (message.content or "").strip() or message.image_paths or message.object
+    said = (message.content or "").strip() or message.image_paths or message.object is not None
     return message.role is MessageRole.User and not said

@@ -44,6 +44,7 @@ REASONS = {
         CompletionConfig(num_predict=9, num_ctx=64),
         "it reached a token limit (num_predict=9, num_ctx=64). Raise the limit",
     ),
+    "a limit that is none": ("length", CompletionConfig(num_predict=-1), f"it reached a token limit ({UNSET}). Raise"),
     "no limit that was set": ("length", None, f"it reached a token limit ({UNSET}). Raise the limit, or ask for less."),
     "a filter": ("content_filter", None, "the provider's content filter ended it. Rephrase the question"),
 }

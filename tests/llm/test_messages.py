@@ -255,6 +255,17 @@ def test_a_session_takes_no_empty_message():
     assert chat.messages == []
 
 
+def test_an_object_that_is_empty_is_no_empty_message():
+    class Rows(RootModel[list[int]]):
+        def __len__(self) -> int:
+            return len(self.root)
+
+    gateway = ScriptedGateway(["None."])
+    LLMBroker("m", gateway).generate([LLMMessage(object=Rows([]))])
+
+    assert gateway.requests[0].messages[0].content == "[]"
+
+
 def test_an_image_alone_is_no_empty_message(server: Loopback):
     server.play(Reply([completion("A cat.")]))
 

@@ -423,6 +423,12 @@ def test_an_odd_value_in_a_recording():
                 replay(**exchange)
 
 
+@pytest.mark.parametrize("kind", ["IncompleteAnswerWarning", "LLMMessage", "annotations", ""])
+def test_a_recording_names_only_errors(kind: str):
+    with pytest.raises(ConfigurationError, match="can't be read"):
+        list(happenings([{"error": kind, "message": "Wait."}], []))
+
+
 def replay(answer: object, ms: object) -> None:
     """A replay is right, or the recording is said to be none."""
     conversation = Conversation("m", QUESTION, CompletionConfig())

@@ -10,6 +10,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 from driving import BOTH, begin, events_of
@@ -279,6 +280,49 @@ def test_a_script_that_is_too_short_or_too_long_says_so():
 def test_what_is_no_list_of_messages_is_refused_at_the_call(messages):
     with pytest.raises(TypeError, match=r'as in \[?LLMMessage\("Hello"\)'):
         broker("a").stream(messages)
+
+
+def test_a_second_thread_that_iterates_is_told_so():
+    """Python itself says "generator already executing"; the first thread goes on unharmed."""
+    asked, go_on = threading.Event(), threading.Event()
+
+    class Waiting(ScriptedGateway):
+        def stream(self, request):
+            asked.set()
+            assert go_on.wait(PATIENCE)
+            yield from super().stream(request)
+
+    run = LLMBroker("a-model", Waiting(["Because it is."])).stream(QUESTION)
+    events = iter(run)
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit("".join, run.text())
+        assert asked.wait(PATIENCE)
+        for iterate in (list, lambda run: list(run.text()), lambda _: next(events)):
+            with pytest.raises(RuntimeError, match="^The run is being iterated, by another thread"):
+                iterate(run)
+        go_on.set()
+
+        assert first.result(PATIENCE) == "Because it is."
+
+
+def test_threads_may_iterate_a_run_in_turn():
+    events = iter(broker("Because it is.").stream(QUESTION))
+
+    with ThreadPoolExecutor() as pool:
+        pieces = [pool.submit(next, events).result(PATIENCE).delta for _ in range(3)]
+
+    assert pieces == ["Because", " it", " is."]
+
+
+def test_a_value_error_of_the_gateways_is_raised_as_it_is():
+    def stream(request):
+        raise ValueError("generator already executing")
+        yield
+
+    run = LLMBroker("a-model", SimpleNamespace(stream=stream)).stream(QUESTION)
+
+    with pytest.raises(ValueError, match="generator already executing"):
+        next(iter(run))
 
 
 WRONG = {

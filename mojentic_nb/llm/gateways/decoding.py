@@ -45,6 +45,11 @@ class Paused(Exception):  # noqa: N818 (nothing is wrong)
 class Splitter(Protocol):
     """Parts bytes into documents."""
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether all that came without a document is space, or comments that keep the connection open."""
+        ...
+
     def feed(self, chunk: bytes) -> list[bytes]:
         """The documents that `chunk` completes."""
         ...
@@ -62,6 +67,11 @@ class EventData:
         self._start = b""
         self._document: list[bytes] = []
         self._events = SSEDecoder()
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether all that came without a document is space, or comments that keep the connection open."""
+        return self._start in (b"", b":")
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The data of the events that `chunk` completes."""
@@ -108,7 +118,7 @@ class Decoder(ABC):
     def end(self) -> Iterator[ModelEvent]:
         """Yield the events at the end of the bytes."""
         yield from self._events(self._splitter.end())
-        if self._empty:
+        if self._empty and not self._splitter.is_silent:  # a page
             raise IncompleteStreamError(
                 "The server did not answer with a streamed completion: is its address right? It usually ends in /v1."
             )

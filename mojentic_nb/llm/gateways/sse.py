@@ -47,6 +47,8 @@ class SSEDecoder:
 class LineDecoder:
     """Feed it chunks of a response as they come; it tells each line that is not empty."""
 
+    is_silent = True  # where there was no line, for any line but an empty one is told
+
     def __init__(self) -> None:
         self._buffer = b""
 
