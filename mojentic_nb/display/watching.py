@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from mojentic_nb.llm import AsyncRun, Run
 
@@ -41,4 +41,5 @@ async def waking() -> AsyncIterator[None]:
     try:
         yield
     finally:
-        ticking.cancel()
+        with suppress(RuntimeError):  # the event loop was closed under it
+            ticking.cancel()

@@ -53,6 +53,21 @@ class Frontend:
         self.start(code, watched=watched)
         return self.finish()
 
+    def subshell(self) -> str:
+        """Make a subshell; its id."""
+        control = self.client.control_channel
+        control.send(self.client.session.msg("create_subshell_request"))
+        return control.get_msg(timeout=PATIENCE)["content"]["subshell_id"]
+
+    def run_in(self, code: str, subshell: str | None) -> None:
+        """Run a cell in that subshell, or in the main shell."""
+        content = {"code": code, "silent": False, "store_history": False, "allow_stdin": False, "stop_on_error": False}
+        message = self.client.session.msg("execute_request", content)
+        message["header"]["subshell_id"] = subshell
+        self._asked = message["header"]["msg_id"]
+        self.client.shell_channel.send(message)
+        self.finish()
+
     def click(self, **content: object) -> None:
         """Send what the page's view sends."""
         (opened, *_) = self.of("comm_open", "anywidget")
