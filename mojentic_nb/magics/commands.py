@@ -25,6 +25,7 @@ from mojentic_nb.tracer import Waterfall
 from .chats import Exchange
 from .explain import about, last_error
 from .line import quoted, words
+from .metering import Spent, marked
 from .notebook import MAIN
 from .options import parse
 from .tools import BUILT_IN, tools_in
@@ -150,7 +151,7 @@ def known_chat(magics: LLMMagics, name: str) -> list[Exchange]:
 
 
 def usage(magics: LLMMagics) -> Table:
-    """%llm usage tells the tokens that each cell and each model took."""
+    """%llm usage shows the tokens that each cell and each model took; ≈ marks estimates, as of interrupted answers."""
     rows: list[tuple[object, ...]] = []
     for cell, spent in magics.notebook.ledger.by(lambda entry: entry.cell).items():
         rows.append((cell, *counts(spent)))
@@ -196,9 +197,11 @@ def config(magics: LLMMagics) -> Table:
     return Table(("setting", "value", "what it is"), [(n, repr(v), h) for n, v, h in rows])
 
 
-def counts(spent: Usage) -> tuple[int, int, int]:
+def counts(spent: Spent) -> tuple[str, ...]:
     """What stands in a table of tokens."""
-    return spent.input_tokens, spent.output_tokens, spent.cached_tokens
+    usage = spent.usage
+    parts = (usage.input_tokens, usage.output_tokens, usage.cached_tokens)
+    return tuple(marked(tokens, estimated=spent.estimated) for tokens in parts)
 
 
 def total(usages: Iterator[Usage]) -> int:

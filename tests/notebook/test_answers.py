@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import copy
+import io
 import pickle
 import re
 import threading
@@ -402,8 +405,63 @@ def test_a_budget_stops_a_loop(nb: Notebook, capsys: pytest.CaptureFixture):
 
     for again in ("%%llm\nSecond?", "await get_ipython().magics_manager.registry['LLMMagics'].answer('', 'Second?')"):
         assert not nb.run(again).success
-        assert "BudgetExceededError: This notebook has used 5 tokens of the 4" in capsys.readouterr().out
+        assert "BudgetExceededError: Token limit reached: 5 of 4 used." in capsys.readouterr().out
     assert len(nb.server.requests) == 1
+
+
+def interrupted(nb: Notebook, *, awaited: bool) -> None:
+    """A cell that is interrupted once its text has begun to come."""
+    magics = nb.shell.magics_manager.registry["LLMMagics"]
+
+    class Interrupting(io.StringIO):
+        def write(self, text: str) -> int:
+            if "Once" in text:
+                raise KeyboardInterrupt
+            return len(text)
+
+    nb.server.play(paused("Once upon a time."))
+    ask = (
+        (lambda: asyncio.run(magics.answer("--fresh", "Well?")))
+        if awaited
+        else (lambda: magics.llm("--fresh", "Well?"))
+    )
+    with contextlib.redirect_stdout(Interrupting()), pytest.raises(KeyboardInterrupt):
+        ask()
+
+
+ENDINGS = {
+    "interrupted": lambda nb: interrupted(nb, awaited=False),
+    "interrupted, awaited": lambda nb: interrupted(nb, awaited=True),
+    "timeout": lambda nb: nb.ask("--fresh --timeout 0.3", "Well?", paused("Once upon a time.")),
+    "broken off": lambda nb: nb.ask("--fresh", "Well?", Reply([sse(chunk("Once upon a time."), done=False), Cut()])),
+    "not reported": lambda nb: nb.ask(
+        "--fresh", "Well?", Reply([sse(chunk("Once upon a time."), chunk(finish_reason="stop"))])
+    ),
+}
+
+
+@pytest.mark.parametrize("end", ENDINGS.values(), ids=ENDINGS)
+def test_an_answer_without_a_count_is_estimated_in_the_budget(nb: Notebook, capsys: pytest.CaptureFixture, end):
+    """2 tokens and 4 for the message in, 5 out; the estimate is marked."""
+    nb.run("%config LLMMagics.max_tokens_per_notebook = 11")
+    end(nb)
+    capsys.readouterr()
+
+    nb.run("%llm usage")
+    out = capsys.readouterr().out
+    nb.ask("", "Second?")
+
+    assert len(re.findall(r"^(?:In \[\d+\]|openai:m) +≈6 +≈5 +0$", out, re.MULTILINE)) == 2
+    assert "BudgetExceededError: Token limit reached: ≈11 of 11 used. Raise `LLM" in capsys.readouterr().out
+
+
+def test_a_request_that_was_refused_took_no_tokens(nb: Notebook, capsys: pytest.CaptureFixture):
+    nb.ask("", "Well?", Reply([json_error()], 401, "application/json"))
+    capsys.readouterr()
+
+    nb.run("%llm usage")
+
+    assert "No tokens were used yet." in capsys.readouterr().out
 
 
 def test_inside_of_another_magic_it_is_a_plain_call(nb: Notebook):
