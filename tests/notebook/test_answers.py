@@ -10,6 +10,7 @@ import pickle
 import re
 import threading
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -248,6 +249,32 @@ def test_code_goes_into_a_new_cell(nb: Notebook, monkeypatch, said: str, code: s
     nb.ask("--code", "Well?", says(said))
 
     assert given == ([code] if code else [])
+
+
+def fenced(code: str) -> Reply:
+    return says(f"```python\n{code}\n```")
+
+
+def test_code_is_not_inserted_twice(nb: Notebook, monkeypatch, capsys: pytest.CaptureFixture):
+    """A kernel can't change the cell that it inserted, so a run of the same cell says what became of it."""
+    given: list[str] = []
+    monkeypatch.setattr(nb.shell, "set_next_input", given.append)
+    monkeypatch.setattr(nb.shell, "kernel", SimpleNamespace(_allow_stdin=False), raising=False)
+    told = []
+    for code in ("x = 1", "x = 1", "x = 1", "x = 2"):
+        nb.server.play(fenced(code))
+        nb.shell.run_cell("%%llm --code --view text\nWell?", cell_id="a")
+        told.append(capsys.readouterr().out.splitlines()[4:])
+    nb.server.play(fenced("x = 2"))
+    nb.shell.run_cell("%%llm --code --view text\nWell?", cell_id="b")
+
+    assert given == ["x = 1", "x = 1", "x = 2", "x = 2"]
+    assert told == [
+        [],
+        ["The code is in the cell that was inserted before. If you deleted that, run this cell again."],
+        [],
+        ["The new code is in a new cell. Delete the cell below it, which has the code of the answer before."],
+    ]
 
 
 def test_a_picture_is_sent_by_path_and_by_expression(nb: Notebook, tmp_path):
