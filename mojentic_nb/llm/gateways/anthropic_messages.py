@@ -17,7 +17,7 @@ from mojentic_nb.llm.messages import LLMMessage, LLMToolCall, MessageRole
 
 from .assembly import Calls, Characters
 from .base import Request
-from .decoding import Decoder, StreamError
+from .decoding import Decoder, StreamError, identity
 from .images import Image, load_image
 from .interleaving import interleaved, placed
 from .schemas import ANTHROPIC, fitted
@@ -181,6 +181,7 @@ class MessagesDecoder(Decoder):
         self._calling: set[int] = set()  # the indices of blocks that are calls of ours, and not of the provider's tools
         self._counts: dict[str, int] = {}
         self._stop_reason: str | None = None
+        self._message: Mapping[str, Any] = {}
 
     def read(self, body: dict[str, Any]) -> Sequence[ModelEvent]:
         """The events of one of the API's events."""
@@ -192,7 +193,8 @@ class MessagesDecoder(Decoder):
             case "content_block_stop":
                 return self._closed()
             case "message_start":
-                self._count(body["message"].get("usage"))
+                self._message = body["message"]
+                self._count(self._message.get("usage"))
             case "message_delta":
                 self._count(body.get("usage"))
                 self._stop_reason = body["delta"].get("stop_reason") or self._stop_reason
@@ -218,7 +220,8 @@ class MessagesDecoder(Decoder):
         # The provider counts what it read from its cache, and what it wrote there, apart from the rest.
         read = self._counts.get("input_tokens", 0) + cached + self._counts.get("cache_creation_input_tokens", 0)
         thought = self._counts.get("thinking_tokens", 0)
-        yield StepFinish(finish_reason, Usage(read, self._counts.get("output_tokens", 0), cached, thought))
+        usage = Usage(read, self._counts.get("output_tokens", 0), cached, thought)
+        yield StepFinish(finish_reason, usage, *identity(self._message))
 
     def _started(self, index: int, block: dict[str, Any]) -> list[ModelEvent]:
         match block["type"]:
@@ -250,6 +253,7 @@ class MessagesDecoder(Decoder):
 
     def _whole(self, message: dict[str, Any]) -> list[ModelEvent]:
         """The events of a message that comes in one piece."""
+        self._message = message
         events: list[ModelEvent] = []
         for index, block in enumerate(message["content"]):
             events += [*self._started(index, block), *self._closed()]

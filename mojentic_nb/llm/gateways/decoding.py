@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Protocol
 
@@ -15,7 +15,7 @@ from mojentic_nb.llm.events import ModelEvent
 
 from .sse import BOM, SSEDecoder
 
-__all__ = ["Decoder", "StreamError", "adecoded", "decoded"]
+__all__ = ["Decoder", "StreamError", "adecoded", "decoded", "identity"]
 
 
 # The HTTP status that an error within a response, which had begun with status 200, would have had by its code or type.
@@ -45,6 +45,12 @@ class StreamError(Exception):
         code, kind = str(self.body.get("code")), str(self.body.get("type"))
         self.status = int(code) if code.isdecimal() else STATUSES.get(code) or STATUSES.get(kind) or 500
         super().__init__(str(self.body.get("message") or error))
+
+
+def identity(body: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """What the provider calls the response that `body` is of, and the model that gave it, where it says so."""
+    response, model = body.get("id"), body.get("model")
+    return response if isinstance(response, str) else None, model if isinstance(model, str) else None
 
 
 class Splitter(Protocol):

@@ -15,7 +15,7 @@ from mojentic_nb.llm.messages import LLMMessage, MessageRole
 
 from .assembly import Calls
 from .base import Request
-from .decoding import Decoder, StreamError
+from .decoding import Decoder, StreamError, identity
 from .images import load_image
 from .sse import LineDecoder
 from .tool_choice import chosen, is_forced
@@ -140,7 +140,7 @@ class OllamaDecoder(Decoder):
             return
         usage = Usage(self._last.get("prompt_eval_count") or 0, self._last.get("eval_count") or 0)
         if self._last.get("done_reason") == "length":
-            yield StepFinish("length", usage)
+            yield StepFinish("length", usage, *identity(self._last))
             return
         yield from self._calls.end()
-        yield StepFinish("tool_calls" if self._calls else "stop", usage)
+        yield StepFinish("tool_calls" if self._calls else "stop", usage, *identity(self._last))

@@ -15,7 +15,7 @@ from mojentic_nb.llm.messages import LLMMessage, LLMToolCall, MessageRole
 from .assembly import Calls, Characters
 from .base import Request
 from .chat_completions import response_format
-from .decoding import Decoder, StreamError
+from .decoding import Decoder, StreamError, identity
 from .images import load_image
 from .interleaving import interleaved, placed
 from .tool_choice import chosen
@@ -148,13 +148,14 @@ class ResponsesDecoder(Decoder):
             (counts.get("input_tokens_details") or {}).get("cached_tokens") or 0,
             (counts.get("output_tokens_details") or {}).get("reasoning_tokens") or 0,
         )
+        called = identity(self._response)
         reason = (self._response.get("incomplete_details") or {}).get("reason")
         if reason or self._response.get("status") == "incomplete":
-            yield StepFinish("content_filter" if reason == "content_filter" else "length", usage)
+            yield StepFinish("content_filter" if reason == "content_filter" else "length", usage, *called)
             return
         yield from self._calls.end()
         stop: FinishReason = "content_filter" if self._refused else "stop"
-        yield StepFinish("tool_calls" if self._calls else stop, usage)
+        yield StepFinish("tool_calls" if self._calls else stop, usage, *called)
 
     def _said(self, text: str) -> list[ModelEvent]:
         whole = self._text.feed(text)
