@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import threading
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -71,6 +72,8 @@ class LiveView(anywidget.AnyWidget):
         self._asked: dict[str, asyncio.Future[bool]] = {}
         self._folds: dict[tuple[int, str], bool] = {}
         self._terminal: Terminal | None = None
+        self._early: list[tuple[str, str]] = []
+        self._beginning = threading.Lock()
         self.transcript = Transcript(model, source=source, code_name=code_name)
         self._wire = Wire(self.transcript, self.send)
         super().__init__()
@@ -133,8 +136,14 @@ class LiveView(anywidget.AnyWidget):
             await self._adraw(run)
 
     def notice(self, level: str, text: str) -> None:
-        """Tell the reader, from any thread, what no event of the run says; `level` is *info*, *warning* or *error*."""
-        self._wire.notice(level, text)
+        """Tell the reader, from any thread, what no event of the run says; `level` is *info*, *warning* or *error*.
+
+        Before the view's first run it is kept for that; after a run it has no effect.
+        """
+        with self._beginning:
+            self._wire.notice(level, text)
+            if self._run is None and not self.transcript.ended:
+                self._early.append((level, text))
 
     def approve(self, call: LLMToolCall) -> bool | str | Awaitable[bool | str]:
         """Let the reader decide whether `call` may run: by a click on its card, else by ``input()``.
@@ -180,10 +189,13 @@ class LiveView(anywidget.AnyWidget):
     @contextmanager
     def _following(self, run: Run | AsyncRun) -> Iterator[None]:
         """Draw within the ``with`` block what `run` does, and how it ends."""
-        self._run = run
         self._folds = {}
-        self.transcript = Transcript(self._model, source=self._source, code_name=code_name)
-        self._wire = Wire(self.transcript, self.send, self._wire.seq + 1)
+        with self._beginning:
+            self._run = run
+            self.transcript = Transcript(self._model, source=self._source, code_name=code_name)
+            self._wire = Wire(self.transcript, self.send, self._wire.seq + 1)
+            while self._early:
+                self._wire.notice(*self._early.pop(0))
         self._clickable = self.comm is not None and isinstance(run, AsyncRun) and clicks_arrive()
         self.send_state("_snapshot")
         with self._wire.pumping():

@@ -118,14 +118,17 @@ class Answer:
         self._shell.displayhook.update_user_ns(response)
         if self._question.options.out:
             self._shell.push({self._question.options.out: response})
-        if self._question.options.code and (code := code_of(response)):
-            self._insert(code)
+        if self._question.options.code:
+            self._insert(code_of(response))
 
     def _insert(self, code: str) -> None:
         """Put `code` into a new cell, unless this cell did so when it was run before.
 
         A kernel can add a cell below the one that it runs. It can't change or delete another, nor see that one is gone.
         """
+        if not code:
+            print("The answer has no Python code to insert.")
+            return
         inserted, cell = self._notebook.inserted, self._question.cell
         before = inserted.pop(cell, None) if kernel() is not None else None
         if before == code:

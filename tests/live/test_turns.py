@@ -173,6 +173,21 @@ def test_a_synchronous_run_waits_for_its_turn_in_its_thread(loops: list[Loop], g
     assert shown(view) == ["three"]
 
 
+def test_a_notice_before_the_first_run_is_kept_for_it():
+    view = LiveView()
+    broker = asking([*text("one"), END], [*text("two"), END])
+
+    view.notice("info", "Early.")
+    view.watch(broker.stream(QUESTION))
+    first = [block["text"] for block in view.transcript.state()["blocks"]]
+    view.notice("info", "Late.")
+    view.watch(broker.stream(QUESTION))
+
+    assert first == ["Early.", "one"]
+    assert shown(view) == ["two"]
+    assert len(view.transcript.state()["blocks"]) == 1
+
+
 def test_where_a_turn_would_never_come_it_is_refused(gate: Path):
     """In the thread that shows the other run, and in a tool of that run, whichever thread it runs in."""
     view = LiveView()

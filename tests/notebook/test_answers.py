@@ -230,6 +230,12 @@ def test_a_time_that_is_up_ends_the_answer_and_says_so(nb: Notebook, capsys: pyt
     assert nb.names["_"].finish_reason == "cancelled"
 
 
+def test_a_time_that_is_up_before_the_answer_is_shown_says_so_too(nb: Notebook, capsys: pytest.CaptureFixture):
+    nb.ask("--timeout 1e-9", "Well?", paused("Once"))
+
+    assert "Note: Stopped: the 1e-09 s of --timeout were over.\n" in capsys.readouterr().out
+
+
 def test_the_clock_is_stopped_with_the_answer(nb: Notebook):
     nb.ask("--timeout 3600")
 
@@ -253,6 +259,12 @@ def test_code_goes_into_a_new_cell(nb: Notebook, monkeypatch, said: str, code: s
 
 def fenced(code: str) -> Reply:
     return says(f"```python\n{code}\n```")
+
+
+def test_an_answer_without_code_says_so(nb: Notebook, capsys: pytest.CaptureFixture):
+    nb.ask("--code", "Well?", says("Nothing to run."))
+
+    assert capsys.readouterr().out.endswith("\nThe answer has no Python code to insert.\n")
 
 
 def test_code_is_not_inserted_twice(nb: Notebook, monkeypatch, capsys: pytest.CaptureFixture):

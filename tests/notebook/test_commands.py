@@ -269,6 +269,7 @@ ERRORS = {
     "%%llm --as nope\nhi": "There is no 'nope', in --as nope: define it first.",
     "%%llm --as (\nhi": "--as ( is no Python expression.",
     "%%llm --as ''\nhi": "--as is no Python expression.",
+    "%%llm --as \"'So it is.'\"\nhi": "An object can't be asked for by 'So it is.' (give a pydantic model): Forward",
     "%%llm --as 3\nhi": "An object can't be asked for by 3 (give a pydantic model)",
     "%%llm --as Kind.mean\nhi": "An object can't be asked for by mean: give a pydantic model, or another type.",
     "%%llm --as Kind.mean --dry-run\nhi": "An object can't be asked for by mean: give a pydantic model",
