@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
-from .watching import waking
+from .watching import WAKE
 
 __all__ = ["Turns"]
 
@@ -42,16 +42,18 @@ class Turns:
     def turn(self) -> Iterator[None]:
         """Wait in this thread for a turn, and have it within the ``with`` block."""
         with self._queued(Ticket()) as ticket:
-            ticket.granted.result()
+            while not ticket.granted.done():
+                wait([ticket.granted], WAKE)
+                self._advance()
             yield
 
     @asynccontextmanager
     async def aturn(self) -> AsyncIterator[None]:
         """The same, asynchronously; also in an event loop with nothing else to do, an interrupt ends the waiting."""
         with self._queued(Ticket(asyncio.get_running_loop())) as ticket:
-            if not ticket.granted.done():
-                async with waking():
-                    await asyncio.wrap_future(ticket.granted)
+            while not ticket.granted.done():
+                await asyncio.wait([asyncio.wrap_future(ticket.granted)], timeout=WAKE)
+                self._advance()
             yield
 
     @contextmanager
@@ -60,7 +62,7 @@ class Turns:
         with self._lock:
             self._check(ticket, around)
             self._line.append(ticket)
-            self._advance()
+        self._advance()
         held.set((*around, ticket))
         try:
             yield ticket
@@ -68,7 +70,7 @@ class Turns:
             held.set(around)
             with self._lock:
                 self._line = [each for each in self._line if each is not ticket]
-                self._advance()
+            self._advance()
 
     def _check(self, ticket: Ticket, around: tuple[Ticket, ...]) -> None:
         """Raise RuntimeError where the holder of the turn waits for the caller: it is in this thread, or runs it."""
@@ -78,8 +80,7 @@ class Turns:
 
     def _advance(self) -> None:
         """Grant the first in line its turn, leaving out those whose event loop was closed under them."""
-        self._line = [each for each in self._line if each.loop is None or not each.loop.is_closed()]
-        for first in self._line[:1]:
-            # One that was cancelled leaves the line by itself.
-            if not first.granted.done() and first.granted.set_running_or_notify_cancel():
-                first.granted.set_result(None)
+        with self._lock:
+            self._line = [each for each in self._line if each.loop is None or not each.loop.is_closed()]
+            if self._line and not self._line[0].granted.done():
+                self._line[0].granted.set_result(None)

@@ -10,7 +10,7 @@ from mojentic_nb.llm import AsyncRun, Run
 
 from .transcript import Transcript
 
-__all__ = ["check", "check_ended", "waking"]
+__all__ = ["WAKE", "check", "check_ended", "waking"]
 
 WAKE = 0.1  # seconds; an event loop with nothing to do does not see that the cell was interrupted
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +54,10 @@ class Frontend:
         self.start(code, watched=watched)
         return self.finish()
 
-    def subshell(self) -> str:
-        """Make a subshell; its id."""
+    def subshell(self) -> str | None:
+        """Make a subshell; its id. Before version 7, ipykernel has but the main shell, which is None."""
+        if int(version("ipykernel").partition(".")[0]) < 7:
+            return None
         control = self.client.control_channel
         control.send(self.client.session.msg("create_subshell_request"))
         return control.get_msg(timeout=PATIENCE)["content"]["subshell_id"]
