@@ -24,7 +24,16 @@ from .events import ModelEvent, StepFinish
 from .gateways.base import Gateway, Request, astream
 from .messages import LLMMessage, MessageRole
 
-__all__ = ["FittingGateway", "Measured", "Tokenizer", "Window", "check_follows", "followed_by", "without"]
+__all__ = [
+    "BYTES_PER_TOKEN",
+    "FittingGateway",
+    "Measured",
+    "Tokenizer",
+    "Window",
+    "check_follows",
+    "followed_by",
+    "without",
+]
 
 BYTES_PER_TOKEN = 4
 TOKENS_PER_MESSAGE = 4
