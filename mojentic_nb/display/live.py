@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from collections.abc import AsyncIterator, Awaitable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+import threading
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -22,6 +23,7 @@ from .surface import ask, can_ask, clicks_arrive, code_name, in_output_widget, s
 from .terminal import Terminal
 from .text import as_text
 from .transcript import Transcript
+from .turns import Turns
 from .watching import check, check_ended, waking
 from .wire import Wire
 
@@ -40,8 +42,9 @@ class LiveView(anywidget.AnyWidget):
     (*auto*, *widget*, *static*, *text*) overrides that.
 
     In an application of ipywidgets the view is a widget like any other: put it into a ``VBox``, and have it
-    :meth:`watch` one run after the other (:meth:`awatch`). It draws one at a time: an asynchronous one that begins
-    cancels the one before it.
+    :meth:`watch` one run after the other (:meth:`awatch`), from any thread and any event loop. It shows one at a time:
+    the next one waits for its turn, and sends nothing before. Where waiting would never end (in the thread that shows
+    the other run, or in one of its tools), the methods raise RuntimeError.
 
     `model` is the name to show. `view` (*widget*, *static*, *text*) says how, where the front end is not to decide. The
     answer's text is Markdown; with a `source` (*json*) it is in that language, for something else to be made of it, and
@@ -65,11 +68,12 @@ class LiveView(anywidget.AnyWidget):
         self._view = view
         self._source = source
         self._run: Run | AsyncRun | None = None
-        self._awaited: list[AsyncRun] = []
-        self._turns = asyncio.Lock()
+        self._turns = Turns()
         self._asked: dict[str, asyncio.Future[bool]] = {}
         self._folds: dict[tuple[int, str], bool] = {}
         self._terminal: Terminal | None = None
+        self._early: list[tuple[str, str]] = []
+        self._beginning = threading.Lock()
         self.transcript = Transcript(model, source=source, code_name=code_name)
         self._wire = Wire(self.transcript, self.send)
         super().__init__()
@@ -109,34 +113,37 @@ class LiveView(anywidget.AnyWidget):
         raises is shown and raised. Raises TypeError for what is no :class:`~mojentic_nb.llm.Run`.
         """
         check(run, Run, "show", "ashow")
-        self._check_free()
-        with self._displayed():
-            self.watch(run)
+        with self._turns.turn(), self._displayed():
+            self._draw(run)
 
     async def ashow(self, run: AsyncRun) -> None:
         """The same for a run of ``astream``, with a button that stops it, while the event loop goes on."""
         check(run, AsyncRun, "ashow", "show")
-        async with self._turn(run):
+        async with self._turns.aturn():
             with self._displayed():
-                await self._draw(run)
+                await self._adraw(run)
 
     def watch(self, run: Run) -> None:
         """Draw `run`, in place of the one before, wherever the view is displayed."""
         check(run, Run, "watch", "awatch")
-        self._check_free()
-        with self._following(run), run:
-            for event in run:
-                self._feed(event)
+        with self._turns.turn():
+            self._draw(run)
 
     async def awatch(self, run: AsyncRun) -> None:
         """The same for a run of ``astream``."""
         check(run, AsyncRun, "awatch", "watch")
-        async with self._turn(run):
-            await self._draw(run)
+        async with self._turns.aturn():
+            await self._adraw(run)
 
     def notice(self, level: str, text: str) -> None:
-        """Tell the reader, from any thread, what no event of the run says; `level` is *info*, *warning* or *error*."""
-        self._wire.notice(level, text)
+        """Tell the reader, from any thread, what no event of the run says; `level` is *info*, *warning* or *error*.
+
+        Before the view's first run it is kept for that; after a run it has no effect.
+        """
+        with self._beginning:
+            self._wire.notice(level, text)
+            if self._run is None and not self.transcript.ended:
+                self._early.append((level, text))
 
     def approve(self, call: LLMToolCall) -> bool | str | Awaitable[bool | str]:
         """Let the reader decide whether `call` may run: by a click on its card, else by ``input()``.
@@ -149,24 +156,6 @@ class LiveView(anywidget.AnyWidget):
             return NOBODY
         question = printable(f"Let {call.name}({call.json_arguments()}) run? [y/N] ")
         return ask(question).strip().lower() in ("y", "yes")
-
-    def _check_free(self) -> None:
-        """Raise RuntimeError while another run goes on, for whose end nobody can wait here."""
-        if self._run:
-            raise RuntimeError("The LiveView shows another run: wait for its end, or make another LiveView().")
-
-    @asynccontextmanager
-    async def _turn(self, run: AsyncRun) -> AsyncIterator[None]:
-        """Cancel the runs before this one, and be alone with it in the block."""
-        for earlier in self._awaited:
-            earlier.cancel()
-        self._awaited.append(run)
-        try:
-            async with self._turns:
-                self._check_free()
-                yield
-        finally:
-            self._awaited.remove(run)
 
     @contextmanager
     def _displayed(self) -> Iterator[None]:
@@ -200,10 +189,13 @@ class LiveView(anywidget.AnyWidget):
     @contextmanager
     def _following(self, run: Run | AsyncRun) -> Iterator[None]:
         """Draw within the ``with`` block what `run` does, and how it ends."""
-        self._run = run
         self._folds = {}
-        self.transcript = Transcript(self._model, source=self._source, code_name=code_name)
-        self._wire = Wire(self.transcript, self.send, self._wire.seq + 1)
+        with self._beginning:
+            self._run = run
+            self.transcript = Transcript(self._model, source=self._source, code_name=code_name)
+            self._wire = Wire(self.transcript, self.send, self._wire.seq + 1)
+            while self._early:
+                self._wire.notice(*self._early.pop(0))
         self._clickable = self.comm is not None and isinstance(run, AsyncRun) and clicks_arrive()
         self.send_state("_snapshot")
         with self._wire.pumping():
@@ -221,7 +213,12 @@ class LiveView(anywidget.AnyWidget):
                 self._run = None
         self.send_state("_snapshot")
 
-    async def _draw(self, run: AsyncRun) -> None:
+    def _draw(self, run: Run) -> None:
+        with self._following(run), run:
+            for event in run:
+                self._feed(event)
+
+    async def _adraw(self, run: AsyncRun) -> None:
         with self._following(run):
             async with waking(), run:
                 async for event in run:

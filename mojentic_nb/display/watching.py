@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from mojentic_nb.llm import AsyncRun, Run
 
 from .transcript import Transcript
 
-__all__ = ["check", "check_ended", "waking"]
+__all__ = ["WAKE", "check", "check_ended", "waking"]
 
 WAKE = 0.1  # seconds; an event loop with nothing to do does not see that the cell was interrupted
 
@@ -41,4 +41,5 @@ async def waking() -> AsyncIterator[None]:
     try:
         yield
     finally:
-        ticking.cancel()
+        with suppress(RuntimeError):  # the event loop was closed under it
+            ticking.cancel()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -29,7 +30,7 @@ from .messages import LLMMessage, MessageRole
 from .step import NOT_RUN, Step
 from .structured import Answer
 from .tools.job import Approve, ToolBatch
-from .tracing import Tracer, tell
+from .tracing import Tracer, enter_tool, tell
 
 __all__ = ["Conversation"]
 
@@ -196,7 +197,8 @@ class Conversation:
     def pending_calls(self) -> ToolBatch:
         """The calls that wait for their results, and what it takes to run them."""
         step = self._step
-        return ToolBatch(tuple(step.unanswered()), self._tools, self._approve, self.cancellation, step.keep)
+        enter = partial(enter_tool, self._tracer)
+        return ToolBatch(tuple(step.unanswered()), self._tools, self._approve, self.cancellation, step.keep, enter)
 
     def check_answered(self) -> None:
         """Raise an error if the model's events ended before it said that it was done.

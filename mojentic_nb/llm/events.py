@@ -178,10 +178,16 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class StepFinish:
-    """One request to the model is done."""
+    """One request to the model is done.
+
+    `response_id` and `response_model` are what the provider calls the response and the model that gave it, where it
+    says so; they say nothing of the answer, and do not count in comparisons.
+    """
 
     finish_reason: FinishReason
     usage: Usage = Usage()
+    response_id: str | None = field(default=None, compare=False)
+    response_model: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

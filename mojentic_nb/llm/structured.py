@@ -49,7 +49,7 @@ class AnswerType(Generic[Object]):
             self._adapter = TypeAdapter[Object](object_model)
             self.model, self._field = model_of(object_model, self.name)
             self.schema = rooted(self.model.model_json_schema())
-        except (PydanticUserError, NameError) as error:
+        except (PydanticUserError, NameError, SyntaxError) as error:  # a text is taken for the name of a type
             said = str(error).splitlines()[0]
             raise TypeError(f"An object can't be asked for by {self.name} (give a pydantic model): {said}") from error
 

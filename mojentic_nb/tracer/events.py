@@ -51,13 +51,19 @@ class TracerEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LLMCallTracerEvent(TracerEvent):
-    """A request is sent. `messages` are those that the run's request before did not have."""
+    """A request is sent. `messages` are those that the run's request before did not have.
+
+    `output_type` is *json* where an object, or JSON, was asked for.
+    """
 
     model: str
     messages: tuple[LLMMessage, ...] = ()
     tools: tuple[str, ...] = ()
     temperature: float | None = None
     max_tokens: int | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    output_type: str | None = None
 
     def _told(self) -> list[str]:
         said = [f"{message.role.value}: {short(message.content or '')}" for message in self.messages]
@@ -98,7 +104,8 @@ class TimedTracerEvent(TracerEvent):
 class LLMResponseTracerEvent(TimedTracerEvent):
     """A request was answered, or failed with `error`, of the class `error_type`; a cancelled one was answered in part.
 
-    The time that retries took is in `duration` and `time_to_first_token`.
+    The time that retries took is in `duration` and `time_to_first_token`. `response_id` and `response_model` are what
+    the provider calls the response and the model that gave it.
     """
 
     model: str
@@ -110,6 +117,8 @@ class LLMResponseTracerEvent(TimedTracerEvent):
     time_to_first_token: float | None = None
     error: str | None = None
     error_type: str | None = None
+    response_id: str | None = None
+    response_model: str | None = None
 
     @property
     def tokens_per_second(self) -> float | None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,23 @@ class Frontend:
         """Run a cell; its messages."""
         self.start(code, watched=watched)
         return self.finish()
+
+    def subshell(self) -> str | None:
+        """Make a subshell; its id. Before version 7, ipykernel has but the main shell, which is None."""
+        if int(version("ipykernel").partition(".")[0]) < 7:
+            return None
+        control = self.client.control_channel
+        control.send(self.client.session.msg("create_subshell_request"))
+        return control.get_msg(timeout=PATIENCE)["content"]["subshell_id"]
+
+    def run_in(self, code: str, subshell: str | None) -> None:
+        """Run a cell in that subshell, or in the main shell."""
+        content = {"code": code, "silent": False, "store_history": False, "allow_stdin": False, "stop_on_error": False}
+        message = self.client.session.msg("execute_request", content)
+        message["header"]["subshell_id"] = subshell
+        self._asked = message["header"]["msg_id"]
+        self.client.shell_channel.send(message)
+        self.finish()
 
     def click(self, **content: object) -> None:
         """Send what the page's view sends."""

@@ -11,7 +11,7 @@ from clicks import needs_clicks
 from paced import END, QUESTION, asking, text
 
 from mojentic_nb.display.live import LiveView
-from mojentic_nb.llm import AsyncRun, LLMMessage
+from mojentic_nb.llm import LLMMessage
 from mojentic_nb.llm.errors import ConfigurationError
 
 from .conftest import Frontend
@@ -302,33 +302,25 @@ def test_a_view_that_nobody_displays_sends_nothing(frontend: Frontend):
     assert not frontend.of("comm_msg")
 
 
-def test_the_next_run_takes_the_place_of_those_before(tmp_path: Path, capsys: pytest.CaptureFixture):
-    """Each is drawn alone, to its end."""
-    view = LiveView()
-    gate = tmp_path / "never"
-    runs = [
-        asking([*text(said), *gates, END]).astream(QUESTION) for said, gates in (("a", [gate]), ("b", []), ("c", []))
-    ]
-    drawn = []
+def test_runs_of_other_shells_of_the_kernel_take_their_turns(frontend: Frontend, tmp_path: Path):
+    """A subshell is a thread with an event loop of its own; some front ends run the callbacks of widgets there."""
+    frontend.run(
+        "import asyncio\nview = LiveView()\nruns, tasks = [], []\n"
+        "broker = asking([*text('0'), gates / 'go', END], *([*text(f'{n}'), END] for n in range(1, 11)))\n"
+        "def ask():\n"
+        "    runs.append(broker.astream(QUESTION))\n"
+        "    tasks.append(asyncio.get_running_loop().create_task(view.awatch(runs[-1])))"
+    )
+    shells = [frontend.subshell() for _ in range(2)]
+    for number in range(11):
+        frontend.run_in("ask()", [None, *shells][number % 3])
+    (tmp_path / "go").touch()
+    frontend.run(
+        "while not all(task.done() for task in tasks):\n    await asyncio.sleep(0.01)\n"
+        "print(len({task.get_loop() for task in tasks}), *(run.partial.content for run in runs))"
+    )
 
-    async def watch(run: AsyncRun) -> None:
-        await view.awatch(run)
-        drawn.append([block["text"] for block in view.transcript.state()["blocks"]])
-
-    async def ask() -> None:
-        first = asyncio.create_task(watch(runs[0]))
-        while not view.transcript.state()["blocks"]:
-            await asyncio.sleep(0)
-        for show in (view.watch, view.show):
-            with pytest.raises(RuntimeError, match=r"^The LiveView shows another run: wait for its end"):
-                show(asking([*text("d"), END]).stream(QUESTION))
-        await asyncio.gather(first, *map(watch, runs[1:]))
-
-    asyncio.run(ask())
-
-    assert [run.finish_reason for run in runs] == ["cancelled", "cancelled", "stop"]
-    assert drawn == [["a"], [], ["c"]]
-    assert not capsys.readouterr().out
+    assert frontend.printed() == f"{len({None, *shells})} 0 1 2 3 4 5 6 7 8 9 10\n"
 
 
 def test_a_run_that_was_iterated_before_is_told_in_one_line():

@@ -21,7 +21,7 @@ from mojentic_nb.llm.messages import LLMMessage, LLMToolCall, MessageRole
 
 from .assembly import Calls, Characters, parsed_call
 from .base import Request
-from .decoding import Decoder, Paused, StreamError
+from .decoding import Decoder, Paused, StreamError, identity
 from .fields import read_count, read_index, read_object, read_text
 from .images import Image, load_image
 from .interleaving import interleaved, placed
@@ -254,6 +254,7 @@ class MessagesDecoder(Decoder):
         self._counts: dict[str, int] = {}
         self._spent = Usage()
         self._stop_reason = ""
+        self._message: Mapping[str, Any] = {}
         if isinstance(request, Resumed):
             self._said.write(request.messages[-1].content or "")
             self._details += request.messages[-1].reasoning_details or ()
@@ -269,7 +270,8 @@ class MessagesDecoder(Decoder):
             case "content_block_stop":
                 return self._closed()
             case "message_start":
-                self._count(read_object(body.get("message")).get("usage"))
+                self._message = read_object(body.get("message"))
+                self._count(self._message.get("usage"))
             case "message_delta":
                 self._count(body.get("usage"))
                 self._stop_reason = read_text(read_object(body.get("delta")).get("stop_reason")) or self._stop_reason
@@ -294,7 +296,7 @@ class MessagesDecoder(Decoder):
             finish_reason = "tool_calls"
         elif self._stop_reason == "pause_turn":
             raise Paused(self._resumed())
-        yield StepFinish(finish_reason, self._usage())
+        yield StepFinish(finish_reason, self._usage(), *identity(self._message))
 
     def _resumed(self) -> Resumed:
         """The request that lets the model go on: what it has said so far is sent back as it is."""
@@ -351,6 +353,7 @@ class MessagesDecoder(Decoder):
 
     def _whole(self, message: dict[str, Any]) -> list[ModelEvent]:
         """The events of a message that comes in one piece."""
+        self._message = message
         events: list[ModelEvent] = []
         for index, block in enumerate(message["content"]):
             events += [*self._started(index, block), *self._closed()]

@@ -14,7 +14,7 @@ from mojentic_nb.llm.messages import LLMMessage, LLMToolCall, MessageRole
 
 from .assembly import Calls, Characters
 from .base import Request
-from .decoding import Decoder, StreamError
+from .decoding import Decoder, StreamError, identity
 from .fields import read_count, read_object, read_objects, read_text, sendable
 from .images import load_image
 from .schemas import OPENAI, fitted
@@ -141,6 +141,7 @@ class ChatDecoder(Decoder):
         self._refused = False
         self._finish_reason: FinishReason | None = None
         self._usage = Usage()
+        self._last: dict[str, Any] = {}
 
     def read(self, body: dict[str, Any]) -> Sequence[ModelEvent]:
         """The events of one chunk."""
@@ -166,6 +167,7 @@ class ChatDecoder(Decoder):
                 self._usage = read_usage(counts)
             if reason := choice.get("finish_reason"):
                 self._finish_reason = finish_reason(reason, choice)
+                self._last = body
         return events
 
     def _read_piece(self, piece: dict[str, Any], events: list[ModelEvent]) -> None:
@@ -221,7 +223,7 @@ class ChatDecoder(Decoder):
             reason = "tool_calls"
         if self._refused and reason == "stop":
             reason = "content_filter"
-        events.append(StepFinish(reason, self._usage))
+        events.append(StepFinish(reason, self._usage, *identity(self._last)))
         return events
 
     @staticmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from pydantic_core import from_json
@@ -16,7 +16,7 @@ from mojentic_nb.llm.events import ModelEvent
 from .base import Request
 from .sse import BOM, SSEDecoder
 
-__all__ = ["Decoder", "Paused", "StreamError", "decoded"]
+__all__ = ["Decoder", "Paused", "StreamError", "decoded", "identity"]
 
 WHITESPACE = b" \t\r\n"
 
@@ -40,6 +40,12 @@ class Paused(Exception):  # noqa: N818 (nothing is wrong)
     def __init__(self, request: Request) -> None:
         super().__init__("the model's turn is paused")
         self.request = request
+
+
+def identity(body: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """What the provider calls the response that `body` is of, and the model that gave it, where it says so."""
+    response, model = body.get("id"), body.get("model")
+    return response if isinstance(response, str) else None, model if isinstance(model, str) else None
 
 
 class Splitter(Protocol):

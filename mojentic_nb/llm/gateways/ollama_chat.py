@@ -15,7 +15,7 @@ from mojentic_nb.llm.messages import LLMMessage, MessageRole
 
 from .assembly import Calls, mended
 from .base import Request
-from .decoding import Decoder, StreamError
+from .decoding import Decoder, StreamError, identity
 from .fields import read_count
 from .images import load_image
 from .sse import LineDecoder
@@ -141,7 +141,7 @@ class OllamaDecoder(Decoder):
             return
         usage = Usage(read_count(self._last.get("prompt_eval_count")), read_count(self._last.get("eval_count")))
         if self._last.get("done_reason") == "length":
-            yield StepFinish("length", usage)
+            yield StepFinish("length", usage, *identity(self._last))
             return
         yield from self._calls.end()
-        yield StepFinish("tool_calls" if self._calls else "stop", usage)
+        yield StepFinish("tool_calls" if self._calls else "stop", usage, *identity(self._last))

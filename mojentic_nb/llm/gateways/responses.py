@@ -15,7 +15,7 @@ from mojentic_nb.llm.messages import LLMMessage, LLMToolCall, MessageRole
 from .assembly import Calls, Characters
 from .base import Request
 from .chat_completions import response_format
-from .decoding import Decoder, StreamError
+from .decoding import Decoder, StreamError, identity
 from .fields import read_count, read_index, read_object, read_objects, read_text
 from .images import load_image
 from .interleaving import interleaved, placed
@@ -143,13 +143,14 @@ class ResponsesDecoder(Decoder):
         if self._response is None:
             return
         usage = read_usage(self._response.get("usage"))
+        called = identity(self._response)
         reason = read_object(self._response.get("incomplete_details")).get("reason")
         if reason or self._response.get("status") == "incomplete":
-            yield StepFinish("content_filter" if reason == "content_filter" else "length", usage)
+            yield StepFinish("content_filter" if reason == "content_filter" else "length", usage, *called)
             return
         yield from self._calls.end()
         stop: FinishReason = "content_filter" if self._refused else "stop"
-        yield StepFinish("tool_calls" if self._calls else stop, usage)
+        yield StepFinish("tool_calls" if self._calls else stop, usage, *called)
 
     def _said(self, text: str) -> list[ModelEvent]:
         whole = self._text.feed(text)

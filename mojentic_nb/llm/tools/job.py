@@ -28,7 +28,7 @@ class ToolBatch:
     """The `calls` of one step, the `tools` there are, who is to `approve` of a call, and the run's `cancellation`.
 
     `keep` is given each result the moment it is there, from whichever thread: before its turn, and also where the run
-    ends before it is told.
+    ends before it is told. `enter` is called in the context of each call's tool before it runs.
     """
 
     calls: tuple[LLMToolCall, ...]
@@ -36,6 +36,7 @@ class ToolBatch:
     approve: Approve | None
     cancellation: Cancellation
     keep: Callable[[ToolResult], object] = lambda _: None
+    enter: Callable[[LLMToolCall], object] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
