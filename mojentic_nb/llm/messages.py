@@ -6,7 +6,7 @@ import json
 from enum import Enum
 from typing import Any
 
-from pydantic import BaseModel, SerializeAsAny
+from pydantic import BaseModel, PrivateAttr, SerializeAsAny
 
 __all__ = ["LLMMessage", "LLMToolCall", "MessageRole"]
 
@@ -27,10 +27,22 @@ class LLMToolCall(BaseModel):
     name: str
     arguments: dict[str, Any]
     error: str | None = None
+    _origin: LLMToolCall | None = PrivateAttr(None)
 
     def json_arguments(self) -> str:
         """The arguments as JSON text."""
         return json.dumps(self.arguments, ensure_ascii=False)
+
+    @property
+    def origin(self) -> LLMToolCall:
+        """The call in the conversation, where this is the copy of it that somebody is asked to approve; else itself."""
+        return self._origin or self
+
+    def with_arguments(self, arguments: dict[str, Any]) -> LLMToolCall:
+        """Return a copy with these arguments, which knows its `origin`."""
+        copied = self.model_copy(update={"arguments": arguments})
+        copied._origin = self.origin  # noqa: SLF001 (it is of the same class)
+        return copied
 
 
 class LLMMessage(BaseModel):

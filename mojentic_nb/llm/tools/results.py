@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +15,7 @@ from mojentic_nb.llm.events import ToolOutcome, ToolResult
 from mojentic_nb.llm.gateways.assembly import mended
 from mojentic_nb.llm.messages import LLMToolCall
 
-__all__ = ["ToolOutput", "described", "done", "failed"]
+__all__ = ["ToolOutput", "described", "done", "drain", "drained", "failed"]
 
 ANYTHING = TypeAdapter[Any](Any)
 
@@ -50,6 +52,28 @@ def described(error: BaseException) -> str:
     if isinstance(error, BaseExceptionGroup):
         said = f"{error.message}: {'; '.join(map(described, error.exceptions))}"
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
+def drained(steps: Generator[object, None, object]) -> Generator[object, None, object]:
+    """Yield what a generator yields; return what it returns, else the last that it yielded."""
+    last = None
+    with closing(steps):
+        while True:
+            try:
+                last = next(steps)
+            except StopIteration as end:
+                return last if end.value is None else end.value
+            yield last
+
+
+def drain(steps: Generator[object, None, object]) -> object:
+    """Run a generator to its end; return its result."""
+    running = drained(steps)
+    while True:
+        try:
+            next(running)
+        except StopIteration as end:
+            return end.value
 
 
 def as_text(value: object) -> str:
