@@ -118,11 +118,12 @@ class ToolProgress:
     """A running tool reports how far it has come.
 
     Results come in the order of the calls; a call that is done before its turn says so here, its `value` is then the
-    :class:`ToolResult` that will follow.
+    :class:`ToolResult` that will follow. `call` tells calls apart that have the same id.
     """
 
     id: str
     value: object
+    call: LLMToolCall | None = field(default=None, compare=False, repr=False)
 
 
 ToolOutcome = Literal["done", "failed", "denied", "timed_out", "cancelled"]

@@ -79,7 +79,7 @@ class Step:
         while (call := self.untold) and id(call) in self._heard:
             ready.append(self._results[id(call)])
             self._told += 1
-        return ready or [ToolProgress(result.call.id or "", first)]
+        return ready or [ToolProgress(result.call.id or "", first, result.call)]
 
     @property
     def untold(self) -> LLMToolCall | None:

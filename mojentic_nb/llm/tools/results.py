@@ -6,7 +6,7 @@ import json
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Never
 
 from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
@@ -54,7 +54,7 @@ def described(error: BaseException) -> str:
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
-def drained(steps: Generator[object, None, object]) -> Generator[object, None, object]:
+def drained(steps: Generator[object, Never, object]) -> Generator[object, None, object]:
     """Yield what a generator yields; return what it returns, else the last that it yielded."""
     last = None
     with closing(steps):
@@ -66,7 +66,7 @@ def drained(steps: Generator[object, None, object]) -> Generator[object, None, o
             yield last
 
 
-def drain(steps: Generator[object, None, object]) -> object:
+def drain(steps: Generator[object, Never, object]) -> object:
     """Run a generator to its end; return its result."""
     running = drained(steps)
     while True:
