@@ -150,7 +150,7 @@ class LiveView(anywidget.AnyWidget):
 
         Where there is neither, the call is denied.
         """
-        within = RUNNING.get()
+        call, within = call.as_checked(), RUNNING.get()
         if self._inside:
             return self._inside.view.approve(call)
         if within and self.transcript.ended:

@@ -136,7 +136,8 @@ class ToolResult:
     """A call is answered: `output` is what the model is told, `duration` is in seconds.
 
     `display` is what a person is shown: what the tool returned, as it is, or the exception that it raised. With
-    `is_error` the tool failed, does not exist, or was not run; `outcome` says which in a word.
+    `is_error` the tool failed, does not exist, or was not run; `outcome` says which in a word. `images` are what the
+    model is shown besides, as ``data:`` URIs.
     """
 
     call: LLMToolCall
@@ -145,6 +146,7 @@ class ToolResult:
     duration: float = 0.0
     display: object = field(default=None, compare=False)
     outcome: ToolOutcome = "done"
+    images: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.is_error and self.outcome == "done":

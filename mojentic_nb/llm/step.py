@@ -112,7 +112,12 @@ class Step:
         return [
             message,
             *(
-                LLMMessage(role=MessageRole.Tool, content=result.output if result else NOT_RUN, tool_calls=[call])
+                LLMMessage(
+                    role=MessageRole.Tool,
+                    content=result.output if result else NOT_RUN,
+                    tool_calls=[call],
+                    image_paths=list(result.images) or None if result else None,
+                )
                 for call, result in zip(self.calls, results, strict=True)
             ),
         ]

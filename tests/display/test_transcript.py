@@ -225,7 +225,7 @@ def test_a_question_shows_the_arguments_that_the_tool_gets():
     transcript = transcript_of([*events, StepFinish("tool_calls")])
     assert json.loads(transcript.state()["blocks"][0]["arguments"]) == WEATHER.arguments
 
-    index = transcript.card(WEATHER.with_arguments({**WEATHER.arguments, "unit": "°C"}))
+    index = transcript.card(WEATHER.with_checked({**WEATHER.arguments, "unit": "°C"}))
     ops = transcript.approval(index, pending=True)
 
     arguments = '{"city": "Paris", "days": 3, "unit": "°C"}'

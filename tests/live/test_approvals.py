@@ -1,4 +1,4 @@
-"""What a person approves of is what runs: `LiveView` in a real kernel, by the messages that a front end gets and sends."""
+"""What a person approves of is what runs: `LiveView` in a real kernel, by a front end's messages."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from mojentic_nb.llm.messages import LLMMessage, MessageRole
 from .assembly import Calls
 from .base import Request
 from .decoding import Decoder, StreamError
-from .images import load_image
+from .images import load_image, with_images_after_results
 from .sse import LineDecoder
 from .tool_choice import chosen, is_forced
 
@@ -41,7 +41,7 @@ def encode(request: Request) -> dict[str, Any]:
     }
     return {
         "model": request.model,
-        "messages": [encode_message(message) for message in request.messages],
+        "messages": [encode_message(message) for message in with_images_after_results(request.messages)],
         "stream": True,
         **{name: value for name, value in settings.items() if value is not None},
     }

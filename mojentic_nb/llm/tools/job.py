@@ -104,7 +104,7 @@ class Job:
             unapproved = getattr(self.tool, "approval", False)
             return "it needs approval, and nobody is there to give it" if unapproved else True
         try:
-            return self.batch.approve(self.call.with_arguments(deepcopy(self._prepared.shown)))
+            return self.batch.approve(self.call.with_checked(self._prepared.shown))
         except Exception as error:  # noqa: BLE001 (of the caller's own code)
             return Raised(error)
 

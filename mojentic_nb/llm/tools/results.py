@@ -14,9 +14,12 @@ from pydantic_core import to_jsonable_python
 from mojentic_nb.llm.events import ToolOutcome, ToolResult
 from mojentic_nb.llm.gateways.assembly import mended
 from mojentic_nb.llm.messages import LLMToolCall
+from mojentic_nb.llm.pictures import data_uri, draw_picture, image_kind
 
 __all__ = ["ToolOutput", "described", "done", "drain", "drained", "failed"]
 
+MOST_PICTURES = 20  # of a result
+LARGEST = 3_700_000  # bytes: Anthropic takes images of up to 5 MB in base64
 ANYTHING = TypeAdapter[Any](Any)
 
 
@@ -34,7 +37,36 @@ class ToolOutput:
 def done(call: LLMToolCall, value: object) -> ToolResult:
     """The result of a call whose tool returned `value`; raises what JSON has no way to say."""
     parts = value if isinstance(value, ToolOutput) else ToolOutput(value, value)
-    return ToolResult(call, mended(as_text(parts.output)), display=parts.display)
+    images: list[str] = []
+    output = without_pictures(parts.output, images)
+    return ToolResult(call, mended(as_text(output)), display=parts.display, images=tuple(images))
+
+
+def without_pictures(value: object, images: list[str]) -> object:
+    """Return `value` with a name in place of each picture, which is put into `images`."""
+    match value:
+        case list() | tuple() if len(value) <= MOST_PICTURES:
+            items = [without_pictures(item, images) for item in value]
+            return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
+        case dict() if len(value) <= MOST_PICTURES:
+            named = {key: without_pictures(item, images) for key, item in value.items()}
+            return named if any(named[key] is not value[key] for key in value) else value
+    picture = drawn(value)
+    if picture is None:
+        return value
+    if len(picture) > LARGEST or len(images) == MOST_PICTURES:
+        return f"[an image of {len(picture):,} bytes, which was left out]"
+    images.append(data_uri(picture))
+    return f"[image {len(images)}]"
+
+
+def drawn(value: object) -> bytes | None:
+    """Return the file of the picture that `value` is; None if it is none, or can't be drawn."""
+    try:
+        picture = draw_picture(value)
+    except Exception:  # noqa: BLE001 (of code that is not ours; the value has a text as well)
+        return None
+    return picture if picture and image_kind(picture) else None
 
 
 def failed(call: LLMToolCall, error: BaseException, outcome: ToolOutcome = "failed") -> ToolResult:
