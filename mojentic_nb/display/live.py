@@ -22,6 +22,7 @@ from mojentic_nb.llm.tools.running import RUNNING
 
 from .html import as_html
 from .plain import printable
+from .printing import keeping_prints
 from .questions import Questions
 from .surface import ask, can_ask, code_name, in_output_widget, surface
 from .terminal import Terminal
@@ -218,7 +219,7 @@ class LiveView(anywidget.AnyWidget):
         self._wire = Wire(self.transcript, self.send, self._wire.seq + 1)
         self._clickable = self.comm is not None and clicks_arrive(run)
         self.send_state("_snapshot")
-        with self._wire.pumping(), shown_by(self):
+        with self._wire.pumping(), shown_by(self), keeping_prints():
             try:
                 yield
                 check_ended(self.transcript)
@@ -251,19 +252,24 @@ class LiveView(anywidget.AnyWidget):
         """What the reader decides about `call`, which the tool of `within` made, by a click on its card."""
         if not await hears_clicks():  # a tool keeps the kernel busy, and asks a model itself
             return await asyncio.wrap_future(in_background(partial(self._typed, call, within)))
-        block = self._wire.card(call, within, pending=True)
+        block = self._wire.card(call, within)
         if block is None:
             return OVER
+        decision = self._questions.open(block)
+        if decision is None:
+            return "somebody is asked about it already"
+        self._wire.approval(block, pending=True)
         try:
-            return await self._questions.ask(block)
+            return await asyncio.wrap_future(decision)
         finally:
-            self._wire.decided(block)
+            self._questions.close(block)
+            self._wire.approval(block, pending=False)
 
     def _typed(self, call: LLMToolCall, within: LLMToolCall | None) -> bool | str:
         """The same by ``input()``."""
         if not can_ask():
             return NOBODY
-        self._wire.card(call, within, pending=False)
+        self._wire.card(call, within)
         question = printable(f"Let {call.name}({call.json_arguments()}) run? [y/N] ")
         return ask(question).strip().lower() in ("y", "yes")
 

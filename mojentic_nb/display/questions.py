@@ -6,7 +6,6 @@ asked by the other's tool.
 
 from __future__ import annotations
 
-import asyncio
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 
@@ -19,15 +18,14 @@ class Questions:
     def __init__(self) -> None:
         self._open: dict[int, Future[bool]] = {}
 
-    async def ask(self, block: int) -> bool | str:
-        """Wait for the decision about the call with that block; a call about which somebody waits is denied."""
+    def open(self, block: int) -> Future[bool] | None:
+        """The decision about the call with that block, to be waited for; None if somebody waits for it already."""
         decision: Future[bool] = Future()
-        if self._open.setdefault(block, decision) is not decision:
-            return "somebody is asked about it already"
-        try:
-            return await asyncio.wrap_future(decision)
-        finally:
-            del self._open[block]
+        return decision if self._open.setdefault(block, decision) is decision else None
+
+    def close(self, block: int) -> None:
+        """Nobody waits for that decision any more."""
+        del self._open[block]
 
     def answer(self, block: int, *, approved: bool) -> None:
         """Decide about the call with that block, if anybody waits for it."""

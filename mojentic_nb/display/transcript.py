@@ -101,8 +101,8 @@ class Transcript:
         self._fold.notice(level, bounded(text))
         return self._taken()
 
-    def card(self, call: LLMToolCall, within: LLMToolCall | None = None) -> int | None:
-        """The index of the block of `call`, with the arguments that `call` has; None if the call has ended.
+    def card(self, call: LLMToolCall, within: LLMToolCall | None = None) -> tuple[int | None, list[Op]]:
+        """Show the arguments that `call` has; the index of its block, None if it has ended, and the operations.
 
         A call that no event told of, since the tool that made it kept its run for itself, has a new block, in that of
         the call `within`, whose tool made it.
@@ -110,7 +110,7 @@ class Transcript:
         index = None if self._meter.ended else self._fold.card(call, within)
         if index is not None:
             self._fold.draw(index, call)
-        return index
+        return index, self._taken()
 
     def approval(self, index: int, *, pending: bool) -> list[Op]:
         """A person has to approve of the call with that block, or no longer; nothing for a call that has ended."""

@@ -60,18 +60,17 @@ class Wire:
         with self._lock:
             self._take(self._transcript.notice(level, text))
 
-    def card(self, call: LLMToolCall, within: LLMToolCall | None, *, pending: bool) -> int | None:
-        """Show the arguments of a call that waits for approval, by a click if `pending`; its block, None at its end."""
+    def card(self, call: LLMToolCall, within: LLMToolCall | None) -> int | None:
+        """Show the arguments of a call that needs approval; its block, None if it has ended."""
         with self._lock:
-            index = self._transcript.card(call, within)
-            if index is not None:
-                self._take(self._transcript.approval(index, pending=pending))
+            index, ops = self._transcript.card(call, within)
+            self._take(ops)
             return index
 
-    def decided(self, index: int) -> None:
-        """Nobody has to approve of the call with that block any more."""
+    def approval(self, index: int, *, pending: bool) -> None:
+        """A person has to approve of the call with that block, or no longer."""
         with self._lock:
-            self._take(self._transcript.approval(index, pending=False))
+            self._take(self._transcript.approval(index, pending=pending))
 
     def snapshot(self) -> dict[str, Any]:
         """All there is, the number of the last message that is in it, and one that is another for another run."""

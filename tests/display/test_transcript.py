@@ -209,14 +209,14 @@ def test_an_inner_result_is_the_inner_calls():
 def test_approval_is_asked_and_given():
     transcript = transcript_of(begun(WEATHER))
 
-    assert transcript.card(WEATHER) == 0
+    assert transcript.card(WEATHER) == (0, [])
     assert transcript.approval(0, pending=True) == [["set", 0, {"state": "approval"}]]
     assert transcript.approval(0, pending=False) == [["set", 0, {"state": "running"}]]
     transcript.feed(ToolResult(WEATHER, "sunny"))
-    assert transcript.card(WEATHER) is None
+    assert transcript.card(WEATHER) == (None, [])
     assert transcript.approval(0, pending=True) == []
     transcript.stop()
-    assert transcript.card(OTHER) is None
+    assert transcript.card(OTHER) == (None, [])
 
 
 def test_a_question_shows_the_arguments_that_the_tool_gets():
@@ -225,8 +225,8 @@ def test_a_question_shows_the_arguments_that_the_tool_gets():
     transcript = transcript_of([*events, StepFinish("tool_calls")])
     assert json.loads(transcript.state()["blocks"][0]["arguments"]) == WEATHER.arguments
 
-    index = transcript.card(WEATHER.with_checked({**WEATHER.arguments, "unit": "°C"}))
-    ops = transcript.approval(index, pending=True)
+    index, ops = transcript.card(WEATHER.with_checked({**WEATHER.arguments, "unit": "°C"}))
+    ops += transcript.approval(index, pending=True)
 
     arguments = '{"city": "Paris", "days": 3, "unit": "°C"}'
     summary = 'city="Paris", days=3, unit="°C"'
@@ -263,7 +263,7 @@ def test_two_calls_of_one_id_have_a_card_each():
     transcript = transcript_of([*pieces[0], *pieces[1], ToolCallEnd(first), ToolCallEnd(second)])
     transcript.feed(StepFinish("tool_calls"))
 
-    assert [transcript.card(second), transcript.card(first)] == [1, 0]
+    assert [transcript.card(second)[0], transcript.card(first)[0]] == [1, 0]
     transcript.feed(ToolProgress("1", "half", second))
     transcript.feed(ToolProgress("1", ToolResult(second, "rain"), second))
     transcript.feed(ToolResult(first, "sun"))
@@ -281,12 +281,12 @@ def test_a_call_of_an_inner_run_has_a_card_in_its_tools_card():
     lost = LLMToolCall(id="1", name="lost", arguments={})
     transcript = transcript_of(begun(WEATHER))
 
-    index = transcript.card(inner, WEATHER)
+    index, _ = transcript.card(inner, WEATHER)
     transcript.approval(index, pending=True)
     for event in (ToolCallStart("1", "delete"), ToolCallDelta("1", '{"path":'), ToolCallEnd(inner)):
         transcript.feed(ToolProgress("1", event, WEATHER))
     transcript.approval(index, pending=False)
-    transcript.approval(transcript.card(deeper, inner), pending=True)
+    transcript.approval(transcript.card(deeper, inner)[0], pending=True)
     transcript.card(lost, LLMToolCall(name="elsewhere", arguments={}))
     transcript.feed(ToolProgress("1", ToolResult(inner, "gone"), WEATHER))
 
@@ -299,7 +299,7 @@ def test_a_call_of_an_inner_run_has_a_card_in_its_tools_card():
         ("erase", 1, "{}", "cancelled"),
         ("lost", None, "{}", "waiting"),
     ]
-    assert transcript.card(deeper, inner) is None
+    assert transcript.card(deeper, inner) == (None, [])
 
 
 @pytest.mark.parametrize(

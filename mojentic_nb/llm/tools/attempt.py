@@ -19,8 +19,8 @@ from mojentic_nb.llm.events import ToolProgress, ToolResult
 from mojentic_nb.llm.threads import PATIENCE, Raised, in_background, settled
 
 from .job import Job
-from .results import done, failed
-from .running import RUNNING
+from .results import done, failed, with_printed
+from .running import PRINTED, RUNNING, Printed
 
 __all__ = ["Attempt", "Happening", "Pending"]
 
@@ -42,11 +42,12 @@ class Attempt:
         self._job = job
         self._started = time.perf_counter()
         self._heard = True
+        self._printed = Printed()
 
     def here(self) -> Generator[Happening | Pending, None, None]:
         """Run the tool in this thread: yield its progress and, last, its result or what is still to be awaited."""
         context = copy_context()  # of the tool alone: the caller's is another between two steps
-        context.run(RUNNING.set, self._job.call)
+        context.run(self._enter)
         steps = self._job.steps()
         try:
             while isinstance(happening := self._advance(partial(context.run, next, steps)), ToolProgress):
@@ -74,7 +75,7 @@ class Attempt:
         return self._failed(result.error) if isinstance(result, Raised) else result
 
     async def _through(self, hear: Hear) -> ToolResult:
-        RUNNING.set(self._job.call)  # in this task
+        self._enter()  # in this task
         if self._job.is_async:
             return await self._awaited(self._job.begin(), hear)
         loop = asyncio.get_running_loop()
@@ -101,7 +102,7 @@ class Attempt:
 
     async def _awaited(self, value: object, hear: Hear) -> ToolResult:
         """The result, when `value` has been awaited; the last value of an asynchronous generator is its result."""
-        RUNNING.set(self._job.call)  # in this task
+        self._enter()  # in this task
         if inspect.isawaitable(value):
             value = await value
         if inspect.isasyncgen(value):
@@ -142,7 +143,13 @@ class Attempt:
             raise error
         return self._kept(failed(self._job.call, error))
 
+    def _enter(self) -> None:
+        """Have the context that runs the tool know its call, and where it prints."""
+        RUNNING.set(self._job.call)
+        PRINTED.set(self._printed)
+
     def _kept(self, result: ToolResult) -> ToolResult:
+        result = with_printed(result, self._printed.text)
         result = replace(result, duration=time.perf_counter() - self._started)
         self._job.batch.keep(result)
         return result

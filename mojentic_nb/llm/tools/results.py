@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Generator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Never
 
 from pydantic import TypeAdapter
@@ -16,7 +16,7 @@ from mojentic_nb.llm.gateways.assembly import mended
 from mojentic_nb.llm.messages import LLMToolCall
 from mojentic_nb.llm.pictures import data_uri, draw_picture, image_kind
 
-__all__ = ["ToolOutput", "described", "done", "drain", "drained", "failed"]
+__all__ = ["ToolOutput", "described", "done", "drain", "drained", "failed", "with_printed"]
 
 MOST_PICTURES = 20  # of a result
 LARGEST = 3_700_000  # bytes: Anthropic takes images of up to 5 MB in base64
@@ -73,6 +73,11 @@ def failed(call: LLMToolCall, error: BaseException, outcome: ToolOutcome = "fail
     """The result of a call that ended with `error`."""
     said = described(error) if outcome == "failed" else str(error)
     return ToolResult(call, mended(said), is_error=True, display=error, outcome=outcome)
+
+
+def with_printed(result: ToolResult, text: str) -> ToolResult:
+    """Return the result with the text that the tool printed, if it is any, after what the model is told."""
+    return replace(result, output=f"{result.output}\n\n[printed]\n{mended(text)}") if text else result
 
 
 def described(error: BaseException) -> str:

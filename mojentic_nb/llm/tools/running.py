@@ -1,12 +1,43 @@
-"""Which call a tool is running for, for code that the tool calls: a view of a model that it asks, say."""
+"""Which call a tool is running for, and what it prints meanwhile, for code that runs in the tool's context."""
 
 from __future__ import annotations
 
+import re
 from contextvars import ContextVar
 
 from mojentic_nb.llm.messages import LLMToolCall
 
-__all__ = ["RUNNING"]
+__all__ = ["PRINTED", "RUNNING", "Printed"]
+
+HALF = 2000  # characters of printed text that the model is told, from its beginning and from its end
+OVERWRITTEN = re.compile(r"[^\n]*\r(?!\n)")  # by a progress bar
+
+
+class Printed:
+    """Text that a tool prints. Whoever redirects standard output writes it here, from any thread."""
+
+    def __init__(self) -> None:
+        self._beginning = ""
+        self._end = ""
+        self._left_out = 0
+
+    def write(self, text: str) -> None:
+        """Take a piece of it; of a long text, its middle is not kept."""
+        room = HALF - len(self._beginning)
+        self._beginning += text[:room]
+        end = self._end + text[room:]
+        self._end = OVERWRITTEN.sub("", end)[-HALF:]
+        self._left_out += len(end) - len(self._end)
+
+    @property
+    def text(self) -> str:
+        """The text, with a word on what was left out."""
+        gap = f"\n… ({self._left_out:,} more characters)\n" if self._left_out else ""
+        return OVERWRITTEN.sub("", f"{self._beginning}{gap}{self._end}").strip("\n")
+
 
 RUNNING: ContextVar[LLMToolCall | None] = ContextVar("mojentic_nb_call", default=None)
 """The call for which the current context runs a tool; None where none does."""
+
+PRINTED: ContextVar[Printed | None] = ContextVar("mojentic_nb_printed", default=None)
+"""Where text belongs that this context prints; None for where it always goes."""
