@@ -61,7 +61,7 @@ class Fold:
         self._tools: list[int] = []  # the blocks of calls
         self._coming: dict[str, list[int]] = {}  # of those whose arguments still come, by their ids
         self._whole: dict[int, tuple[LLMToolCall, int]] = {}  # calls, by identity, with their blocks
-        self._ahead: set[str] = set()  # the ids of calls that are shown before their events come
+        self._ahead: dict[str, int] = {}  # calls that are shown before their events come, by their ids
         self._inner: dict[int, Fold] = {}
 
     @property
@@ -100,7 +100,8 @@ class Fold:
         """The run is over: what is open is closed, calls without a result are cancelled."""
         self._close_text()
         for index in self._tools:
-            self._settle(index, state="cancelled")
+            untold = index in self._ahead.values() and self._blocks[index]["state"] == "running"
+            self._settle(index, state="done" if untold else "cancelled")
 
     def card(self, call: LLMToolCall, within: LLMToolCall | None = None) -> int | None:
         """The block of a call; None if the call, or the one that it was made for, has ended.
@@ -135,8 +136,8 @@ class Fold:
         """Show a call before its events come, or where they won't."""
         self._close_text()
         call_id = call.id or ""
-        self._ahead.add(call_id)
-        self._complete(self._add(call_id, call.name), call)
+        self._ahead[call_id] = self._add(call_id, call.name)
+        self._complete(self._ahead[call_id], call)
 
     def _holder(self, call: LLMToolCall) -> Fold | None:
         """The fold that has that call."""
@@ -216,7 +217,7 @@ class Fold:
     def _end(self, call: LLMToolCall) -> None:
         """The arguments are whole; a gateway that has them at once gave no pieces."""
         call_id = call.id or ""
-        self._ahead.discard(call_id)
+        self._ahead.pop(call_id, None)
         if id(call) in self._whole:
             return
         if not self._coming.get(call_id):

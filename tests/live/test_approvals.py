@@ -188,7 +188,7 @@ def test_an_inner_calls_question_is_on_a_card_in_its_tools_card(frontend: Fronte
     assert json.loads(block["arguments"]) == {"path": "/inner", "times": 1, "force": False}
     (ask_card, delete_card, *_), ran = eval(frontend.printed().replace("] [", "], [", 1))  # noqa: S307 (ours)
     assert ask_card == ("ask", None, "done")
-    assert delete_card[:2] == ("delete", 0)
+    assert delete_card == ("delete", 0, "done")
     assert ran == [("delete", "/inner", 1, False)]
 
 
