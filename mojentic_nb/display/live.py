@@ -16,13 +16,13 @@ import anywidget
 import traitlets
 from IPython.display import DisplayHandle, display
 
-from mojentic_nb.llm import AsyncRun, Event, LLMToolCall, Run, ToolProgress
+from mojentic_nb.llm import AsyncRun, Event, LLMToolCall, Run, ToolProgress, ToolResult
 from mojentic_nb.llm.threads import in_background
 from mojentic_nb.llm.tools.running import RUNNING
 
 from .html import as_html
 from .plain import printable
-from .printing import keeping_prints
+from .printing import keeping_prints, release
 from .questions import Questions
 from .surface import ask, can_ask, code_name, in_output_widget, surface
 from .terminal import Terminal
@@ -243,6 +243,8 @@ class LiveView(anywidget.AnyWidget):
 
     def _feed(self, event: Event) -> None:
         ops = self._wire.feed(event)
+        if isinstance(event, ToolResult):
+            release(event.display)
         if self._inside:
             self._inside.report(event)
         if self._terminal:

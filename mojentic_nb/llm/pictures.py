@@ -11,7 +11,7 @@ import struct
 import zlib
 from typing import Any
 
-__all__ = ["data_uri", "draw_picture", "image_kind"]
+__all__ = ["data_uri", "draw_picture", "figure_of", "image_kind"]
 
 SIGNATURES = {b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpeg", b"GIF87a": "gif", b"GIF89a": "gif"}
 COLOURS = {3: 2, 4: 6}  # PNG's types of pixels, by the number of bytes that a pixel has

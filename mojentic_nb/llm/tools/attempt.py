@@ -149,7 +149,7 @@ class Attempt:
         PRINTED.set(self._printed)
 
     def _kept(self, result: ToolResult) -> ToolResult:
-        result = with_printed(result, self._printed.text)
+        result = with_printed(result, self._printed)
         result = replace(result, duration=time.perf_counter() - self._started)
         self._job.batch.keep(result)
         return result

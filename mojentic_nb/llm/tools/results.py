@@ -16,6 +16,8 @@ from mojentic_nb.llm.gateways.assembly import mended
 from mojentic_nb.llm.messages import LLMToolCall
 from mojentic_nb.llm.pictures import data_uri, draw_picture, image_kind
 
+from .running import Printed
+
 __all__ = ["ToolOutput", "described", "done", "drain", "drained", "failed", "with_printed"]
 
 MOST_PICTURES = 20  # of a result
@@ -75,9 +77,15 @@ def failed(call: LLMToolCall, error: BaseException, outcome: ToolOutcome = "fail
     return ToolResult(call, mended(said), is_error=True, display=error, outcome=outcome)
 
 
-def with_printed(result: ToolResult, text: str) -> ToolResult:
-    """Return the result with the text that the tool printed, if it is any, after what the model is told."""
-    return replace(result, output=f"{result.output}\n\n[printed]\n{mended(text)}") if text else result
+def with_printed(result: ToolResult, printed: Printed) -> ToolResult:
+    """Return the result with what the tool printed and displayed, for the model and for a person."""
+    if text := printed.text:
+        result = replace(result, output=f"{result.output}\n\n[printed]\n{mended(text)}")
+    if displayed := printed.displayed:
+        images = [*result.images, *(each.image for each in displayed if each.image)]
+        display = result.display if result.is_error else [result.display, *displayed]
+        result = replace(result, images=tuple(images[:MOST_PICTURES]), display=display)
+    return result
 
 
 def described(error: BaseException) -> str:
