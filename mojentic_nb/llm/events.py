@@ -121,11 +121,12 @@ class ToolProgress:
     """A running tool reports how far it has come.
 
     Results come in the order of the calls; a call that is done before its turn says so here, its `value` is then the
-    :class:`ToolResult` that will follow.
+    :class:`ToolResult` that will follow. `call` tells calls apart that have the same id.
     """
 
     id: str
     value: object
+    call: LLMToolCall | None = field(default=None, compare=False, repr=False)
 
 
 ToolOutcome = Literal["done", "failed", "denied", "timed_out", "cancelled"]
@@ -138,7 +139,8 @@ class ToolResult:
     """A call is answered: `output` is what the model is told, `duration` is in seconds.
 
     `display` is what a person is shown: what the tool returned, as it is, or the exception that it raised. With
-    `is_error` the tool failed, does not exist, or was not run; `outcome` says which in a word.
+    `is_error` the tool failed, does not exist, or was not run; `outcome` says which in a word. `images` are what the
+    model is shown besides, as ``data:`` URIs.
     """
 
     call: LLMToolCall
@@ -147,6 +149,7 @@ class ToolResult:
     duration: float = 0.0
     display: object = field(default=None, compare=False)
     outcome: ToolOutcome = "done"
+    images: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.is_error and self.outcome == "done":

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, RootModel, SerializeAsAny, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, PrivateAttr, RootModel, SerializeAsAny, ValidationError, field_validator
 
 from .complaints import complaint, suggestion
 
@@ -33,10 +34,27 @@ class LLMToolCall(BaseModel):
     name: str
     arguments: dict[str, Any]
     error: str | None = None
+    _origin: LLMToolCall | None = PrivateAttr(None)
+    _checked: dict[str, Any] | None = PrivateAttr(None)
 
     def json_arguments(self) -> str:
         """The arguments as JSON text."""
         return json.dumps(self.arguments, ensure_ascii=False)
+
+    @property
+    def origin(self) -> LLMToolCall:
+        """The call in the conversation, where this is the copy of it that somebody is asked to approve; else itself."""
+        return self._origin or self
+
+    def with_checked(self, arguments: dict[str, Any]) -> LLMToolCall:
+        """Return a copy to ask about, with the arguments that the tool gets."""
+        copied = self.model_copy(update={"arguments": deepcopy(arguments)})
+        copied._origin, copied._checked = self.origin, arguments  # noqa: SLF001 (it is of the same class)
+        return copied
+
+    def as_checked(self) -> LLMToolCall:
+        """Return the call with the arguments that the tool gets, whatever became of those of this copy."""
+        return self if self._checked is None else self.origin.with_checked(self._checked)
 
 
 class Fields(BaseModel):
@@ -49,10 +67,10 @@ class LLMMessage(BaseModel):
     """One message of a conversation, ``LLMMessage("Hello")``; from the user unless `role` says otherwise.
 
     An assistant's `tool_calls` are what it asked for. A tool's message answers the one call in its own `tool_calls`,
-    with the result as its `content`. `image_paths` are files, ``http(s)`` links or ``data:`` URIs. `thinking` is an
-    assistant's visible reasoning, `reasoning_details` what its provider wants back of it, word for word. `is_error`
-    marks the result of a call that failed or was denied: Anthropic's models see it, other APIs have no field for it.
-    The `role` *developer* is the system's.
+    with the result as its `content`, and may have images as well. `image_paths` are files, ``http(s)`` links or
+    ``data:`` URIs. `thinking` is an assistant's visible reasoning, `reasoning_details` what its provider wants back of
+    it, word for word. `is_error` marks the result of a call that failed or was denied: Anthropic's models see it, other
+    APIs have no field for it. The `role` *developer* is the system's.
 
     An `object` is sent as JSON where there is no `content`. A message that is read from JSON has one with the same
     fields, whose class isn't known any more.

@@ -79,7 +79,7 @@ class Step:
         while (call := self.untold) and id(call) in self._heard:
             ready.append(self._results[id(call)])
             self._told += 1
-        return ready or [ToolProgress(result.call.id or "", first)]
+        return ready or [ToolProgress(result.call.id or "", first, result.call)]
 
     @property
     def untold(self) -> LLMToolCall | None:
@@ -114,5 +114,7 @@ class Step:
 
 def answered(call: LLMToolCall, result: ToolResult | None) -> LLMMessage:
     """The message that answers `call`, also where it has no result."""
-    output, is_error = (result.output, result.is_error) if result else (NOT_RUN, True)
-    return LLMMessage(role=MessageRole.Tool, content=output, tool_calls=[call], is_error=is_error)
+    output, is_error, images = (result.output, result.is_error, result.images) if result else (NOT_RUN, True, ())
+    return LLMMessage(
+        role=MessageRole.Tool, content=output, tool_calls=[call], image_paths=list(images) or None, is_error=is_error
+    )

@@ -78,6 +78,10 @@ class Frontend:
         message = self.client.session.msg("comm_msg", {"comm_id": opened["comm_id"], "data": data})
         self.client.shell_channel.send(message)
 
+    def decide(self, block: int, *, approved: bool = True) -> None:
+        """Click on the card of that block."""
+        self.click(type="decision", run=self.snapshots()[-1]["run"], block=block, approved=approved)
+
     def of(self, kind: str, text: str = "") -> list[Message]:
         """The contents of the messages of that kind with `text` somewhere in them."""
         contents = [message["content"] for message in self.messages if message["msg_type"] == kind]

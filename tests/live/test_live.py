@@ -127,37 +127,6 @@ def test_what_the_reader_opened_is_open_in_the_saved_answer(frontend: Frontend, 
     assert re.findall("<details[^>]*?( open)?>", frontend.saved()["text/html"]) == ["", ""]
 
 
-@needs_clicks
-@pytest.mark.parametrize(("approved", "state"), [(True, "done"), (False, "denied")])
-def test_a_click_decides_about_a_call(frontend: Frontend, approved: bool, state: str):
-    frontend.start(
-        "view = LiveView()\n"
-        "broker = asking([*call('delete', path='/x'), CALLS], [*text('Well.'), END])\n"
-        "await view.ashow(broker.astream(QUESTION, [PacedTool('delete', 'gone')], approve=view.approve))\n"
-        "print(view.transcript.state()['blocks'][0]['state'])"
-    )
-    frontend.read_until("comm_msg", "'approval'")
-    frontend.click(type="decision", id="other", approved=True)
-    frontend.click(type="decision", id="delete", approved=approved)
-    frontend.click(type="decision", id="delete", approved=not approved)
-    frontend.finish()
-
-    assert frontend.printed() == f"{state}\n"
-
-
-@needs_clicks
-def test_two_calls_of_the_same_id_are_both_denied(frontend: Frontend):
-    frontend.run(
-        "view = LiveView()\n"
-        "broker = asking([*call('delete', path='/x'), *call('delete', path='/y'), CALLS], [*text('Well.'), END])\n"
-        "run = broker.astream(QUESTION, [PacedTool('delete', 'gone')], approve=view.approve)\n"
-        "await view.ashow(run)\n"
-        "print([message.content for message in run.messages if message.role.value == 'tool'])"
-    )
-
-    assert frontend.printed() == "['The call was denied.', 'The call was denied: another call has the same id.']\n"
-
-
 @pytest.mark.parametrize(("said", "state"), [("y", "done"), ("", "denied")])
 def test_where_clicks_do_not_arrive_input_asks(frontend: Frontend, said: str, state: str):
     frontend.start(

@@ -377,7 +377,11 @@ def test_a_click_decides_where_it_arrives(tooled: Kernel, server: Loopback, appr
         found.append(next(messages))
 
     (opened,) = [each["content"] for each in found if each["msg_type"] == "comm_open" and "anywidget" in str(each)]
-    content = {"type": "decision", "id": "call_sky", "approved": approved}
+    states = [
+        each["content"]["data"].get("state", {}) for each in found if each["msg_type"] in ("comm_open", "comm_msg")
+    ]
+    run = [state["_snapshot"] for state in states if "_snapshot" in state][-1]["run"]
+    content = {"type": "decision", "run": run, "block": 0, "approved": approved}
     data = {"method": "custom", "content": content}
     click = tooled.client.session.msg("comm_msg", {"comm_id": opened["comm_id"], "data": data})
     tooled.client.shell_channel.send(click)

@@ -190,12 +190,19 @@ def encode_content(message: LLMMessage, ids: CallIds) -> list[dict[str, Any]]:
     """One message's blocks; the API refuses an empty text."""
     if message.role is MessageRole.Tool:
         call_id = ids.of_result(message.tool_calls[0].id if message.tool_calls else None)
+        content: Any = message.content or ""
+        if images := image_blocks(message):
+            content = [*text_blocks(message.content or ""), *images]
         failed = {"is_error": True} if message.is_error else {}
-        return [{"type": "tool_result", "tool_use_id": call_id, "content": message.content or "", **failed}]
+        return [{"type": "tool_result", "tool_use_id": call_id, "content": content, **failed}]
     if message.role is MessageRole.Assistant:
         return list(assistant_blocks(message, ids))
-    images = [{"type": "image", "source": encode_image(load_image(path))} for path in message.image_paths or ()]
-    return [*images, *text_blocks(message.content or "")]
+    return [*image_blocks(message), *text_blocks(message.content or "")]
+
+
+def image_blocks(message: LLMMessage) -> list[dict[str, Any]]:
+    """The blocks of a message's images."""
+    return [{"type": "image", "source": encode_image(load_image(path))} for path in message.image_paths or ()]
 
 
 def assistant_blocks(message: LLMMessage, ids: CallIds) -> Iterator[dict[str, Any]]:

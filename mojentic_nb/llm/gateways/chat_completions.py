@@ -16,7 +16,7 @@ from .assembly import Calls, Characters
 from .base import Request
 from .decoding import Decoder, StreamError, identity
 from .fields import read_count, read_object, read_objects, read_text, sendable
-from .images import load_image
+from .images import load_image, with_images_after_results
 from .schemas import OPENAI, fitted
 from .tool_choice import chosen
 
@@ -84,7 +84,7 @@ def encode_messages(messages: Iterable[LLMMessage]) -> Iterator[dict[str, Any]]:
     DeepSeek refuses a call's result without it. https://api-docs.deepseek.com/guides/thinking_mode#tool-calls
     """
     called, field = False, ""
-    for message in messages:
+    for message in with_images_after_results(messages):
         encoded = encode_message(message)
         if message.role is MessageRole.User:
             called, field = False, ""

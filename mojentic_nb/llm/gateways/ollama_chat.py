@@ -17,7 +17,7 @@ from .assembly import Calls, mended
 from .base import Request
 from .decoding import Decoder, StreamError, identity
 from .fields import read_count
-from .images import load_image
+from .images import load_image, with_images_after_results
 from .sse import LineDecoder
 from .tool_choice import chosen, is_forced
 
@@ -42,7 +42,7 @@ def encode(request: Request) -> dict[str, Any]:
     }
     return {
         "model": request.model,
-        "messages": [encode_message(message) for message in request.messages],
+        "messages": [encode_message(message) for message in with_images_after_results(request.messages)],
         "stream": True,
         **{name: value for name, value in settings.items() if value is not None},
     }

@@ -71,14 +71,11 @@ def encode_message(message: LLMMessage) -> Iterator[dict[str, Any]]:
     """The items of one message: its reasoning, its content and its calls, or a call's result."""
     if message.role is MessageRole.Tool:
         call_id = message.tool_calls[0].id if message.tool_calls else None
-        yield {"type": "function_call_output", "call_id": call_id, "output": message.content or ""}
+        output = content_parts(message) if message.image_paths else message.content or ""
+        yield {"type": "function_call_output", "call_id": call_id, "output": output}
         return
     if message.image_paths:
-        content = [{"type": "input_text", "text": message.content}] if message.content else []
-        content += [
-            {"type": "input_image", "image_url": load_image(path).url, "detail": "auto"} for path in message.image_paths
-        ]
-        yield {"role": message.role.value, "content": content}
+        yield {"role": message.role.value, "content": content_parts(message)}
         return
     for part in interleaved(message, "reasoning"):
         match part:
@@ -89,6 +86,15 @@ def encode_message(message: LLMMessage) -> Iterator[dict[str, Any]]:
                 yield {"type": "function_call", "call_id": call_id, "name": name, "arguments": part.json_arguments()}
             case _:
                 yield part
+
+
+def content_parts(message: LLMMessage) -> list[dict[str, Any]]:
+    """A message's text and images."""
+    images = [
+        {"type": "input_image", "image_url": load_image(path).url, "detail": "auto"}
+        for path in message.image_paths or ()
+    ]
+    return [{"type": "input_text", "text": message.content}, *images] if message.content else images
 
 
 class ResponsesDecoder(Decoder):

@@ -19,7 +19,8 @@ from mojentic_nb.llm.events import ToolProgress, ToolResult
 from mojentic_nb.llm.threads import PATIENCE, Raised, in_background, settled
 
 from .job import Job
-from .results import done, failed
+from .results import done, failed, with_printed
+from .running import PRINTED, RUNNING, Printed
 
 __all__ = ["Attempt", "Happening", "Pending"]
 
@@ -41,6 +42,7 @@ class Attempt:
         self._job = job
         self._started = time.perf_counter()
         self._heard = True
+        self._printed = Printed()
 
     def here(self) -> Generator[Happening | Pending, None, None]:
         """Run the tool in this thread: yield its progress and, last, its result or what is still to be awaited."""
@@ -111,10 +113,6 @@ class Attempt:
             value = last
         return self._done(value)
 
-    def _enter(self) -> None:
-        """Prepare the context in which the tool runs."""
-        self._job.batch.enter(self._job.call)
-
     def _advance(self, step: Callable[[], object]) -> Happening | Pending:
         """Run the tool till it reports or ends, by one `step` of it."""
         try:
@@ -126,7 +124,7 @@ class Attempt:
         return Pending(value) if inspect.isawaitable(value) or inspect.isasyncgen(value) else self._done(value)
 
     def _progress(self, value: object) -> ToolProgress:
-        return ToolProgress(self._job.call.id or "", value)
+        return ToolProgress(self._job.call.id or "", value, self._job.call)
 
     def _tell(self, hear: Hear, progress: ToolProgress, taken: threading.Event | None = None) -> None:
         if self._heard:
@@ -145,7 +143,14 @@ class Attempt:
             raise error
         return self._kept(failed(self._job.call, error))
 
+    def _enter(self) -> None:
+        """Have the context that runs the tool know its call, where it prints, and the tracer's span."""
+        RUNNING.set(self._job.call)
+        PRINTED.set(self._printed)
+        self._job.batch.enter(self._job.call)
+
     def _kept(self, result: ToolResult) -> ToolResult:
+        result = with_printed(result, self._printed)
         result = replace(result, duration=time.perf_counter() - self._started)
         self._job.batch.keep(result)
         return result

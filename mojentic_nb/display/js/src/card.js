@@ -8,7 +8,7 @@ import { duration, ICONS, running, STATES } from "./words.js";
 /**
  * @typedef {import("./state.js").ToolBlock} ToolBlock
  * @typedef {import("./state.js").Failure} Failure
- * @typedef {(id: string, approved: boolean) => void} Decide
+ * @typedef {(approved: boolean) => void} Decide
  */
 
 const CLOSED = new Set(["done", "cancelled"]); // what went wrong stays open
@@ -77,7 +77,7 @@ export class Card {
   }
 
   /** @param {ToolBlock} block */
-  #ask({ id, name, state }) {
+  #ask({ name, state }) {
     if ((state === "approval") === this.question.hasChildNodes()) return;
     this.question.replaceChildren();
     if (state !== "approval") return;
@@ -87,7 +87,7 @@ export class Card {
     const answer = (/** @type {boolean} */ approved) => () => {
       this.header.focus(); // not nowhere: the button goes
       for (const made of this.question.querySelectorAll("button")) made.disabled = true;
-      this.decide(id, approved);
+      this.decide(approved);
     };
     this.question.append(
       asked,
