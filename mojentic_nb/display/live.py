@@ -15,9 +15,9 @@ import traitlets
 from IPython.display import DisplayHandle, display
 
 from mojentic_nb.llm import AsyncRun, Event, LLMToolCall, Run
+from mojentic_nb.llm.plain import printable, printable_json
 
 from .html import as_html
-from .plain import printable
 from .surface import ask, can_ask, clicks_arrive, code_name, in_output_widget, surface
 from .terminal import Terminal
 from .text import as_text
@@ -147,7 +147,7 @@ class LiveView(anywidget.AnyWidget):
             return self._clicked(call.id or "")
         if not can_ask():
             return NOBODY
-        question = printable(f"Let {call.name}({call.json_arguments()}) run? [y/N] ")
+        question = f"Let {printable(call.name)}({printable_json(call.json_arguments())}) run? [y/N] "
         return ask(question).strip().lower() in ("y", "yes")
 
     def _check_free(self) -> None:

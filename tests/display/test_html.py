@@ -14,7 +14,6 @@ from hypothesis import given, settings
 
 from mojentic_nb.display.html import as_html
 from mojentic_nb.display.markdown import as_markdown
-from mojentic_nb.display.plain import printable
 from mojentic_nb.display.styles import STYLES, inlined
 from mojentic_nb.display.text import as_text
 from mojentic_nb.display.transcript import Transcript
@@ -34,6 +33,7 @@ from mojentic_nb.llm import (
     ToolResult,
     Usage,
 )
+from mojentic_nb.llm.plain import printable
 
 CALL = LLMToolCall(id="1", name="weather", arguments={"city": "Paris"})
 try:

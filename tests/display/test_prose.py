@@ -37,7 +37,7 @@ def shown(text: str) -> str:
         ("![a](https://x.y/z.png)", '<p><a href="https://x.y/z.png">[image at x.y: a]</a></p>'),
         ("![](https://x.y/z.png)", '<p><a href="https://x.y/z.png">[image at x.y]</a></p>'),
         ("![a](z.png)", "<p>![a](z.png)</p>"),
-        ("![a](https://[)", "<p><a>[image at %5B: a]</a></p>"),
+        ("![a](https://[)", "<p>[a]</p>"),
         ("![](mailto:x)", "<p>[image]</p>"),
         ("a\x1b[31mb\u202ec", "<p>a␛[31mb�c</p>"),
         ("    code", "<div><pre>code\n</pre></div>"),
