@@ -88,16 +88,22 @@ class Fold:
             case Retry(attempt, delay, reason):
                 pause = f" in {delay:.1f} s" if delay >= AT_ONCE else ""
                 self.notice("warning", f"{reason} Trying again{pause} (retry {attempt}).")
-            case Finish(reason):
-                self.close()
-                if reason in NOTICES:
-                    self.notice("warning", NOTICES[reason])
+            case Finish():
+                self._finish(event)
 
     def close(self) -> None:
         """The run is over: what is open is closed, calls without a result are cancelled."""
         self._close_text()
         for call_id in self._tools:
             self._settle(call_id, state="cancelled")
+
+    def _finish(self, event: Finish) -> None:
+        """The run is over; say so where the answer is not whole."""
+        self.close()
+        if event.limit:
+            self.notice("warning", f"The answer was cut off at {event.limit}: raise it for the rest.")
+        elif event.finish_reason in NOTICES:
+            self.notice("warning", NOTICES[event.finish_reason])
 
     def approval(self, call_id: str, *, pending: bool) -> None:
         """A person has to approve of that call, or no longer."""

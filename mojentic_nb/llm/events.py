@@ -164,18 +164,27 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class StepFinish:
-    """One request to the model is done."""
+    """One request to the model is done.
+
+    `limit` is the setting of :class:`~mojentic_nb.llm.CompletionConfig` that cut its answer off, for *length*; "" where
+    the provider did.
+    """
 
     finish_reason: FinishReason
     usage: Usage = Usage()
+    limit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The run is done: the last event, exactly once. `usage` is the sum over its requests."""
+    """The run is done: the last event, exactly once.
+
+    `usage` is the sum over its requests, `limit` that of the last :class:`StepFinish`.
+    """
 
     finish_reason: FinishReason
     usage: Usage = Usage()
+    limit: str = ""
 
 
 ModelEvent = TextDelta | ReasoningDelta | ToolCallStart | ToolCallDelta | ToolCallEnd | StepFinish

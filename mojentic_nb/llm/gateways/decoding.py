@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from contextlib import aclosing
@@ -11,7 +12,7 @@ from typing import Any, Protocol
 from pydantic_core import from_json
 
 from mojentic_nb.llm.errors import IncompleteStreamError
-from mojentic_nb.llm.events import ModelEvent
+from mojentic_nb.llm.events import ModelEvent, StepFinish
 
 from .sse import BOM, SSEDecoder
 
@@ -35,6 +36,7 @@ STATUSES = {
     "request_too_large": 413,
 }
 WHITESPACE = b" \t\r\n"
+TOO_LONG = StepFinish("length", limit="max_stream_bytes")
 
 
 class StreamError(Exception):
@@ -147,22 +149,34 @@ def parsed(document: bytes) -> Any:  # noqa: ANN401 (any JSON)
         return json.loads(document.decode("utf-8-sig", errors="replace"))
 
 
-def decoded(decoder: Decoder, chunks: Iterable[bytes]) -> Iterator[ModelEvent]:
-    """The events of a response that comes in `chunks`."""
+def decoded(decoder: Decoder, chunks: Iterable[bytes], most: int | None = None) -> Iterator[ModelEvent]:
+    """The events of a response that comes in `chunks`, of which `most` bytes are read."""
+    left = most or math.inf
     for chunk in chunks:
         yield from decoder.feed(chunk)
         if decoder.done:
             return
+        left -= len(chunk)
+        if left < 0:
+            yield TOO_LONG
+            return
     yield from decoder.end()
 
 
-async def adecoded(decoder: Decoder, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[ModelEvent, None]:
+async def adecoded(
+    decoder: Decoder, chunks: AsyncGenerator[bytes, None], most: int | None = None
+) -> AsyncGenerator[ModelEvent, None]:
     """The same of a response that comes asynchronously."""
+    left = most or math.inf
     async with aclosing(chunks):
         async for chunk in chunks:
             for event in decoder.feed(chunk):
                 yield event
             if decoder.done:
+                return
+            left -= len(chunk)
+            if left < 0:
+                yield TOO_LONG
                 return
     for event in decoder.end():
         yield event

@@ -79,7 +79,8 @@ class OllamaGateway(MojenticCalls):
             if response.is_error:
                 response.read()
                 response.raise_for_status()
-            yield from decoded(OllamaDecoder(len(request.messages)), response.iter_bytes())
+            most = request.config.max_stream_bytes
+            yield from decoded(OllamaDecoder(len(request.messages)), response.iter_bytes(), most)
 
     async def astream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
         """The same, asynchronously."""
@@ -90,7 +91,8 @@ class OllamaGateway(MojenticCalls):
                     if response.is_error:
                         await response.aread()
                         response.raise_for_status()
-                    answer = adecoded(OllamaDecoder(len(request.messages)), response.aiter_bytes())
+                    most = request.config.max_stream_bytes
+                    answer = adecoded(OllamaDecoder(len(request.messages)), response.aiter_bytes(), most)
                     async with aclosing(answer) as events:
                         async for event in events:
                             yield event

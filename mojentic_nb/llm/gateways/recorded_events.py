@@ -109,7 +109,7 @@ def event_in_json(event: TextDelta | ReasoningDelta | StepFinish, redaction: Red
             line: dict[str, Any] = {"reasoning": [delta]}
             return line if details is None else {**line, "details": redaction.value(dict(details))}
     usage = {name: count for name, count in asdict(event.usage).items() if count}
-    return {"finish": event.finish_reason, "usage": usage}
+    return {"finish": event.finish_reason, "usage": usage, **({"limit": event.limit} if event.limit else {})}
 
 
 def error_in_json(event: LLMError, redaction: Redaction) -> dict[str, Any]:
@@ -153,7 +153,7 @@ def events_of(line: dict[str, Any]) -> Iterator[ModelEvent | LLMError]:
         case {"call": call_id, "name": name}:
             yield ToolCallStart(call_id, name)
         case {"finish": reason}:
-            yield StepFinish(reason, Usage(**line.get("usage", {})))
+            yield StepFinish(reason, Usage(**line.get("usage", {})), line.get("limit", ""))
         case _:
             error: LLMError = getattr(errors, line["error"])(line["message"])
             error.transient, error.retry_after = line["transient"], line.get("retry_after")

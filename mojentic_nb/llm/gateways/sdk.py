@@ -157,7 +157,7 @@ class SDKGateway(MojenticCalls):
             self._endpoint(client, request)(**arguments) as response,
         ):
             wire.watch(response.http_response.extensions.get("network_stream"))
-            yield from decoded(self._decoder(request), response.iter_bytes())
+            yield from decoded(self._decoder(request), response.iter_bytes(), request.config.max_stream_bytes)
 
     async def _aattempt(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
         arguments = self._arguments(request)
@@ -167,7 +167,8 @@ class SDKGateway(MojenticCalls):
                 self._endpoint(client, request)(**arguments) as response,
             ):
                 wire.watch(response.http_response.extensions.get("network_stream"))
-                async with aclosing(adecoded(self._decoder(request), response.iter_bytes())) as events:
+                most = request.config.max_stream_bytes
+                async with aclosing(adecoded(self._decoder(request), response.iter_bytes(), most)) as events:
                     async for event in events:
                         yield event
 

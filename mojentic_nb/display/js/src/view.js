@@ -138,7 +138,7 @@ export class View {
       case "tool":
         return new Card(this.actions.decide);
       case "notice": {
-        const notice = element("div", `mnb-notice mnb-${block.level === "error" ? "failure" : block.level}`, SIGNS[block.level] + printable(block.text));
+        const notice = element("div", `mnb-notice mnb-${block.level === "error" ? "failure" : block.level}`, SIGNS[block.level] + printable(block.text, true));
         notice.dir = "auto";
         return { element: notice, update: () => {} };
       }
