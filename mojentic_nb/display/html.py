@@ -23,6 +23,7 @@ __all__ = ["as_html"]
 TONES: dict[ToolState, str] = {"done": "good", "failed": "bad", "timed_out": "bad", "denied": "wary"}
 TONES |= {"cancelled": "wary", "approval": "wary"}
 SIGNS = {"info": "", "warning": "⚠ ", "error": "✗ "}
+MOST = 200_000  # characters of Markdown in an answer that are set: it takes some microseconds each
 CLOSED = {"done", "cancelled"}  # what went wrong or goes on is open
 
 Folds = Mapping[tuple[int, str], bool]
@@ -45,6 +46,7 @@ class Page:
         self._folds = folds
         self._children = children(state["blocks"])
         self._formulas = Allowance()
+        self._left = MOST
 
     def inside(self, parent: int | None) -> str:
         """The blocks in that tool block, or in none."""
@@ -110,10 +112,13 @@ class Page:
 
     def prose(self, text: str) -> str:
         """Markdown."""
+        self._left -= len(text)
+        if self._left < 0:
+            return plain(text)
         try:
             from .prose import rendered
         except ImportError:
-            return f'<div class="mnb-plain" dir="auto">{escaped(text, joiners=True)}</div>'
+            return plain(text)
         return f'<div class="mnb-prose">{rendered(text, self._formulas)}</div>'
 
     def details(self, index: int, part: str, style: str, label: str, content: str, *, opened: bool = False) -> str:
@@ -167,3 +172,8 @@ def status_html(status: Status) -> str:
     tone = "bad" if status["state"] == "failed" else "wary"
     finish = f' · <strong class="mnb-{tone}">{escaped(status["finish"])}</strong>' if status["finish"] else ""
     return f'<div class="mnb-status"><span class="mnb-aside">{words}</span>{finish}</div>'
+
+
+def plain(text: str) -> str:
+    """Text as it came."""
+    return f'<div class="mnb-plain" dir="auto">{escaped(text, joiners=True)}</div>'

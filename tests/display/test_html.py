@@ -79,6 +79,14 @@ def result(output: str = "sunny", **fields: object) -> ToolResult:
     return ToolResult(CALL, output, duration=0.42, **fields)
 
 
+def test_markdown_that_is_too_long_to_be_set_is_shown_as_it_came():
+    made = as_html(transcript_of([TextDelta("*a*"), *CALLED, TextDelta("*b* " * 50_000), *CALLED, TextDelta("*c*")]))
+
+    assert "<em>a</em>" in made
+    assert "*b* *b*" in made
+    assert "<em>b" not in made
+
+
 def test_a_call_that_went_well_is_closed_and_says_what_and_how_long():
     made = outline(*CALLED, result())
 
