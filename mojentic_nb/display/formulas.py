@@ -63,12 +63,8 @@ def block_formula(state: StateBlock, start: int, end: int, silent: bool) -> bool
     closer = f"\\end{{{environment[1]}}}" if environment else CLOSERS.get(first[:2])
     if state.is_code_block(start) or not closer or closer == r"\)":
         return False
-    for line in range(start, min(end, start + MOST_LINES)):
-        text = line_of(state, line)
-        text = text[2:] if line == start and not environment else text
-        if text.rstrip().endswith(closer) and (line > start or text.rstrip() != closer):
-            break
-    else:
+    line = last_line(state, start, min(end, start + MOST_LINES), closer, 0 if environment else 2)
+    if line is None:
         return False
     if not silent:
         token = state.push("formula_block", "", 0)
@@ -76,6 +72,16 @@ def block_formula(state: StateBlock, start: int, end: int, silent: bool) -> bool
         token.map = [start, line + 1]
     state.line = line + 1
     return True
+
+
+def last_line(state: StateBlock, start: int, end: int, closer: str, opener: int) -> int | None:
+    """The first line before `end` that `closer` ends, of a formula whose first line begins with `opener` characters."""
+    begin = state.bMarks[start] + state.tShift[start] + opener
+    closing = re.compile(re.escape(closer) + r"[^\S\n]*$", re.MULTILINE)
+    found = closing.search(state.src, begin, state.eMarks[end - 1])
+    if found and found.start() == begin:  # there is nothing in it yet
+        found = closing.search(state.src, found.end(), state.eMarks[end - 1])
+    return next((line for line in range(start, end) if state.eMarks[line] >= found.end()), None) if found else None
 
 
 def line_of(state: StateBlock, line: int) -> str:

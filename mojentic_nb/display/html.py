@@ -23,7 +23,8 @@ __all__ = ["as_html"]
 TONES: dict[ToolState, str] = {"done": "good", "failed": "bad", "timed_out": "bad", "denied": "wary"}
 TONES |= {"cancelled": "wary", "approval": "wary"}
 SIGNS = {"info": "", "warning": "⚠ ", "error": "✗ "}
-MOST = 200_000  # characters of Markdown in an answer that are set: it takes some microseconds each
+MOST = 400_000  # of Markdown in an answer that is set, where a mark counts as much as twenty letters
+MARKS = "[*_~`|$&<\\\n"
 CLOSED = {"done", "cancelled"}  # what went wrong or goes on is open
 
 Folds = Mapping[tuple[int, str], bool]
@@ -112,7 +113,7 @@ class Page:
 
     def prose(self, text: str) -> str:
         """Markdown."""
-        self._left -= len(text)
+        self._left -= len(text) + 20 * sum(map(text.count, MARKS))
         if self._left < 0:
             return plain(text)
         try:

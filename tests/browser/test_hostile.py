@@ -156,7 +156,8 @@ def test_no_formula_covers_the_card_that_is_to_be_approved(live: LiveLab):
     text = "Deleting a cache.\n\n" + "\n\n".join(OVER)
     index = live.cell_running(
         "view = LiveView()\n"
-        f"broker = asking([*text({text!r}, 999), *call('delete', path='/home/me/thesis'), CALLS], [*text('Well.'), END])\n"
+        f"broker = asking([*text({text!r}, 999), *call('delete', path='/home/me/thesis'), CALLS],\n"
+        "                 [*text('Well.'), END])\n"
         "await view.ashow(broker.astream(QUESTION, [PacedTool('delete', 'gone')], approve=view.approve))"
     )
     card = live.view(index).locator(".mnb-card")

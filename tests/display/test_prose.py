@@ -20,7 +20,7 @@ from mojentic_nb.display.sanitizer import image_link
 from mojentic_nb.llm import TextDelta
 
 # Pieces of texts that were made to be slow.
-SLOW = ["http://a", "*http://a* ", "<http://a", "[a](", "[](", "![", "**a*", "_a__", "~~a~", "`a``b", "> a\n", "- a\n"]
+SLOW = ["*http://a* ", "<http://a", "[a](", "[](", "![", "**a*", "_a__", "~~a~", "`a``b", "> a\n", "- a\n"]
 SLOW += ["|a|\n|-|\n", "$a", "$$", "$$ ", "\\(", "\\begin{a}\n", "&amp;", "&#", "<!--", "[a]: b\n", "a\n", "://"]
 SLOW += ["\u200d", "| a ", "```\n", "a_b_"]
 
@@ -220,6 +220,7 @@ def test_what_is_no_address_is_no_link(text: str):
         ("https://GOOD.example:443/x.png", "good.example"),
         ("http://good.example:8000", "good.example"),
         ("https://b\u00fccher.example/", "xn--bcher-kva.example"),
+        ("https://fa\u00df.example/", "xn--fa-hia.example"),
         ("https://127.0.0.1/", "127.0.0.1"),
         ("https://[::1]:80/", "[::1]"),
         (r"https://evil.example\@good.example/", ""),
@@ -236,7 +237,6 @@ def test_what_is_no_address_is_no_link(text: str):
         ("https://017.0.0.1/", ""),
         ("https://[::1/", ""),
         ("https://good.example:x/", ""),
-        ("https://\uff45vil.example/", ""),
         ("javascript:alert(1)", ""),
         ("", ""),
     ],
@@ -279,12 +279,14 @@ def test_the_work_grows_with_the_text_and_not_with_its_square(piece: str):
 
 @pytest.mark.parametrize("piece", ["http://a", "https://a.b/" + ")" * 50, "http://a@"])
 def test_long_words_of_addresses_take_no_time(piece: str):
-    """A regular expression's work is not seen in Python: 200,000 characters took minutes."""
-    began = time.process_time()
+    """A regular expression's work is not seen in Python; four times the text took sixteen times the time."""
 
-    rendered(piece * (200_000 // len(piece)))
+    def seconds(size: int) -> float:
+        began = time.process_time()
+        rendered(piece * (size // len(piece)))
+        return time.process_time() - began
 
-    assert time.process_time() - began < 20
+    assert seconds(80_000) < 8 * max(seconds(20_000), 0.05)
 
 
 @pytest.mark.parametrize("language", ["python", "PY", "json", "bash", "c++", "rust", "html", "yaml"])
