@@ -139,14 +139,14 @@ COVERED = """card => {
     const found = [];
     for (let x = 2; x < width - 2; x += width / 40) for (let y = 2; y < height - 2; y += 3) {
         const seen = document.elementFromPoint(left + x, top + y);
-        if (seen && !card.contains(seen)) found.push(seen.outerHTML.slice(0, 80));
+        if (seen?.closest('mjx-container')) found.push(seen.outerHTML.slice(0, 80));
     }
     return [...new Set(found)];
 }"""
 
 
 def covering(card: Locator) -> list[str]:
-    """What lies over the card, after every formula in the page was moved down."""
+    """What of formulas lies over the card, after each in the page was moved down and made nine times as large."""
     card.scroll_into_view_if_needed()
     return card.evaluate(COVERED)
 
