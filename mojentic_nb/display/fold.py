@@ -8,7 +8,6 @@ from typing import get_args
 from mojentic_nb.llm import (
     Event,
     Finish,
-    FinishReason,
     Notice,
     ReasoningDelta,
     Retry,
@@ -95,13 +94,8 @@ class Fold:
             case Retry(attempt, delay, reason):
                 pause = f" in {delay:.1f} s" if delay >= AT_ONCE else ""
                 self.notice("warning", f"{reason} Trying again{pause} (retry {attempt}).")
-            case Finish(reason):
-                self._finish(reason)
-
-    def _finish(self, reason: FinishReason) -> None:
-        self.close()
-        if reason in NOTICES:
-            self.notice("warning", NOTICES[reason])
+            case Finish():
+                self._finish(event)
 
     def close(self) -> None:
         """The run is over: what is open is closed, calls without a result are cancelled."""
@@ -109,6 +103,14 @@ class Fold:
         for index in self._tools:
             untold = index in self._ahead.values() and self._blocks[index]["state"] == "running"
             self._settle(index, state="done" if untold else "cancelled")
+
+    def _finish(self, event: Finish) -> None:
+        """The run is over; say so where the answer is not whole."""
+        self.close()
+        if event.limit:
+            self.notice("warning", f"The answer was cut off at {event.limit}: raise it for the rest.")
+        elif event.finish_reason in NOTICES:
+            self.notice("warning", NOTICES[event.finish_reason])
 
     def card(self, call: LLMToolCall, within: LLMToolCall | None = None) -> int | None:
         """The block of a call; None if the call, or the one that it was made for, has ended.

@@ -18,11 +18,11 @@ import traitlets
 from IPython.display import DisplayHandle, display
 
 from mojentic_nb.llm import AsyncRun, Event, LLMToolCall, Run, ToolProgress, ToolResult
+from mojentic_nb.llm.plain import printable, printable_json
 from mojentic_nb.llm.threads import in_background
 from mojentic_nb.llm.tools.running import RUNNING
 
 from .html import as_html
-from .plain import printable
 from .printing import keeping_prints, release
 from .questions import Questions
 from .surface import ask, can_ask, code_name, in_output_widget, surface
@@ -271,7 +271,7 @@ class LiveView(anywidget.AnyWidget):
         if not can_ask():
             return NOBODY
         self._wire.card(call, within)
-        question = printable(f"Let {call.name}({call.json_arguments()}) run? [y/N] ")
+        question = f"Let {printable(call.name)}({printable_json(call.json_arguments())}) run? [y/N] "
         return ask(question).strip().lower() in ("y", "yes")
 
     def _on_message(self, _: object, message: dict[str, Any], buffers: object) -> None:  # noqa: ARG002

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
@@ -17,9 +18,11 @@ from .events import (
     FinishReason,
     ModelEvent,
     Notice,
+    ReasoningDelta,
     Retry,
     StepFinish,
     TextDelta,
+    ToolCallDelta,
     ToolProgress,
     ToolResult,
     Usage,
@@ -78,6 +81,9 @@ class Conversation:
         self._step = Step(think_tags=config.think_tags)
         self._tally = Tally()
         self._notices: set[Notice] = set()
+        self._room = config.max_answer_chars or math.inf
+        self._limit = ""
+        self.cut = False
 
     @property
     def config(self) -> CompletionConfig:
@@ -132,6 +138,8 @@ class Conversation:
                 self._messages += corrected(self._answer.correction, said=bool(self._step.messages()))
         self._step = Step(think_tags=self._config.think_tags)
         self._step.asked = True
+        self.cut = False
+        self._room = self._config.max_answer_chars or math.inf
         messages = tuple(map(acceptable, self._messages))
         request = Request(
             self._model,
@@ -149,19 +157,27 @@ class Conversation:
         return request
 
     def feed(self, event: ModelEvent | ToolProgress | ToolResult) -> Iterable[Event]:
-        """Take one event, of the model or of a running tool; iterate what the reader is to see of it."""
+        """Take one event, of the model or of a running tool; iterate what the reader is to see of it.
+
+        Where the answer is longer than it may be, its end is among that, `cut` is set, and nothing more of the request
+        is to be read.
+        """
         if self._plain and isinstance(event, TextDelta):  # nearly all events are
             self._step.seen = True
             self._step.text.write(event.delta)
             if self._tracer is not None:
                 tell(self._tracer, event)
-            return (event,)
+            self._room -= len(event.delta)
+            return (event,) if self._room >= 0 else chain((event,), self._cut())
         if isinstance(event, Notice):
             return self._noted(event)
         seen = self._step.feed(event)
         if self._tracer is not None:
             for happening in seen:
                 self._trace(happening)
+        if isinstance(event, TextDelta | ReasoningDelta | ToolCallDelta):
+            self._room -= len(event.delta)
+            return seen if self._room >= 0 else chain(seen, self._cut())
         if isinstance(event, StepFinish) and self._limit_reached(event):
             return chain(seen, self._answer_all("The call was not run: the limit of tool rounds was reached."))
         return chain(seen, self._read_object()) if isinstance(event, StepFinish) and self._answer else seen
@@ -174,9 +190,15 @@ class Conversation:
         self._trace(notice)
         return (notice,)
 
+    def _cut(self) -> Iterable[Event]:
+        """End the answer, which is longer than it may be."""
+        self.cut = True
+        return self.feed(StepFinish("length", limit="max_answer_chars"))
+
     def _limit_reached(self, event: StepFinish) -> bool:
         """Whether the step that ends with `event` calls tools once too often; count it."""
         self.usage += event.usage
+        self._limit = event.limit
         if not self._step.calls or event.finish_reason == "cancelled":
             self._finish_reason = event.finish_reason
         elif self._rounds == self._config.max_tool_iterations:
@@ -256,7 +278,7 @@ class Conversation:
         yield from self._answer_all(NOT_RUN)
         self._finish_reason = self._finish_reason or "cancelled"
         self._ended = True
-        finish = Finish(self._finish_reason, self.usage)
+        finish = Finish(self._finish_reason, self.usage, self._limit)
         self._trace(finish)
         yield finish
 

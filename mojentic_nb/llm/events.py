@@ -183,6 +183,9 @@ class Retry:
 class StepFinish:
     """One request to the model is done.
 
+    `limit` is the setting of :class:`~mojentic_nb.llm.CompletionConfig` that cut its answer off, for *length*; "" where
+    the provider did.
+
     `response_id` and `response_model` are what the provider calls the response and the model that gave it, where it
     says so; they say nothing of the answer, and do not count in comparisons.
     """
@@ -191,14 +194,19 @@ class StepFinish:
     usage: Usage = Usage()
     response_id: str | None = field(default=None, compare=False)
     response_model: str | None = field(default=None, compare=False)
+    limit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The run is done: the last event, exactly once. `usage` is the sum over its requests."""
+    """The run is done: the last event, exactly once.
+
+    `usage` is the sum over its requests, `limit` that of the last :class:`StepFinish`.
+    """
 
     finish_reason: FinishReason
     usage: Usage = Usage()
+    limit: str = ""
 
 
 ModelEvent = Notice | TextDelta | ReasoningDelta | ToolCallStart | ToolCallDelta | ToolCallEnd | StepFinish

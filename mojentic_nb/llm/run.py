@@ -229,7 +229,7 @@ def ask(gateway: Gateway, conversation: Conversation, request: Request) -> Gener
             with closing(gateway.stream(request)) as events:
                 for event in events:
                     yield from conversation.feed(event)
-                    if cancellation.cancelled:
+                    if cancellation.cancelled or conversation.cut:
                         return
             conversation.check_answered()
             return
@@ -268,7 +268,7 @@ async def aask(gateway: Gateway, conversation: Conversation, request: Request) -
                 async for event in events:
                     for seen in conversation.feed(event):
                         yield seen
-                    if cancellation.cancelled:
+                    if cancellation.cancelled or conversation.cut:
                         return
             conversation.check_answered()
             return

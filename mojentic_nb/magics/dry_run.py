@@ -23,7 +23,7 @@ def preview(question: Question, max_context: int) -> str:
     Raises UsageError for what can't be asked.
     """
     request = question.begin(lambda _: False).run.conversation.request()
-    return printable("\n".join(lines(question.name, request, Window(max_context)))) if request else ""
+    return printable("\n".join(lines(question.name, request, Window(max_context))), joiners=True) if request else ""
 
 
 def lines(name: str, request: Request, window: Window) -> Iterator[str]:

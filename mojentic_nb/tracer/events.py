@@ -9,6 +9,7 @@ from typing import Any
 
 from mojentic_nb.llm import FinishReason, LLMMessage, LLMToolCall, Usage
 from mojentic_nb.llm.events import ToolOutcome
+from mojentic_nb.llm.plain import printable
 
 __all__ = [
     "LLMCallTracerEvent",
@@ -129,7 +130,7 @@ class LLMResponseTracerEvent(TimedTracerEvent):
         return (self.usage.output_tokens - 1) / time if time >= AT_ONCE else None
 
     def _told(self) -> list[str]:
-        calls = [f"calls: {call.name}({short(call.json_arguments())})" for call in self.tool_calls]
+        calls = [f"calls: {short(call.name)}({short(call.json_arguments())})" for call in self.tool_calls]
         said = [f"content: {short(self.content)}"] if self.content else []
         first = "" if self.time_to_first_token is None else f", first token after {seconds(self.time_to_first_token)}"
         ended = f"{self.finish_reason or short(self.error or '')} after {seconds(self.duration)}{first}"
@@ -150,7 +151,7 @@ class ToolCallTracerEvent(TimedTracerEvent):
 
     def _told(self) -> list[str]:
         return [
-            f"{self.tool_name}({short(str(dict(self.arguments)))})",
+            f"{short(self.tool_name)}({short(str(dict(self.arguments)))})",
             f"{self.outcome} after {seconds(self.duration)}: {short(self.result)}",
         ]
 
@@ -185,8 +186,8 @@ class RunTracerEvent(TimedTracerEvent):
 
 
 def short(text: str, length: int = 100) -> str:
-    """`text` on one line, free of control characters and cut off after `length` characters."""
-    line = "".join(letter if letter.isprintable() else " " for letter in text[: length + 1])
+    """`text` on one line, every character of it visible, cut off after `length` characters."""
+    line = "".join(letter if letter.isprintable() else " " for letter in printable(text[: length + 1]))
     return line if len(line) <= length else f"{line[: length - 1]}…"
 
 

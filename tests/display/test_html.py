@@ -15,7 +15,6 @@ from hypothesis import given
 
 from mojentic_nb.display.html import as_html
 from mojentic_nb.display.markdown import as_markdown
-from mojentic_nb.display.plain import printable
 from mojentic_nb.display.styles import STYLES, inlined
 from mojentic_nb.display.text import as_text
 from mojentic_nb.display.transcript import Transcript
@@ -36,6 +35,7 @@ from mojentic_nb.llm import (
     ToolResult,
     Usage,
 )
+from mojentic_nb.llm.plain import printable
 
 CALL = LLMToolCall(id="1", name="weather", arguments={"city": "Paris"})
 try:
@@ -79,6 +79,14 @@ def outline(*events: Event, model: str = "model") -> Outline:
 
 def result(output: str = "sunny", **fields: object) -> ToolResult:
     return ToolResult(CALL, output, duration=0.42, **fields)
+
+
+def test_markdown_that_is_too_long_to_be_set_is_shown_as_it_came():
+    made = as_html(transcript_of([TextDelta("*a*"), *CALLED, TextDelta("*b* " * 50_000), *CALLED, TextDelta("*c*")]))
+
+    assert "<em>a</em>" in made
+    assert "*b* *b*" in made
+    assert "<em>b" not in made
 
 
 def test_a_call_that_went_well_is_closed_and_says_what_and_how_long():

@@ -32,6 +32,20 @@ def test_text_streams_and_calls_and_notices_are_lines(capsys: pytest.CaptureFixt
     assert lines[-1].startswith("m · 2,100 tokens in (1,024 cached), 55 out")
 
 
+def test_what_cannot_be_seen_is_shown_and_an_emoji_in_pieces_stays_whole(capsys: pytest.CaptureFixture):
+    """A joiner shows only in what it joins, which comes piece by piece; in names it never stays."""
+    worker, word = "\U0001f469\u200d\U0001f4bb", "\u0645\u06cc\u200c\u062e"
+    said = f"{worker} a\u200bb {word}\r\n\u200d"
+    broker = asking([*text(said, 1), *call(f"go{worker}", city=word), CALLS], [*text("So.\r"), END])
+
+    LiveView("m").show(broker.stream(QUESTION, [PacedTool("go", "x")]))
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == [f"{worker} a\ufffdb {word}", "\ufffd"]
+    assert any(line.startswith(f'✗ go\U0001f469\ufffd\U0001f4bb(city="{word}")') for line in lines)
+    assert lines[-2] == "So.\u240d"
+
+
 def test_a_run_that_is_watched_is_not_written(capsys: pytest.CaptureFixture):
     view = LiveView("m")
     view.show(asking([*text("Shown"), END]).stream(QUESTION))

@@ -259,9 +259,17 @@ def test_the_clock_is_stopped_with_the_answer(nb: Notebook):
 
 
 CODE = "So:\n```python\nx = 1\n```\nand\n```\ny = 2\n```\nnot\n```sh\nls\n```\n~~~ {.Python}\nz = 3\n~~~\n"
+HIDING = "```python\nadmin\u200b = 'a\u202e' # \U0001f469\u200d\U0001f4bb \u26a0\ufe0f\n```"
 
 
-@pytest.mark.parametrize(("said", "code"), [(CODE, "x = 1\n\ny = 2\n\nz = 3"), ("Nothing to run.", None)])
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        (CODE, "x = 1\n\ny = 2\n\nz = 3"),
+        (HIDING, "admin\ufffd = 'a\ufffd' # \U0001f469\ufffd\U0001f4bb \u26a0\ufe0f"),
+        ("Nothing to run.", None),
+    ],
+)
 def test_code_goes_into_a_new_cell(nb: Notebook, monkeypatch, said: str, code: str | None):
     given: list[str] = []
     monkeypatch.setattr(nb.shell, "set_next_input", given.append)

@@ -44,6 +44,10 @@ from mojentic_nb.tracer.timeline import ticks
 HOSTILE = "<script>alert(1)</script>\x1b[31m\u202e'\""
 
 
+def hex_of(letter: str) -> str:
+    return hex(ord(letter))
+
+
 def answer(start: float, end: float, first: float | None = None, **fields) -> LLMResponseTracerEvent:
     """A request from `start` to `end`, its first token after `first` seconds."""
     return LLMResponseTracerEvent(end, model="a-model", duration=end - start, time_to_first_token=first, **fields)
@@ -203,6 +207,19 @@ def test_what_comes_from_elsewhere_is_text_on_one_line(render):
     assert "a b" in shown
     assert "c d" in shown
     assert len(shown.splitlines()) in {1, 5}
+
+
+@pytest.mark.parametrize("render", [str, Waterfall._repr_html_], ids=["text", "html"])
+@pytest.mark.parametrize("hidden", "\u200b\u200d\u3164\xad\U000e0041\u2028\ufeff", ids=hex_of)
+def test_what_cannot_be_seen_is_shown(render, hidden: str):
+    events = [failed(0, 1, f"delete{hidden}_all", f"no{hidden} such"), answer(1, 2, finish_reason="stop")]
+
+    shown = render(Waterfall(events))
+
+    assert hidden not in shown
+    assert "delete\ufffd_all" in shown
+    assert "no\ufffd such" in shown
+    assert hidden not in failed(0, 1, f"delete{hidden}").printable_summary()
 
 
 def test_an_error_after_the_last_answer_has_a_row_of_its_own():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,14 +12,15 @@ from typing import Any, Protocol
 from pydantic_core import from_json
 
 from mojentic_nb.llm.errors import IncompleteStreamError
-from mojentic_nb.llm.events import ModelEvent
+from mojentic_nb.llm.events import ModelEvent, StepFinish
 
 from .base import Request
 from .sse import BOM, SSEDecoder
 
-__all__ = ["Decoder", "Paused", "StreamError", "decoded", "identity"]
+__all__ = ["TOO_LONG", "Decoder", "Paused", "StreamError", "decoded", "identity"]
 
 WHITESPACE = b" \t\r\n"
+TOO_LONG = StepFinish("length", limit="max_stream_bytes")
 
 
 class StreamError(Exception):
@@ -160,10 +162,15 @@ def parsed(document: bytes) -> Any:  # noqa: ANN401 (any JSON)
         return json.loads(document.decode("utf-8-sig", errors="replace"))
 
 
-def decoded(decoder: Decoder, chunks: Iterable[bytes]) -> Iterator[ModelEvent]:
-    """The events of a response that comes in `chunks`."""
+def decoded(decoder: Decoder, chunks: Iterable[bytes], most: int | None = None) -> Iterator[ModelEvent]:
+    """The events of a response that comes in `chunks`, of which `most` bytes are read."""
+    left = most or math.inf
     for chunk in chunks:
         yield from decoder.feed(chunk)
         if decoder.done:
+            return
+        left -= len(chunk)
+        if left < 0:
+            yield TOO_LONG
             return
     yield from decoder.end()

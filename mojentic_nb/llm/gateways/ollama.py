@@ -89,7 +89,7 @@ class OllamaGateway(AdaptiveGateway):
             if response.is_error:
                 response.read()
                 response.raise_for_status()
-            yield from wire.read(OllamaDecoder(len(request.messages)), response.iter_bytes())
+            yield from wire.read(OllamaDecoder(len(request.messages)), response.iter_bytes(), request.config)
 
     def _aattempt(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
         import ollama
@@ -105,7 +105,7 @@ class OllamaGateway(AdaptiveGateway):
                     if response.is_error:
                         await response.aread()
                         response.raise_for_status()
-                    answer = wire.aread(OllamaDecoder(len(request.messages)), response.aiter_bytes())
+                    answer = wire.aread(OllamaDecoder(len(request.messages)), response.aiter_bytes(), request.config)
                     async with aclosing(answer) as events:
                         async for event in events:
                             yield event

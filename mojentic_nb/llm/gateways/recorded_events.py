@@ -26,7 +26,7 @@ from mojentic_nb.llm.events import (
 )
 from mojentic_nb.llm.messages import LLMToolCall
 
-from .fields import read_count, read_object, sendable
+from .fields import read_count, read_object, read_text, sendable
 from .redaction import Redaction
 
 __all__ = ["Happening", "answer_in_json", "happenings"]
@@ -120,7 +120,7 @@ def event_in_json(event: Notice | TextDelta | ReasoningDelta | StepFinish, redac
             line: dict[str, Any] = {"reasoning": [delta]}
             return line if details is None else {**line, "details": redaction.value(dict(details))}
     usage = {name: count for name, count in asdict(event.usage).items() if count}
-    return {"finish": event.finish_reason, "usage": usage}
+    return {"finish": event.finish_reason, "usage": usage, **({"limit": event.limit} if event.limit else {})}
 
 
 def error_in_json(event: LLMError, redaction: Redaction) -> dict[str, Any]:
@@ -177,7 +177,8 @@ def events_of(line: Any) -> Iterator[ModelEvent | LLMError]:  # noqa: ANN401 (an
             yield ToolCallStart(call_id, name)
         case {"finish": reason} if reason in FINISH_REASONS:
             counts = read_object(line.get("usage"))
-            yield StepFinish(reason, Usage(**{name: read_count(count) for name, count in counts.items()}))
+            usage = Usage(**{name: read_count(count) for name, count in counts.items()})
+            yield StepFinish(reason, usage, limit=read_text(line.get("limit")))
         case {"error": str(kind), "message": str(message)} if kind in ERRORS:
             error = ERRORS[kind](message)
             error.transient = line.get("transient") is True

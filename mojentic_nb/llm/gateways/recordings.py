@@ -27,7 +27,8 @@ from .redaction import Redaction
 __all__ = ["Exchange", "key_of", "load", "request_in_json", "save"]
 
 FORMAT, VERSION = "mojentic_nb recording", 1
-CLIENTS = {"max_tool_iterations", "think_tags"}  # settings that no provider is told
+# Settings that no provider is told.
+CLIENTS = {"max_answer_chars", "max_stream_bytes", "max_tool_iterations", "think_tags"}
 EXPANDED = 4  # levels of JSON that are written over several lines
 
 

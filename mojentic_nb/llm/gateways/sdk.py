@@ -129,7 +129,7 @@ class SDKGateway(AdaptiveGateway):
             self._endpoint(client, request)(**arguments) as response,
         ):
             wire.watch(response.http_response.extensions.get("network_stream"))
-            yield from wire.read(self._decoder(request), response.iter_bytes())
+            yield from wire.read(self._decoder(request), response.iter_bytes(), request.config)
 
     def _aattempt(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
         return in_thread(self._attempt(request)) if self._async_client is None else self._asent(request)
@@ -142,7 +142,9 @@ class SDKGateway(AdaptiveGateway):
                 self._endpoint(client, request)(**arguments) as response,
             ):
                 wire.watch(response.http_response.extensions.get("network_stream"))
-                async with aclosing(wire.aread(self._decoder(request), response.iter_bytes())) as events:
+                async with aclosing(
+                    wire.aread(self._decoder(request), response.iter_bytes(), request.config)
+                ) as events:
                     async for event in events:
                         yield event
 

@@ -26,10 +26,11 @@ from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 from mojentic_nb.llm.cancellation import Cancellation
+from mojentic_nb.llm.config import CompletionConfig
 from mojentic_nb.llm.errors import ConfigurationError
 from mojentic_nb.llm.events import ModelEvent
 
-from .decoding import Decoder, decoded
+from .decoding import TOO_LONG, Decoder, decoded
 
 __all__ = ["LIMITS", "Hooks", "Lines", "LoopLines", "Timeout", "Wire", "proxy_checked", "tls_context"]
 
@@ -156,27 +157,34 @@ class Wire:
         self.answered = True
         self.watch(network_stream)
 
-    def read(self, decoder: Decoder, chunks: Iterator[bytes]) -> Iterator[ModelEvent]:
+    def read(self, decoder: Decoder, chunks: Iterator[bytes], config: CompletionConfig) -> Iterator[ModelEvent]:
         """Yield the events of the response that comes in `chunks`, and read it to its end.
 
-        It is also read to its end for a reader who leaves at the last event.
+        It is also read to its end for a reader who leaves at the last event, but not where it is longer than it may be.
         """
         try:
-            yield from decoded(decoder, chunks)
+            yield from decoded(decoder, chunks, config.max_stream_bytes)
         finally:
             if decoder.done:
                 with self._rest() as reads:
                     for _ in reads:
                         next(chunks, None)
 
-    async def aread(self, decoder: Decoder, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[ModelEvent, None]:
+    async def aread(
+        self, decoder: Decoder, chunks: AsyncGenerator[bytes, None], config: CompletionConfig
+    ) -> AsyncGenerator[ModelEvent, None]:
         """The same of a response that comes asynchronously."""
+        left = config.max_stream_bytes or math.inf
         async with aclosing(chunks):
             try:
                 async for chunk in chunks:
                     for event in decoder.feed(chunk):
                         yield event
                     if decoder.done:
+                        return
+                    left -= len(chunk)
+                    if left < 0:
+                        yield TOO_LONG
                         return
                 for event in decoder.end():
                     yield event

@@ -139,7 +139,7 @@ export class View {
       case "tool":
         return new Card((approved) => this.actions.decide(index, approved));
       case "notice": {
-        const notice = element("div", `mnb-notice mnb-${block.level === "error" ? "failure" : block.level}`, SIGNS[block.level] + printable(block.text));
+        const notice = element("div", `mnb-notice mnb-${block.level === "error" ? "failure" : block.level}`, SIGNS[block.level] + printable(block.text, true));
         notice.dir = "auto";
         return { element: notice, update: () => {} };
       }
