@@ -227,8 +227,8 @@ class Fold:
         """The arguments are whole; a gateway that has them at once gave no pieces."""
         call_id = call.id or ""
         self._ahead.pop(call_id, None)
-        if id(call) in self._whole:
-            return
+        if id(call) in self._whole and self._is_unsettled(self._whole[id(call)][1]):
+            return  # it is shown already
         if not self._coming.get(call_id):
             self._start(call_id, call.name)
         self._complete(self._coming[call_id].pop(0), call)

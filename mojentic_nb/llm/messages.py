@@ -7,7 +7,16 @@ from copy import deepcopy
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, PrivateAttr, RootModel, SerializeAsAny, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    RootModel,
+    SerializeAsAny,
+    ValidationError,
+    field_validator,
+)
 
 from .complaints import complaint, suggestion
 
@@ -87,7 +96,7 @@ class LLMMessage(BaseModel):
     tool_calls: list[LLMToolCall] | None = None
     image_paths: list[str] | None = None
     reasoning_details: list[dict[str, Any]] | None = None
-    is_error: bool = False
+    is_error: bool = Field(default=False, exclude_if=lambda failed: not failed)
 
     if TYPE_CHECKING:
 

@@ -139,7 +139,8 @@ def test_nothing_that_is_said_becomes_an_element():
 
 def test_a_call_that_waits_for_approval_says_so():
     transcript = transcript_of([*CALLED, ToolProgress("1", "half")])
-    transcript.approval("1", pending=True)
+    block, _ = transcript.card(CALL)
+    transcript.approval(block, pending=True)
 
     made = Outline(as_html(transcript))
 

@@ -16,6 +16,7 @@ from mojentic_nb.llm import (
     Finish,
     LLMMessage,
     LLMToolCall,
+    Notice,
     ReasoningDelta,
     Retry,
     StepFinish,
@@ -341,6 +342,7 @@ def test_the_last_run_or_all_of_an_id():
 
 CALL = LLMToolCall(id="a", name=HOSTILE, arguments={})
 KINDS = {
+    "n": Notice("An image was left out."),
     "y": Retry(1, 0.5, "Busy."),
     "t": TextDelta("a"),
     "r": ReasoningDelta("a"),

@@ -36,7 +36,7 @@ from .failures import (
 )
 from .transport import LIMITS, Hooks, Lines, LoopLines, Timeout, Wire, proxy_checked, tls_context
 
-__all__ = ["NO_KEY", "SDKGateway", "checked_address", "checked_key", "http_clients"]
+__all__ = ["NO_KEY", "SDKGateway", "amend", "checked_address", "checked_key", "http_clients"]
 
 NO_KEY = "none"  # the SDKs want one for every server
 # What some models or servers refuse, and without which the request means nearly the same: settings (of `tool_choice`

@@ -21,6 +21,7 @@ from .running import Printed
 __all__ = ["ToolOutput", "described", "done", "drain", "drained", "failed", "with_printed"]
 
 MOST_PICTURES = 20  # of a result
+DEEPEST = 3  # levels of lists and dictionaries in which pictures are looked for
 LARGEST = 3_700_000  # bytes: Anthropic takes images of up to 5 MB in base64
 ANYTHING = TypeAdapter[Any](Any)
 
@@ -44,14 +45,14 @@ def done(call: LLMToolCall, value: object) -> ToolResult:
     return ToolResult(call, mended(as_text(output)), display=parts.display, images=tuple(images))
 
 
-def without_pictures(value: object, images: list[str]) -> object:
+def without_pictures(value: object, images: list[str], depth: int = DEEPEST) -> object:
     """Return `value` with a name in place of each picture, which is put into `images`."""
     match value:
-        case list() | tuple() if len(value) <= MOST_PICTURES:
-            items = [without_pictures(item, images) for item in value]
+        case list() | tuple() if depth and len(value) <= MOST_PICTURES:
+            items = [without_pictures(item, images, depth - 1) for item in value]
             return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
-        case dict() if len(value) <= MOST_PICTURES:
-            named = {key: without_pictures(item, images) for key, item in value.items()}
+        case dict() if depth and len(value) <= MOST_PICTURES:
+            named = {key: without_pictures(item, images, depth - 1) for key, item in value.items()}
             return named if any(named[key] is not value[key] for key in value) else value
     picture = drawn(value)
     if picture is None:
