@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, Generator, Iterator
 from contextlib import aclosing, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mojentic_nb.llm.cancellation import Cancellation
 from mojentic_nb.llm.errors import BadRequestError, ConfigurationError, LLMError, ModelNotFoundError
@@ -27,14 +27,13 @@ from .failures import (
     said_by,
     status_error,
     unreachable_error,
-    without_key,
 )
+from .keys import NO_KEY, STAND_IN, Key
 from .mojentic import MojenticCalls
 from .ollama_chat import OllamaDecoder, encode
 from .transport import Lines, LoopLines, Timeout, Wire, proxy_checked, tls_context
 
 if TYPE_CHECKING:
-    import httpx
     import ollama
 
 __all__ = ["OllamaGateway"]
@@ -46,14 +45,24 @@ CHAT = ("POST", "/api/chat")
 class OllamaGateway(MojenticCalls):
     """The way to an Ollama server: at `host`, else at ``OLLAMA_HOST``, else on this machine.
 
-    `timeout` is in seconds; a response may take as long to begin as a model takes to load. Raises
-    :class:`~mojentic_nb.llm.errors.ConfigurationError` for an address that can't be one.
+    Without `api_key` the environment's ``OLLAMA_API_KEY`` counts; "none" sends no key. `timeout` is in seconds; a
+    response may take as long to begin as a model takes to load. Raises
+    :class:`~mojentic_nb.llm.errors.ConfigurationError` for a key or an address that can't be one.
     """
 
-    def __init__(self, host: str | None = None, *, timeout: Timeout | float | None = Timeout()) -> None:  # noqa: B008
+    def __init__(
+        self,
+        host: str | None = None,
+        *,
+        api_key: str | Key | None = None,
+        timeout: Timeout | float | None = Timeout(),  # noqa: B008 (frozen)
+    ) -> None:
         import httpx
         import ollama
 
+        api_key = Key.of(api_key)  # before anything can fail, and show it
+        self._key = Key("") if api_key == Key(NO_KEY) else api_key or Key.in_environment("OLLAMA_API_KEY") or Key("")
+        self._key.checked()
         try:
             with proxy_checked():
                 http = ollama.Client(host, verify=tls_context(httpx.create_ssl_context))._client  # noqa: SLF001 (the SDK has no other word for where it goes)
@@ -63,7 +72,6 @@ class OllamaGateway(MojenticCalls):
             ) from error
         self._server = str(http.base_url)
         self._host = host_of(self._server)
-        self._key = http.headers.get("authorization", "").removeprefix("Bearer ")
         self._timeout = Timeout.of(timeout)
         self._lines = Lines(self._new_client, self._timeout.stall)
         self._async_lines = LoopLines(self._new_async_client, self._timeout.stall)
@@ -71,29 +79,34 @@ class OllamaGateway(MojenticCalls):
     def stream(self, request: Request) -> Generator[ModelEvent, None, None]:
         """Ask for a chat completion and yield its events as its bytes arrive."""
         body = encode(request)
-        with (
-            self._lines.line(request.cancellation) as (wire, client),
-            self._translated_errors(request.model, wire),
-            client._client.stream(*CHAT, json=body) as response,  # noqa: SLF001 (the SDK parses what it streams)
-        ):
-            if response.is_error:
-                response.read()
-                response.raise_for_status()
-            yield from decoded(OllamaDecoder(len(request.messages)), response.iter_bytes())
+        try:
+            with (
+                self._lines.line(request.cancellation) as (wire, client),
+                self._translated_errors(request.model, wire),
+                client._client.stream(*CHAT, json=body) as response,  # noqa: SLF001 (the SDK parses what it streams)
+            ):
+                if response.is_error:
+                    response.read()
+                    response.raise_for_status()
+                yield from decoded(self._decoder(request), response.iter_bytes())
+        except LLMError as error:
+            raise self._key.clean(error)  # noqa: B904 (its cause is kept)
 
     async def astream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
         """The same, asynchronously."""
         body = encode(request)
-        async with self._async_lines.aline(request.cancellation) as (wire, client):
-            with self._translated_errors(request.model, wire):
-                async with client._client.stream(*CHAT, json=body) as response:  # noqa: SLF001
-                    if response.is_error:
-                        await response.aread()
-                        response.raise_for_status()
-                    answer = adecoded(OllamaDecoder(len(request.messages)), response.aiter_bytes())
-                    async with aclosing(answer) as events:
-                        async for event in events:
-                            yield event
+        try:
+            async with self._async_lines.aline(request.cancellation) as (wire, client):
+                with self._translated_errors(request.model, wire):
+                    async with client._client.stream(*CHAT, json=body) as response:  # noqa: SLF001
+                        if response.is_error:
+                            await response.aread()
+                            response.raise_for_status()
+                        async with aclosing(adecoded(self._decoder(request), response.aiter_bytes())) as events:
+                            async for event in events:
+                                yield event
+        except LLMError as error:
+            raise self._key.clean(error)  # noqa: B904
 
     def get_available_models(self) -> list[str]:
         """The names of the models on the server that can chat, the last changed first."""
@@ -105,7 +118,7 @@ class OllamaGateway(MojenticCalls):
         Models in Ollama's cloud are left out.
         """
         with self._asking() as client:
-            with checked_list(self._host):
+            with checked_list(self._host, self._key):
                 names = [model.model or "" for model in client.list().models]
             for name in names:
                 if not name.endswith("cloud") and can_chat(client, name):
@@ -128,24 +141,31 @@ class OllamaGateway(MojenticCalls):
     def __repr__(self) -> str:
         return f"OllamaGateway({self._host!r})"
 
+    def _decoder(self, request: Request) -> OllamaDecoder:
+        decoder = OllamaDecoder(len(request.messages))
+        decoder.hide = self._key.hide
+        return decoder
+
     def _new_client(self, wire: Wire) -> ollama.Client:
-        import httpx
         import ollama
 
-        tls = tls_context(httpx.create_ssl_context)
-        return ollama.Client(self._server, timeout=self._limits(), event_hooks=wire.hooks(), verify=tls)
+        return ollama.Client(self._server, event_hooks=wire.hooks(), **self._options())
 
     def _new_async_client(self, wire: Wire) -> ollama.AsyncClient:
-        import httpx
         import ollama
 
-        hooks, tls = wire.async_hooks(), tls_context(httpx.create_ssl_context)
-        return ollama.AsyncClient(self._server, timeout=self._limits(), event_hooks=hooks, verify=tls)
+        return ollama.AsyncClient(self._server, event_hooks=wire.async_hooks(), **self._options())
 
-    def _limits(self) -> httpx.Timeout:
+    def _options(self) -> dict[str, Any]:
         import httpx
 
-        return httpx.Timeout(self._timeout.connect, read=self._timeout.read)
+        return {
+            "timeout": httpx.Timeout(self._timeout.connect, read=self._timeout.read),
+            "verify": tls_context(httpx.create_ssl_context),
+            # Given, or the SDK takes the key from the environment.
+            "headers": {"authorization": f"Bearer {STAND_IN}"},
+            "auth": self._key.sign,
+        }
 
     @contextmanager
     def _asking(self, model: str = "") -> Iterator[ollama.Client]:
@@ -164,18 +184,20 @@ class OllamaGateway(MojenticCalls):
         except httpx.HTTPStatusError as error:
             failure = self._status_error(error.response.status_code, error.response.text, model)
             failure.retry_after = retry_after(error.response.headers)
-            raise failure from error
+            raise failure from self._key.clean(error)
         except ollama.ResponseError as error:
             failure = self._status_error(error.status_code, error.error, model)
-            raise failure from without_key(error, self._key)
+            raise failure from self._key.clean(error)
         except StreamError as error:
-            raise self._status_error(error.status, str(error), model) from without_key(error, self._key)
+            raise self._status_error(error.status, str(error), model) from self._key.clean(error)
         except (ConnectionError, httpx.ConnectError, httpx.ConnectTimeout) as error:
             advice = "start it with `ollama serve`, or set OLLAMA_HOST to where it runs."
-            raise unreachable_error(self._host, f"Ollama can't be reached at {self._host}: {advice}") from error
+            raise unreachable_error(
+                self._host, f"Ollama can't be reached at {self._host}: {advice}"
+            ) from self._key.clean(error)
         except httpx.HTTPError as error:
             silent = isinstance(error, httpx.TimeoutException)
-            raise (broken if wire.answered else no_answer)("Ollama", silent=silent) from error
+            raise (broken if wire.answered else no_answer)("Ollama", silent=silent) from self._key.clean(error)
         except UnicodeEncodeError as error:
             raise BadRequestError(HALF_CHARACTER) from error
 

@@ -29,6 +29,7 @@ from .redaction import Redaction
 __all__ = ["Happening", "answer_in_json", "happenings"]
 
 LINE = 100  # characters of text
+KINDS: dict[str, type[LLMError]] = {name: getattr(errors, name) for name in errors.__all__}
 GRAIN = 10  # milliseconds; finer differences are noise
 
 
@@ -114,7 +115,7 @@ def event_in_json(event: TextDelta | ReasoningDelta | StepFinish, redaction: Red
 
 def error_in_json(event: LLMError, redaction: Redaction) -> dict[str, Any]:
     """A line for the error that ended the answer."""
-    kind = next(each.__name__ for each in type(event).__mro__ if each.__name__ in errors.__all__)
+    kind = next(each.__name__ for each in type(event).__mro__ if each.__name__ in KINDS)
     line = {"error": kind, "message": redaction.text(str(event)), "transient": event.transient}
     return line if event.retry_after is None else {**line, "retry_after": event.retry_after}
 
@@ -155,6 +156,7 @@ def events_of(line: dict[str, Any]) -> Iterator[ModelEvent | LLMError]:
         case {"finish": reason}:
             yield StepFinish(reason, Usage(**line.get("usage", {})))
         case _:
-            error: LLMError = getattr(errors, line["error"])(line["message"])
+            kind = KINDS[line["error"]]
+            error = kind(line["message"])
             error.transient, error.retry_after = line["transient"], line.get("retry_after")
             yield error

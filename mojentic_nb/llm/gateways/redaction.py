@@ -15,12 +15,14 @@ import re
 import string
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
+
+from mojentic_nb.llm.errors import ConfigurationError
 
 __all__ = ["Redaction", "forms_of", "occurrences", "replaced"]
 
@@ -157,7 +159,7 @@ def names_secret(name: str) -> bool:
 class Redaction:
     """What is taken out, and what stands for it."""
 
-    known: tuple[str, ...]
+    known: tuple[str, ...] = field(repr=False)
     places: tuple[tuple[str, str], ...]
 
     @classmethod
@@ -179,19 +181,28 @@ class Redaction:
         return text
 
     def value(self, value: Any) -> Any:  # noqa: ANN401 (JSON)
-        """The same for every text in a value of JSON."""
+        """The same for every text in a value of JSON.
+
+        Raises :class:`~mojentic_nb.llm.errors.ConfigurationError` for one that is nested too deep.
+        """
+        try:
+            return self._value(value)
+        except RecursionError as error:
+            raise ConfigurationError("The request or its answer is nested too deep to be recorded.") from error
+
+    def _value(self, value: Any) -> Any:  # noqa: ANN401
         match value:
             case str():
                 return self.text(value)
             case dict():
                 return {self.text(name): self._field(name, item) for name, item in value.items()}
             case list() | tuple():
-                return [self.value(item) for item in value]
+                return [self._value(item) for item in value]
         return value
 
     def _field(self, name: str, item: Any) -> Any:  # noqa: ANN401
         secret = isinstance(item, str) and FIELDS.search(name) and re.fullmatch(VALUE, item)
-        return SECRET if secret else self.value(item)
+        return SECRET if secret else self._value(item)
 
     def _secrets(self, text: str) -> Iterator[Span]:
         yield from occurrences(text, self.known)
