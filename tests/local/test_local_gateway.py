@@ -357,7 +357,8 @@ def test_the_process_ends_with_the_program_however_that_ends(end: str, fork: str
 
 def test_where_a_process_cannot_fork_a_thread_watches():
     """As on Windows: the script in an interpreter that has no fork."""
-    program = f"import os, runpy, sys; del os.fork; sys.modules['resource'] = None; runpy.run_path({str(process.SCRIPT)!r}, run_name='__main__')"
+    without = "import os, runpy, sys; del os.fork; sys.modules['resource'] = None"
+    program = f"{without}; runpy.run_path({str(process.SCRIPT)!r}, run_name='__main__')"
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with LocalGateway() as gateway, subprocess.Popen([sys.executable, "-c", program], **pipes) as serving:
         serving.stdin.write(json.dumps({**asdict(gateway._options), "api_key": "key"}).encode() + b"\n")

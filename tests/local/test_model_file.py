@@ -233,7 +233,7 @@ def test_pip_gets_no_keys(index: Loopback, cache: Path, monkeypatch: pytest.Monk
     """It runs what the package index gives it, at least its own code."""
     for name in ("OPENAI_API_KEY", "AWS_SECRET_ACCESS_KEY", "HF_TOKEN"):
         monkeypatch.setenv(name, "canary")
-    kept = {name: "x" for name in ("PATH", "PIP_INDEX_URL", "UV_CACHE_DIR", "HTTPS_PROXY", "no_proxy", "SSL_CERT_FILE")}
+    kept = dict.fromkeys(("PATH", "PIP_INDEX_URL", "UV_CACHE_DIR", "HTTPS_PROXY", "no_proxy", "SSL_CERT_FILE"), "x")
     for name, value in kept.items():
         monkeypatch.setenv(name, value)
 

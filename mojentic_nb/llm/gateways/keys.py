@@ -20,6 +20,7 @@ __all__ = ["NO_KEY", "STAND_IN", "Key", "ambient_headers"]
 
 NO_KEY = "none"  # for servers that need no key; the SDKs want one for every server
 STAND_IN = "(key of mojentic_nb)"
+SIGNED = {"authorization": f"Bearer {STAND_IN}", "x-api-key": STAND_IN}
 HIDDEN = "(the key)"
 SHORT = 8  # characters; a key as short as "none" or "ollama" is hidden only as a word of its own
 
@@ -121,4 +122,5 @@ class Key:
 def ambient_headers(sdk: ModuleType, variable: str, *names: str) -> dict[str, Any]:
     """What keeps `sdk` from sending the headers `names`, and those in the environment's `variable`, one a line."""
     lines = os.environ.get(variable, "").splitlines()
-    return dict.fromkeys([*names, *(line.partition(":")[0].strip() for line in lines if ":" in line)], sdk.Omit())
+    names += tuple(line.partition(":")[0].strip() for line in lines if ":" in line)
+    return {name: SIGNED.get(name.lower(), sdk.Omit()) for name in names}

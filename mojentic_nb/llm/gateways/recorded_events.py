@@ -155,8 +155,9 @@ def events_of(line: dict[str, Any]) -> Iterator[ModelEvent | LLMError]:
             yield ToolCallStart(call_id, name)
         case {"finish": reason}:
             yield StepFinish(reason, Usage(**line.get("usage", {})))
-        case _:
-            kind = KINDS[line["error"]]
-            error = kind(line["message"])
-            error.transient, error.retry_after = line["transient"], line.get("retry_after")
+        case {"error": kind, "message": message, "transient": transient} if kind in KINDS:
+            error = KINDS[kind](message)
+            error.transient, error.retry_after = transient, line.get("retry_after")
             yield error
+        case _:
+            raise ValueError(f"{line} is no part of an answer.")

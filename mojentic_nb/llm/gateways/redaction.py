@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import html
+import json
 import os
 import re
 import string
@@ -84,7 +85,7 @@ ISSUED = {
     "eyJ": r"[\w-]{8,}\.[\w-]{8,}\.[\w-]+",  # JSON web tokens
 }
 ESCAPES = re.compile(
-    r"((?<!\\)\\++(?:u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|[\"'/nrtbf])|%(?:25)*[2-7][0-9a-fA-F]"
+    r"((?<!\\)\\++(?:u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|[\"'/nrtbf])|%(?:25)*[0-7][0-9a-fA-F]"
     r"|&(?:amp|lt|gt|quot|apos|#39|#x27);)"
 )
 
@@ -111,6 +112,7 @@ def rules() -> tuple[Rule, ...]:
     )
     private_key = (
         r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----"
+        r"(?=(?:(?!-----)[\s\S])*?[A-Za-z0-9+/=]{16})"
         r"(?:(?:(?!-----)[\s\S])*+-----END [A-Z0-9 ]{0,45}-----|\s*+(?:[A-Za-z0-9+/=]{16,}+\s*+)++)"  # whole, or cut
     )
     return (
@@ -121,7 +123,7 @@ def rules() -> tuple[Rule, ...]:
         Rule("://", re.compile(r"://([^\s/:@?#\"'<>]*:[^\s/@?#\"'<>]+)@")),
         Rule("sig=", re.compile(r"sig=(?<=[?&;]sig=)([\w%+/=-]{20,})")),  # Azure's shared access signatures
         Rule("Key=", re.compile(r"Key=([A-Za-z0-9+/]{40,}={0,2})")),  # and its connection strings
-        Rule("=", re.compile(rf"=({VALUE})"), names_variable),
+        Rule("=", re.compile(rf"=[\"']?({VALUE})"), names_variable),
         Rule("", re.compile(rf"[:=]\s{{0,4}}[\"']({VALUE})[\"']"), names_field),
     )
 
@@ -214,9 +216,20 @@ class Redaction:
 
 
 def forms_of(*secrets: str) -> tuple[str, ...]:
-    """The `secrets` and their encodings in URLs, the longest first."""
-    forms = {form for secret in secrets for form in (secret, quote(secret, safe=""), quote_plus(secret))}
+    """The `secrets`, and how texts escape those with unusual characters, the longest first."""
+    forms = {form for secret in secrets for form in (secret, *escaped(secret))}
     return tuple(sorted(forms, key=len, reverse=True))
+
+
+def escaped(secret: str) -> Iterator[str]:
+    """What :func:`unescaped` doesn't read: spaces and characters beyond ASCII in URLs, and backslashes."""
+    for safe in ("", string.printable):
+        yield quote(secret, safe, errors="replace")
+    yield quote_plus(secret, errors="replace")
+    yield repr(secret)[1:-1]
+    for ascii_only in (False, True):
+        yield (once := json.dumps(secret, ensure_ascii=ascii_only)[1:-1])
+        yield json.dumps(once, ensure_ascii=ascii_only)[1:-1]
 
 
 def occurrences(text: str, secrets: Iterable[str]) -> Iterator[Span]:
