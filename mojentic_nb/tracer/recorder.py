@@ -6,7 +6,6 @@ reads to their end leave nothing behind.
 
 from __future__ import annotations
 
-import re
 import time
 import uuid
 from collections.abc import Callable
@@ -28,6 +27,7 @@ from mojentic_nb.llm import (
     Usage,
 )
 from mojentic_nb.llm.gateways.base import Request, tool_name
+from mojentic_nb.llm.gateways.redaction import without_secrets
 
 from .events import (
     LLMCallTracerEvent,
@@ -40,9 +40,6 @@ from .events import (
 )
 
 __all__ = ["Recorder"]
-
-
-KEY = re.compile(r"(?i)(bearer\s+|api[-_]?key\W{1,4})\S+|\b(sk-)[\w-]{8,}")
 
 
 class Recorder:
@@ -76,7 +73,11 @@ class Recorder:
                 now = time.perf_counter()
                 self._store(
                     RetryTracerEvent(
-                        *self._stamp(now), model=self._model, attempt=attempt, delay=delay, reason=without_keys(reason)
+                        *self._stamp(now),
+                        model=self._model,
+                        attempt=attempt,
+                        delay=delay,
+                        reason=without_secrets(reason),
                     )
                 )
             case StepFinish():
@@ -129,7 +130,7 @@ class Recorder:
                 usage=usage,
                 duration=now - response.started,
                 time_to_first_token=None if response.first is None else response.first - response.started,
-                error=without_keys(str(error)) if error else None,
+                error=without_secrets(str(error)) if error else None,
                 error_type=type(error).__name__ if error else None,
             )
         )
@@ -180,7 +181,7 @@ class Recorder:
                 finish_reason=end.finish_reason if isinstance(end, Finish) else None,
                 usage=self._usage,
                 duration=now - (self._begun or now),
-                error=without_keys(str(error)) if error else None,
+                error=without_secrets(str(error)) if error else None,
                 error_type=type(error).__name__ if error else None,
             )
         )
@@ -234,8 +235,3 @@ class Batch:
         self.told.add(id(result.call))
         self.failures += result.is_error
         return True
-
-
-def without_keys(text: str) -> str:
-    """An error's text, without what looks like an API key: a gateway from elsewhere may quote the one it sent."""
-    return KEY.sub(r"\1\2…", text)

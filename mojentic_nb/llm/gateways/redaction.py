@@ -25,7 +25,7 @@ from urllib.parse import quote, quote_plus
 
 from mojentic_nb.llm.errors import ConfigurationError
 
-__all__ = ["Redaction", "forms_of", "occurrences", "replaced"]
+__all__ = ["Redaction", "forms_of", "occurrences", "replaced", "without_secrets"]
 
 Span = tuple[int, int]
 
@@ -51,7 +51,7 @@ FIELDS = re.compile(
 )
 # How issuers begin their secrets, and what follows.
 ISSUED = {
-    "sk-": r"(?!learn)(?=[\w-]*\d)[\w-]{16,}",  # OpenAI, Anthropic, OpenRouter, DeepSeek
+    "sk-": r"(?!learn)(?=[\w-]*\d)[\w-]{12,}",  # OpenAI, Anthropic, OpenRouter, DeepSeek
     "gh": r"[pousr]_[A-Za-z0-9_]{20,}",  # GitHub
     "github_pat_": r"\w{20,}",
     "gl": r"(?:pat|dt|rt|cbt|ptt|oas|ft)-[\w-]{16,}",  # GitLab
@@ -157,6 +157,13 @@ def names_secret(name: str) -> bool:
     return bool(VARIABLES.search(name)) and not PLACES.search(name)
 
 
+def secret_variables() -> Iterator[str]:
+    """The values of the environment's secret variables."""
+    for name, value in os.environ.items():
+        if len(value) >= SHORTEST and names_secret(name.upper()):
+            yield value
+
+
 @dataclass(frozen=True, slots=True)
 class Redaction:
     """What is taken out, and what stands for it."""
@@ -167,12 +174,16 @@ class Redaction:
     @classmethod
     def of(cls, secrets: Iterable[str]) -> Redaction:
         """One that takes out these `secrets`, those of the environment as it is now, and what looks like one."""
-        named = [value for name, value in os.environ.items() if names_secret(name.upper()) and len(value) >= SHORTEST]
         places = [(Path.cwd(), "."), (Path.home(), "~")]
         return cls(
-            forms_of(*filter(None, secrets), *named),
+            forms_of(*filter(None, secrets), *secret_variables()),
             tuple((str(place), short) for place, short in places if place != place.parent),
         )
+
+    @classmethod
+    def of_secrets(cls) -> Redaction:
+        """One that leaves the names of folders as they are."""
+        return cls(forms_of(*secret_variables()), ())
 
     def text(self, text: str) -> str:
         """`text` without them; doing it twice changes nothing."""
@@ -213,6 +224,11 @@ class Redaction:
                 for match in rule.pattern.finditer(text):
                     if rule.holds(match):
                         yield match.span(rule.pattern.groups)
+
+
+def without_secrets(text: str) -> str:
+    """`text` without the secrets of the environment and what looks like one."""
+    return Redaction.of_secrets().text(text)
 
 
 def forms_of(*secrets: str) -> tuple[str, ...]:
