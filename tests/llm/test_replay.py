@@ -7,6 +7,7 @@ import base64
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -61,7 +62,7 @@ from mojentic_nb.llm.gateways import (
 from mojentic_nb.llm.gateways.locking import locked
 from mojentic_nb.llm.gateways.models import LLMGatewayResponse
 from mojentic_nb.llm.gateways.providers import broker_for
-from mojentic_nb.llm.gateways.recordings import save
+from mojentic_nb.llm.gateways.recordings import Exchange, save
 
 QUESTION = [LLMMessage(role=MessageRole.System, content="Be brief."), LLMMessage(content="Is it sunny in Rome?")]
 SIGNED = {"type": "thinking", "thinking": "Hm.", "signature": "x/y+z="}
@@ -421,6 +422,34 @@ def test_a_recording_waits_for_whoever_changes_the_file(path: Path):
         thread.join(PATIENCE)
 
     assert replayer(path).generate(QUESTION) == "Yes."
+
+
+def test_an_interrupt_while_another_changes_the_file_leaves_nothing_open(path: Path):
+    path.parent.mkdir()
+    asking, main = recorder(path, "Yes."), threading.main_thread().ident
+    begun, ended = threading.Event(), threading.Event()
+
+    def locks() -> int:
+        return sum(file.path.endswith(".lock") for file in psutil.Process().open_files())
+
+    def change() -> None:
+        with locked(path):
+            begun.set()
+            while locks() < 2:
+                pass
+            signal.pthread_kill(main, signal.SIGINT)
+            ended.wait(PATIENCE)
+
+    other = threading.Thread(target=change)
+    other.start()
+    begun.wait(PATIENCE)
+    with pytest.raises(KeyboardInterrupt):
+        asking.adapter._keep(Exchange({"model": "a-model", "messages": []}, [], []))
+    assert locks() == 1
+    ended.set()
+    other.join()
+
+    assert locks() == 0
 
 
 # How answers end
@@ -857,6 +886,13 @@ def test_record_or_replay(path: Path, how: str, server: Loopback, monkeypatch: p
 
     assert (type(first), type(second)) == (RecordingGateway, ReplayGateway)
     assert len(server.requests) == 1
+
+
+def test_a_gateway_that_has_nothing_to_close(path: Path):
+    asking = recorder(path, "One.").adapter
+
+    asking.close()
+    asyncio.run(asking.aclose())
 
 
 def test_a_model_by_the_name_of_its_recording(path: Path):

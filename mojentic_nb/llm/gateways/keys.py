@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Iterator
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any
 
 from mojentic_nb.llm.errors import ConfigurationError
 
@@ -23,8 +23,6 @@ STAND_IN = "(key of mojentic_nb)"
 SIGNED = {"authorization": f"Bearer {STAND_IN}", "x-api-key": STAND_IN}
 HIDDEN = "(the key)"
 SHORT = 8  # characters; a key as short as "none" or "ollama" is hidden only as a word of its own
-
-Failure = TypeVar("Failure", bound=BaseException)
 
 
 class Key:
@@ -47,12 +45,6 @@ class Key:
 
     def __bool__(self) -> bool:
         return bool(self._secret)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Key) and self._secret == other._secret
-
-    def __hash__(self) -> int:
-        return hash(self._secret)
 
     def __repr__(self) -> str:
         return "Key(…)" if self else "Key('')"
@@ -93,7 +85,7 @@ class Key:
                 return tuple(map(self.hide_in, value))
         return value
 
-    def clean(self, error: Failure) -> Failure:
+    def clean(self, error: BaseException) -> BaseException:
         """Take the key out of `error` and of its causes, and the frames, whose variables may hold it; return it."""
         error.__traceback__ = None
         error.args = self.hide_in(error.args)
@@ -101,13 +93,11 @@ class Key:
             setattr(error, name, self.hide_in(value))
         if cause := error.__cause__:
             cause.__context__ = None
-            error.__cause__ = self._said(self.clean(cause))
-        return error
-
-    def _said(self, error: BaseException) -> BaseException:
-        """`error`, or where its words are none of its arguments and have the key, another that says the rest."""
+            error.__cause__ = self.clean(cause)
         words = str(error)
-        return error if self.hide(words) == words else Exception(f"{type(error).__name__}: {self.hide(words)}")
+        if (hidden := self.hide(words)) == words:
+            return error
+        return Exception(f"{type(error).__name__}: {hidden}")  # its words are none of its arguments, as pydantic's
 
     def secrets(self) -> tuple[str, ...]:
         """What is to be hidden: the key, unless there is none."""

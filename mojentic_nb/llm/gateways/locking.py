@@ -50,18 +50,25 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def held(beside: Path) -> int:
-    """Open the file `beside` and take its lock; the holder before may have removed it, then it is another file now."""
+    """Open the file `beside` and take its lock."""
     while True:
         file = os.open(beside, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
         try:
             lock(file)
-            with suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(file), beside.stat()):
-                    return file
         except BaseException:
             os.close(file)
             raise
+        if is_at(file, beside):
+            return file
         os.close(file)
+
+
+def is_at(file: int, path: Path) -> bool:
+    """Whether the open `file` is the one at `path`: whoever had the lock before has removed that one."""
+    try:
+        return os.path.samestat(os.fstat(file), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def remove(file: Path) -> None:

@@ -28,7 +28,7 @@ from .failures import (
     status_error,
     unreachable_error,
 )
-from .keys import NO_KEY, STAND_IN, Key
+from .keys import STAND_IN, Key
 from .mojentic import MojenticCalls
 from .ollama_chat import OllamaDecoder, encode
 from .transport import Lines, LoopLines, Timeout, Wire, proxy_checked, tls_context
@@ -60,9 +60,8 @@ class OllamaGateway(MojenticCalls):
         import httpx
         import ollama
 
-        api_key = Key.of(api_key)  # before anything can fail, and show it
-        self._key = Key("") if api_key == Key(NO_KEY) else api_key or Key.in_environment("OLLAMA_API_KEY") or Key("")
-        self._key.checked()
+        api_key = Key.of(api_key) or Key.in_environment("OLLAMA_API_KEY") or Key("")
+        self._key = api_key.checked() if api_key.secrets() else Key("")
         try:
             with proxy_checked():
                 http = ollama.Client(host, verify=tls_context(httpx.create_ssl_context))._client  # noqa: SLF001 (the SDK has no other word for where it goes)
