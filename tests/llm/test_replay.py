@@ -401,9 +401,10 @@ def test_several_processes_record_to_one_file(path: Path):
     command = [sys.executable, "-c", RECORDING]
     writers = [subprocess.Popen([*command, who, str(path)], stdin=subprocess.PIPE) for who in ("One", "Two")]
     for writer in writers:
-        writer.communicate(b"\n", PATIENCE)
+        writer.stdin.write(b"\n")
+        writer.stdin.close()
 
-    assert [writer.returncode for writer in writers] == [0, 0]
+    assert [writer.wait(4 * PATIENCE) for writer in writers] == [0, 0]
     assert len(content_of(path)["exchanges"]) == 60
     assert list(path.parent.iterdir()) == [path]
 
