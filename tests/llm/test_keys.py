@@ -68,8 +68,13 @@ class OddError(Exception):
         return f"It was {KEY}."
 
 
-@pytest.mark.parametrize("page", [{"models": KEY}, {"data": KEY}, {"models": [{"model": [KEY]}]}, [KEY]])
-@pytest.mark.parametrize("make", [OpenAIGateway, AnthropicGateway, OllamaGateway])
+LISTS = [
+    *((make, page) for make in (OpenAIGateway, AnthropicGateway, OllamaGateway) for page in ({"data": KEY}, [KEY])),
+    *((OllamaGateway, {"models": models}) for models in (KEY, [{"model": [KEY]}])),
+]
+
+
+@pytest.mark.parametrize(("make", "page"), LISTS)
 def test_a_list_of_models_that_quotes_the_key(server: Loopback, make, page: object):
     server.play(json_reply(page))
     gateway = OllamaGateway(server.url, api_key=KEY) if make is OllamaGateway else make(KEY, server.url)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from mojentic_nb.llm.errors import ConfigurationError
+from mojentic_nb.llm.errors import ConfigurationError, LLMError
 
 from . import anthropic_messages
 from .base import Request
@@ -62,8 +62,11 @@ class AnthropicGateway(SDKGateway):
 
     def get_available_models(self) -> list[str]:
         """The names of the models that Anthropic offers."""
-        with checked_list(self._host, self._key), self._asking() as client:
-            return [model.id for model in client.models.list()]
+        try:
+            with checked_list(self._host, self._key), self._asking() as client:
+                return [model.id for model in client.models.list()]
+        except LLMError as error:
+            raise self._key.clean(error)  # noqa: B904 (its cause is kept)
 
     def _endpoint(self, client: Any, request: Request) -> Callable[..., Any]:  # noqa: ANN401, ARG002 (the SDK's)
         create: Callable[..., Any] = client.messages.with_streaming_response.create

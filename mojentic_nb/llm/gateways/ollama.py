@@ -117,8 +117,11 @@ class OllamaGateway(MojenticCalls):
         Models in Ollama's cloud are left out.
         """
         with self._asking() as client:
-            with checked_list(self._host, self._key):
-                names = [model.model or "" for model in client.list().models]
+            try:
+                with checked_list(self._host, self._key):
+                    names = [model.model or "" for model in client.list().models]
+            except LLMError as error:
+                raise self._key.clean(error)  # noqa: B904
             for name in names:
                 if not name.endswith("cloud") and can_chat(client, name):
                     yield name

@@ -6,6 +6,8 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
+from mojentic_nb.llm.errors import LLMError
+
 from . import chat_completions, responses
 from .base import Request
 from .decoding import Decoder
@@ -71,10 +73,13 @@ class OpenAIGateway(SDKGateway):
 
     def get_available_models(self) -> list[str]:
         """The names of the models that the server offers."""
-        with checked_list(self._host, self._key), self._asking() as client:
-            models = client.get("/models", cast_to=object)
-            # Together's list has nothing around it.
-            return [model["id"] for model in (models["data"] if isinstance(models, dict) else models)]
+        try:
+            with checked_list(self._host, self._key), self._asking() as client:
+                models = client.get("/models", cast_to=object)
+                # Together's list has nothing around it.
+                return [model["id"] for model in (models["data"] if isinstance(models, dict) else models)]
+        except LLMError as error:
+            raise self._key.clean(error)  # noqa: B904 (its cause is kept)
 
     def calculate_embeddings(self, text: str, model: str = EMBEDDING_MODEL) -> list[float]:
         """The embedding of `text` by `model`: a vector whose length is the model's."""
