@@ -3,6 +3,8 @@
 PYTHON   ?= python3
 VENV     ?= .venv
 LAB_ARGS ?=
+# How many times as many examples `make fuzz` tries as `make test`.
+MOJENTIC_NB_FUZZ ?= 20
 
 PY  := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
@@ -12,11 +14,12 @@ SAY := @printf '\n==> %s\n'
 ROOT_ARGS := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test check docs frontend check-frontend fresh pictures notebooks recordings clean
+.PHONY: help lab test fuzz check docs frontend check-frontend fresh pictures notebooks recordings clean
 
 help:
 	@echo "make lab        start JupyterLab on the quickstart notebook, answered by a model on this machine"
 	@echo "make test       run every test: Python, notebooks, and JupyterLab in a browser"
+	@echo "make fuzz       try 20 times as many random examples as 'make test', and new ones; MOJENTIC_NB_FUZZ=100 tries more"
 	@echo "make check      lint, formatting and types"
 	@echo "make docs       build the documentation's pages into site/, and fail on a link that leads nowhere"
 	@echo "make frontend   check, test and bundle the live view's JavaScript; needs Node 20, which nothing else does"
@@ -39,6 +42,10 @@ test: $(VENV)/.test
 	@$(PY) tests/notebooks.py
 	$(SAY) "JupyterLab in a browser"
 	@$(PY) -m pytest tests/browser
+
+fuzz: $(VENV)/.test
+	$(SAY) "Tests with random examples, $(MOJENTIC_NB_FUZZ) times as many as in 'make test'"
+	@MOJENTIC_NB_FUZZ=$(MOJENTIC_NB_FUZZ) $(PY) -m pytest tests --ignore=tests/browser --ignore=tests/fresh -m fuzz --timeout=0
 
 check: $(VENV)/.test
 	@$(PY) -m ruff check .

@@ -10,6 +10,11 @@ the median of those of five pairs of runs, ours and theirs in turn. The events a
 
 The column *bytes* is what it takes to receive them and do nothing.
 
+The time to the first piece is that of requests after the first one, on the clock: what a person waits for when a
+conversation goes on, or a model after a tool has run. It is short where a request finds the connection of the one
+before. The server hangs up on nobody, so on this machine a new connection costs a fraction of a millisecond; one to a
+provider takes two or three round trips.
+
 Run it as ``python benchmarks/broker.py``, for a minute or two. Its status is 1 if a limit is missed.
 """
 
@@ -41,14 +46,17 @@ from mojentic_nb.llm.gateways.base import Gateway, Request
 
 PIECES = 20_000
 PAIRS = 5
+REQUESTS = 50
 TOGETHER = 16
 WORDS = ["The", " sea", ",", " once", " so", " calm", ",", " rose", " thund", "ering", " naïve", "té", ".", "\n\n"]
 ASKED = "Tell me a story about the sea."
 QUESTION = [LLMMessage(content=ASKED)]
 MESSAGES = [{"role": "user", "content": ASKED}]
 
+Pieces = Callable[[str], Iterator[object]]
+"""Iterates the pieces of text in the answer of the model of that name."""
 Reader = Callable[[str], int]
-"""Reads the answer of the model of that name, and tells how many pieces of text it saw."""
+"""Reads that answer, and tells how many pieces it saw."""
 
 
 def openai_event(delta: str, finish_reason: str = "null") -> str:
@@ -124,9 +132,14 @@ ANSWERS = {
 
 @cache
 def chunks(path: str, model: str) -> list[bytes]:
-    """The HTTP chunks of an answer. The model's name says which: text-EVENTS_TOGETHER, or call-BYTES_OF_ARGUMENTS."""
+    """The HTTP chunks of an answer. The model's name says which.
+
+    That is text-EVENTS_TOGETHER, short-PIECES, or call-BYTES_OF_ARGUMENTS.
+    """
     kind, number = model.split("-")
-    if kind == "text":
+    if kind == "short":
+        kind, pieces, together = "text", WORDS[: int(number)], 1
+    elif kind == "text":
         pieces, together = list(islice(cycle(WORDS), PIECES)), int(number)
     else:
         arguments = json.dumps({"text": "x" * (int(number) - 12)})
@@ -179,26 +192,31 @@ def other_process() -> Iterator[str]:
         process.join()
 
 
-def broker(gateway: Gateway, model: str) -> int:
+def broker(gateway: Gateway, model: str) -> Iterator[str]:
     """Ours."""
-    return sum(1 for _ in LLMBroker(model, gateway).generate_stream(QUESTION))
+    return LLMBroker(model, gateway).generate_stream(QUESTION)
 
 
-def openai_sdk(client: openai.OpenAI, model: str) -> int:
+def openai_sdk(client: openai.OpenAI, model: str) -> Iterator[object]:
     """Theirs."""
     stream = client.chat.completions.create(model=model, messages=MESSAGES, stream=True)
-    return sum(1 for chunk in stream if chunk.choices[0].delta.content)
+    return (chunk for chunk in stream if chunk.choices[0].delta.content)
 
 
-def anthropic_sdk(client: anthropic.Anthropic, model: str) -> int:
+def anthropic_sdk(client: anthropic.Anthropic, model: str) -> Iterator[object]:
     """Theirs, by the cheaper of its two ways."""
     stream = client.messages.create(model=model, messages=MESSAGES, max_tokens=PIECES, stream=True)
-    return sum(1 for event in stream if event.type == "content_block_delta" and event.delta.text)
+    return (event for event in stream if event.type == "content_block_delta" and event.delta.text)
 
 
-def ollama_sdk(client: ollama.Client, model: str) -> int:
+def ollama_sdk(client: ollama.Client, model: str) -> Iterator[object]:
     """Theirs."""
-    return sum(1 for chunk in client.chat(model, MESSAGES, stream=True) if chunk.message.content)
+    return (chunk for chunk in client.chat(model, MESSAGES, stream=True) if chunk.message.content)
+
+
+def count(read: Pieces, model: str) -> int:
+    """How many pieces there are."""
+    return sum(1 for _ in read(model))
 
 
 def async_broker(url: str, model: str) -> int:
@@ -242,8 +260,8 @@ def cpu(read: Reader, model: str) -> float:
     return spent / PIECES * 1e6
 
 
-def sides(url: str) -> list[tuple[str, str, Reader, Reader, float | None]]:
-    """Each comparison's name, its path at the server, our reader and theirs, and the limit of the ratio."""
+def sides(url: str) -> list[tuple[str, str, Pieces, Pieces, float]]:
+    """Each comparison's name, its path at the server, our pieces and theirs, and the limit of the ratio of CPU."""
     chat, api = "/v1/chat/completions", url + "/v1"
     our_openai = partial(broker, OpenAIGateway("key", api))
     our_anthropic = partial(broker, AnthropicGateway("key", url))
@@ -253,15 +271,23 @@ def sides(url: str) -> list[tuple[str, str, Reader, Reader, float | None]]:
     their_ollama = partial(ollama_sdk, ollama.Client(url))
     return [
         ("OpenAI", chat, our_openai, their_openai, 0.3),
-        ("OpenAI, async", chat, partial(async_broker, api), partial(async_openai_sdk, api), None),
         ("Anthropic", "/v1/messages", our_anthropic, their_anthropic, 0.5),
         ("Ollama", "/api/chat", our_ollama, their_ollama, 0.5),
     ]
 
 
+def readers(url: str) -> Iterator[tuple[str, str, Reader, Reader, float | None]]:
+    """The same with readers, and those that are asynchronous."""
+    for name, path, ours, theirs, limit in sides(url):
+        yield name, path, partial(count, ours), partial(count, theirs), limit
+        if name == "OpenAI":
+            api = url + "/v1"
+            yield "OpenAI, async", path, partial(async_broker, api), partial(async_openai_sdk, api), None
+
+
 def compare_text(url: str) -> Iterator[bool]:
     """Print our CPU and theirs for a piece of text; yield whether each limit is kept."""
-    http, compared = httpx.Client(), sides(url)
+    http, compared = httpx.Client(), list(readers(url))
     for together, how in (TOGETHER, f"{TOGETHER} together"), (1, "one by one"):
         print(f"\n{f'µs of CPU a piece, {how}':<36}   bytes    ours  theirs   ratio   limit")
         model = f"text-{together}"
@@ -273,6 +299,26 @@ def compare_text(url: str) -> Iterator[bool]:
             yield told(
                 f"{name:<36}{alone:>8.1f}{our:>8.1f}{their:>8.1f}", ratio, limit if together == TOGETHER else None
             )
+
+
+def first_piece(read: Pieces, model: str) -> float:
+    """Milliseconds to the first piece of an answer, which is then read to its end."""
+    started = time.perf_counter()
+    pieces = read(model)
+    next(pieces)
+    waited = time.perf_counter() - started
+    for _ in pieces:
+        pass
+    return waited * 1e3
+
+
+def compare_first_pieces(url: str) -> Iterator[bool]:
+    """Print how long a further request waits for its first piece; yield whether the limits are kept."""
+    print(f"\n{'ms to the first piece, further requests':<44}    ours  theirs   ratio   limit")
+    for name, _, ours, theirs, _ in sides(url):
+        pairs = [(first_piece(ours, "short-5"), first_piece(theirs, "short-5")) for _ in range(1 + REQUESTS)][1:]
+        our, their = (median(side) for side in zip(*pairs, strict=True))
+        yield told(f"{name:<44}{our:>8.2f}{their:>8.2f}", median(our / their for our, their in pairs), 1.5)
 
 
 def call_cost(gateway: Gateway, size: int) -> float:
@@ -332,7 +378,7 @@ def told(line: str, ratio: float, limit: float | None) -> bool:
 def main() -> int:
     """Print the table; 1 if a limit is missed."""
     with other_process() as url:
-        kept = [*compare_text(url), *compare_calls(url), *weigh()]
+        kept = [*compare_text(url), *compare_first_pieces(url), *compare_calls(url), *weigh()]
     return 0 if all(kept) else 1
 
 

@@ -5,12 +5,20 @@ from pathlib import Path
 
 import pytest
 from chromium import ARGUMENTS, executable
-from hypothesis import settings
+from fuzzing import FACTOR
+from hypothesis import is_hypothesis_test, settings
 from loopback import Loopback
 
-# A busy machine is no failure; CI tries the same examples each time, so that it fails for what has changed alone.
-settings.register_profile("patient", deadline=None, derandomize="CI" in os.environ)
+# A busy machine is not a failure. The examples are the same in each run, except where `make fuzz` looks for new ones.
+settings.register_profile("patient", deadline=None, derandomize=FACTOR == 1, max_examples=100 * FACTOR)
 settings.load_profile("patient")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each Hypothesis test for ``make fuzz``."""
+    for item in items:
+        if is_hypothesis_test(getattr(item, "obj", None)):
+            item.add_marker("fuzz")
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from mojentic_nb.llm import (
     Finish,
     LLMMessage,
     MessageRole,
+    Notice,
     ReasoningDelta,
     Retry,
     StepFinish,
@@ -23,6 +24,7 @@ from mojentic_nb.llm import (
 
 LETTERS = {
     Retry: "y",
+    Notice: "n",
     TextDelta: "t",
     ReasoningDelta: "r",
     ToolCallStart: "s",
@@ -33,7 +35,7 @@ LETTERS = {
     ToolResult: "o",
     Finish: "F",
 }
-STEP = "y*[trsd]*e*f"
+STEP = "[yn]*[trsd]*e*f"
 TOOLS = "(p*o)+"
 RUN = f"({STEP}(({TOOLS})?{STEP})*({TOOLS})?)?F"
 

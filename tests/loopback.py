@@ -67,9 +67,13 @@ class Server(ThreadingHTTPServer):
 
 
 class Loopback:
-    """The server. `replies` are played in order; `hung_up` is set when a client leaves before a reply's end."""
+    """The server. `replies` are played in order; `hung_up` is set when a client leaves before a reply's end.
+
+    `connections` counts those that clients opened.
+    """
 
     def __init__(self) -> None:
+        self.connections = 0
         self.requests: list[Received] = []
         self.replies: deque[Reply] = deque()
         self.hung_up = threading.Event()
@@ -93,6 +97,11 @@ class Loopback:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # it holds back small writes on a connection that was used before
+
+            def setup(self) -> None:
+                super().setup()
+                loopback.connections += 1
 
             def handle_request(self) -> None:
                 length = int(self.headers.get("content-length", 0))

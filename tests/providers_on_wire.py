@@ -22,6 +22,7 @@ from mojentic_nb.llm.gateways import AnthropicGateway, OllamaGateway, OpenAIGate
 from mojentic_nb.llm.gateways.decoding import StreamError
 
 KEY = "sk-secret-of-the-test"
+SKY = {"name": "sky", "arguments": "{}"}
 QUESTION = [LLMMessage(content="Why is the sky blue?")]
 
 
@@ -39,7 +40,8 @@ def line(body: dict | str) -> bytes:
 class Provider:
     """`gateway` makes one to an address; all else tells what its server sends.
 
-    `says` is the document for a piece of text, `ends` the last ones, `fails` an error in mid-stream, `refuses` the body
+    `says` is the document for a piece of text, `ends` the last ones, `calls` those of a whole answer that calls the
+    tool "sky", `fails` an error in mid-stream, `refuses` the body
     of a response that is an error, of a message and a code; `frame` makes bytes of a document. `causes` are the types
     of the errors beneath ours, by what went wrong.
     """
@@ -47,6 +49,7 @@ class Provider:
     gateway: Callable[..., Any]
     says: Callable[[str], dict]
     ends: tuple[dict | str, ...]
+    calls: tuple[dict | str, ...]
     fails: dict
     refuses: Callable[[str, str], dict]
     causes: dict[str, type]
@@ -59,6 +62,10 @@ class Provider:
     def answer(self, *texts: str) -> bytes:
         """A whole answer."""
         return b"".join([*map(self.piece, texts), *map(self.frame, self.ends)])
+
+    def call(self) -> bytes:
+        """A whole answer that calls the tool "sky"."""
+        return b"".join(map(self.frame, self.calls))
 
     def failure(self) -> bytes:
         """An error in a stream that had begun well."""
@@ -86,6 +93,11 @@ PROVIDERS = {
         gateway=lambda url, **options: OpenAIGateway(KEY, url, **options),
         says=chunk,
         ends=(chunk(finish_reason="stop"), "[DONE]"),
+        calls=(
+            {"choices": [{"index": 0, "delta": {"tool_calls": [{"index": 0, "id": "c", "function": SKY}]}}]},
+            chunk(finish_reason="tool_calls"),
+            "[DONE]",
+        ),
         fails=openai_refuses("Overloaded", "server_error"),
         refuses=openai_refuses,
         causes=causes_of(openai),
@@ -94,6 +106,14 @@ PROVIDERS = {
         gateway=lambda url, **options: OpenAIGateway(KEY, url, api="responses", **options),
         says=lambda text: {"type": "response.output_text.delta", "delta": text},
         ends=({"type": "response.completed", "response": {"status": "completed"}},),
+        calls=(
+            {
+                "type": "response.output_item.done",
+                "output_index": 0,
+                "item": {"type": "function_call", "call_id": "c", **SKY},
+            },
+            {"type": "response.completed", "response": {"status": "completed"}},
+        ),
         fails={"type": "error", "code": "server_error", "message": "Overloaded", "param": None},
         refuses=openai_refuses,
         causes=causes_of(openai),
@@ -102,11 +122,15 @@ PROVIDERS = {
         gateway=OllamaGateway,
         says=lambda text: {"message": {"role": "assistant", "content": text}, "done": False},
         ends=({"message": {"role": "assistant", "content": ""}, "done": True, "done_reason": "stop"},),
+        calls=(
+            {"message": {"role": "assistant", "tool_calls": [{"function": {"name": "sky", "arguments": {}}}]}},
+            {"message": {"role": "assistant", "content": ""}, "done": True, "done_reason": "stop"},
+        ),
         fails={"error": "Overloaded"},
         refuses=lambda message, _: {"error": message},
         causes={
             "status": httpx.HTTPStatusError,
-            "connection": httpx.TransportError,
+            "connection": httpx.RequestError,
             "transport": httpx.TransportError,
             "stream": StreamError,
             "json": json.JSONDecodeError,
@@ -122,6 +146,15 @@ PROVIDERS = {
             "delta": {"type": "text_delta", "text": text},
         },
         ends=({"type": "message_delta", "delta": {"stop_reason": "end_turn"}}, {"type": "message_stop"}),
+        calls=(
+            {
+                "type": "content_block_start",
+                "index": 0,
+                "content_block": {"type": "tool_use", "id": "c", "name": "sky", "input": {}},
+            },
+            {"type": "message_delta", "delta": {"stop_reason": "tool_use"}},
+            {"type": "message_stop"},
+        ),
         fails={"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}},
         refuses=lambda message, code: {"type": "error", "error": {"type": code, "message": message}},
         causes=causes_of(anthropic),

@@ -112,14 +112,29 @@ def test_a_module_takes_of_others_what_they_name(name: str):
 
 MOJENTICS = {
     "llm": ["LLMBroker", "ChatSession", "CompletionConfig"],
+    "llm.llm_broker": ["LLMBroker", "MaxToolIterationsExceededError"],
+    "llm.completion_config": ["CompletionConfig"],
     "llm.chat_session": ["ChatSession"],
     "llm.message_composers": ["MessageBuilder", "FileTypeSensor"],
     "llm.gateways": ["OllamaGateway", "OpenAIGateway", "AnthropicGateway"],
+    "llm.gateways.ollama": ["OllamaGateway", "StreamingResponse"],
+    "llm.gateways.openai": ["OpenAIGateway"],
+    "llm.gateways.anthropic": ["AnthropicGateway"],
     "llm.gateways.models": ["LLMMessage", "MessageRole", "LLMToolCall", "LLMGatewayResponse"],
     "llm.tools.llm_tool": ["LLMTool"],
     "llm.tools.date_resolver": ["ResolveDateTool"],
     "llm.tools.current_datetime": ["CurrentDateTimeTool"],
+    "llm.tools.runner": ["AsyncParallelToolRunner", "SerialToolRunner"],
     "tracer": ["TracerSystem"],
+    "tracer.tracer_system": ["TracerSystem"],
+    "tracer.event_store": ["EventStore"],
+    "tracer.tracer_events": [
+        "LLMCallTracerEvent",
+        "LLMResponseTracerEvent",
+        "ToolBatchTracerEvent",
+        "ToolCallTracerEvent",
+        "TracerEvent",
+    ],
 }
 
 

@@ -6,7 +6,7 @@ The types here are the contract between Python and a view in the browser; :mod:`
 from __future__ import annotations
 
 from collections.abc import Iterable
-from io import StringIO
+from io import SEEK_END, StringIO
 from typing import Any, Literal, NotRequired, TypedDict
 
 from mojentic_nb.llm.gateways.assembly import mended
@@ -31,7 +31,7 @@ __all__ = [
 Op = list[Any]
 """``["block", index, block]`` adds a block (`index` is the count of those before it),
 ``["append", index, field, delta]`` makes a text longer, ``["set", index, fields]`` and
-``["status", fields]`` replace values."""
+``["status", fields]`` replace values, a whole text among them."""
 
 LEVELS = ("info", "warning", "error")
 """Of notices."""
@@ -101,6 +101,7 @@ class ToolBlock(TypedDict):
     """A tool call.
 
     `arguments` is the JSON text as far as it has come, `summary` their short form for the header once they are there.
+    While a person is asked (*approval*), and from then on, they are what the tool is called with.
     `started` is the transcript's time in seconds at which the tool began to run, `seconds` how long it took.
     `progress` is the last that the tool reported. `display` is what a person sees of the result. `output` is what the
     model was told, None where that is the same as what the person sees.
@@ -190,6 +191,14 @@ class Blocks:
         if changed:
             self._blocks[index].update(changed)
             self._ops.append(["set", index, changed])
+
+    def replace(self, index: int, text: str) -> None:
+        """Replace the text of a block that grows."""
+        text = mended(text)
+        if text != self.text(index):
+            self._texts[index] = StringIO(text)
+            self._texts[index].seek(0, SEEK_END)
+            self._ops.append(["set", index, {growing(self._blocks[index]): text}])
 
     def text(self, index: int) -> str:
         """The text of a block so far."""

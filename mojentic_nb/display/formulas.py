@@ -13,6 +13,7 @@ from markdown_it.renderer import RendererProtocol
 from markdown_it.rules_block import StateBlock
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
+from markdown_it.utils import EnvType
 
 from .markup import code
 
@@ -21,20 +22,14 @@ __all__ = ["render_rule", "with_formulas"]
 LONGEST = 10_000  # characters, and 200 lines: what opens and is never closed is looked for no further
 MOST_LINES = 200
 CLOSERS = {"$$": "$$", r"\(": r"\)", r"\[": r"\]"}
-# Commands by which a formula would link, style or identify elements of the page, load extensions, or change what the
-# commands in other formulas of the page mean.
-HARMFUL = re.compile(
-    r"\\(href|url|style|class|cssId|data|require|bbox|mmlToken|includegraphics|unicode|csname|html[A-Za-z]*|[egx]?def|let"
-    r"|futurelet|(new|renew|provide)(command|environment)|Declare[A-Za-z]*|Newextarrow|global|catcode)(?![A-Za-z])"
-)
 
 
 def with_formulas(parser: MarkdownIt) -> None:
-    """Let `parser` know formulas."""
+    """Let `parser` know formulas; the environment of a rendering holds its Allowance as `formulas`."""
     parser.inline.ruler.before("escape", "formula", inline_formula)
     parser.block.ruler.before("fence", "formula_block", block_formula, {"alt": ["paragraph", "blockquote", "list"]})
-    parser.add_render_rule("formula", render_rule(written))
-    parser.add_render_rule("formula_block", render_rule(written))
+    parser.add_render_rule("formula", write_formula)
+    parser.add_render_rule("formula_block", write_formula)
 
 
 def inline_formula(state: StateInline, silent: bool) -> bool:
@@ -68,12 +63,8 @@ def block_formula(state: StateBlock, start: int, end: int, silent: bool) -> bool
     closer = f"\\end{{{environment[1]}}}" if environment else CLOSERS.get(first[:2])
     if state.is_code_block(start) or not closer or closer == r"\)":
         return False
-    for line in range(start, min(end, start + MOST_LINES)):
-        text = line_of(state, line)
-        text = text[2:] if line == start and not environment else text
-        if text.rstrip().endswith(closer) and (line > start or text.rstrip() != closer):
-            break
-    else:
+    line = last_line(state, start, min(end, start + MOST_LINES), closer, 0 if environment else 2)
+    if line is None:
         return False
     if not silent:
         token = state.push("formula_block", "", 0)
@@ -83,19 +74,30 @@ def block_formula(state: StateBlock, start: int, end: int, silent: bool) -> bool
     return True
 
 
+def last_line(state: StateBlock, start: int, end: int, closer: str, opener: int) -> int | None:
+    """The first line before `end` that `closer` ends, of a formula whose first line begins with `opener` characters."""
+    begin = state.bMarks[start] + state.tShift[start] + opener
+    closing = re.compile(re.escape(closer) + r"[^\S\n]*$", re.MULTILINE)
+    found = closing.search(state.src, begin, state.eMarks[end - 1])
+    if found and found.start() == begin:  # there is nothing in it yet
+        found = closing.search(state.src, found.end(), state.eMarks[end - 1])
+    return next((line for line in range(start, end) if state.eMarks[line] >= found.end()), None) if found else None
+
+
 def line_of(state: StateBlock, line: int) -> str:
     """The text of a line."""
     return state.src[state.bMarks[line] + state.tShift[line] : state.eMarks[line]]
 
 
-def written(token: Token) -> str:
-    """A formula as it was written, one with harmful commands as code, where no typesetter looks.
+def write_formula(_: RendererProtocol, tokens: Sequence[Token], index: int, __: object, env: EnvType) -> str:
+    """A formula as it was written, one that could do harm as code, where no typesetter looks.
 
     Each is in an element of its own, so that the typesetter can't see another one than was seen here: it also counts
     braces.
     """
+    token = tokens[index]
     text = code(token.content)
-    shown = f"<code>{text}</code>" if HARMFUL.search(token.content) else text
+    shown = text if env["formulas"].take(token.content) else f"<code>{text}</code>"
     return f"<span>{shown}</span>" if token.type == "formula" else f"<p>{shown}</p>\n"
 
 

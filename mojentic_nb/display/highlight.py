@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from functools import cache
 from importlib import import_module
@@ -9,7 +10,7 @@ from importlib import import_module
 from pygments.lexer import Lexer
 from pygments.token import Comment, Generic, Keyword, Literal, Name, Number, Operator
 
-from .markup import code
+from mojentic_nb.llm.plain import printable, printable_json
 
 __all__ = ["highlighted"]
 
@@ -64,9 +65,10 @@ KINDS = [
 def highlighted(text: str, language: str) -> str:
     """`text` for the inside of ``<pre>``; in one colour if its language is not a usual one."""
     language = language.lower()
+    text = printable_json(text) if language == "json" else printable(text)
     lexer = LEXERS.get(ALIASES.get(language, language))
     if lexer is None or len(text) > LONGEST or (language != "json" and ENDLESS.search(text)):
-        return code(text)
+        return html.escape(text)
     pieces: list[tuple[str, str]] = []
     for token, piece in made(*lexer).get_tokens(text):
         kind = kind_of(token)
@@ -74,9 +76,8 @@ def highlighted(text: str, language: str) -> str:
             pieces[-1] = (pieces[-1][0], pieces[-1][1] + piece)
         else:
             pieces.append((kind, piece))
-    return "".join(
-        f'<span class="mnb-code-{kind}">{code(piece)}</span>' if kind else code(piece) for kind, piece in pieces
-    )
+    shown = ((kind, html.escape(piece)) for kind, piece in pieces)
+    return "".join(f'<span class="mnb-code-{kind}">{piece}</span>' if kind else piece for kind, piece in shown)
 
 
 @cache

@@ -13,6 +13,7 @@ from .blocks import Block, NoticeBlock, Part, State, Status, ToolBlock, ToolStat
 from .highlight import highlighted
 from .markup import attribute, code, escaped
 from .styles import inlined
+from .tex import Allowance
 from .transcript import Transcript
 from .values import pretty, short
 from .words import ICONS, STATES, children, duration, failed_with, fenced, short_arguments, status_words, thought
@@ -22,6 +23,8 @@ __all__ = ["as_html"]
 TONES: dict[ToolState, str] = {"done": "good", "failed": "bad", "timed_out": "bad", "denied": "wary"}
 TONES |= {"cancelled": "wary", "approval": "wary"}
 SIGNS = {"info": "", "warning": "⚠ ", "error": "✗ "}
+MOST = 400_000  # of Markdown in an answer that is set, where a mark counts as much as twenty letters
+MARKS = "[*_~`|$&<\\\n"
 CLOSED = {"done", "cancelled"}  # what went wrong or goes on is open
 
 Folds = Mapping[tuple[int, str], bool]
@@ -43,6 +46,8 @@ class Page:
         self._failed = state["status"]["state"] == "failed"
         self._folds = folds
         self._children = children(state["blocks"])
+        self._formulas = Allowance()
+        self._left = MOST
 
     def inside(self, parent: int | None) -> str:
         """The blocks in that tool block, or in none."""
@@ -52,13 +57,13 @@ class Page:
         """One block."""
         match block["kind"]:
             case "text" if source := block.get("source"):
-                shown = prose(fenced(block["text"], source))
+                shown = self.prose(fenced(block["text"], source))
                 return self.details(index, "", "fold", "What the model wrote", shown, opened=self._failed)
             case "text":
-                return prose(block["text"])
+                return self.prose(block["text"])
             case "reasoning":
                 label = thought(block) if block["seconds"] is not None else "Reasoning …"
-                body = f'<div class="mnb-reasoning-body">{prose(block["text"])}</div>'
+                body = f'<div class="mnb-reasoning-body">{self.prose(block["text"])}</div>'
                 return self.details(index, "", "reasoning", label, body, opened=block["seconds"] is None)
             case "notice":
                 return notice(block)
@@ -81,16 +86,41 @@ class Page:
         """What came of a call, and what the model was told where that is something else."""
         pieces = []
         if error := block["error"]:
-            pieces.append(section("Error", f'<pre class="mnb-error">{code(failed_with(error))}</pre>'))
+            pieces.append(section("Error", f'<pre class="mnb-error">{code(failed_with(error), joiners=True)}</pre>'))
             if error["traceback"]:
                 trace = f'<pre class="mnb-code">{code(error["traceback"])}</pre>'
                 pieces.append(self.details(index, "traceback", "fold", "Traceback", trace))
         if block["display"]:
-            pieces.append(section("Result", "".join(map(part_html, block["display"]))))
+            pieces.append(section("Result", "".join(map(self.part, block["display"]))))
         if block["output"] is not None:
-            told = f'<pre class="mnb-wrapped">{code(block["output"])}</pre>'
+            told = f'<pre class="mnb-wrapped">{code(block["output"], joiners=True)}</pre>'
             pieces.append(self.details(index, "told", "fold", "What the model was told", told))
         return "".join(pieces)
+
+    def part(self, part: Part) -> str:
+        """A piece of a result."""
+        match part["type"]:
+            case "json":
+                return f'<pre class="mnb-code">{highlighted(part["text"], "json")}</pre>'
+            case "text":
+                return f'<pre class="mnb-wrapped">{code(part["text"], joiners=True)}</pre>'
+            case "markdown":
+                return f'<div class="mnb-result">{self.prose(part["text"])}</div>'
+            case "image":
+                return f'<img src="{attribute(part["src"])}" alt="{attribute(part["alt"])}" class="mnb-image">'
+            case _:
+                return f'<div class="mnb-result">{part["html"]}</div>'
+
+    def prose(self, text: str) -> str:
+        """Markdown."""
+        self._left -= len(text) + 20 * sum(map(text.count, MARKS))
+        if self._left < 0:
+            return plain(text)
+        try:
+            from .prose import rendered
+        except ImportError:
+            return plain(text)
+        return f'<div class="mnb-prose">{rendered(text, self._formulas)}</div>'
 
     def details(self, index: int, part: str, style: str, label: str, content: str, *, opened: bool = False) -> str:
         """What folds, as the reader left it, else `opened` or not."""
@@ -106,7 +136,7 @@ def header(block: ToolBlock) -> str:
     pieces = (
         f'<span class="mnb-icon mnb-{tone}">{ICONS[block["state"]]}</span>',
         f'<span class="mnb-name">{escaped(short(block["name"], 80))}</span>',
-        f'<code class="mnb-arguments">{code(short_arguments(block))}</code>',
+        f'<code class="mnb-arguments">{code(short_arguments(block), joiners=True)}</code>',
         f'<span class="mnb-state mnb-{tone}">{state}</span>' if state else "",
         f'<span class="mnb-aside">{took}</span>' if (took := duration(block["seconds"])) else "",
     )
@@ -127,27 +157,14 @@ def progress(block: ToolBlock) -> str:
     """The last that a running tool reported."""
     if block["progress"] is None or block["state"] not in ("running", "approval"):
         return ""
-    return f'<div class="mnb-aside">{escaped(block["progress"])}</div>'
-
-
-def part_html(part: Part) -> str:
-    """A piece of a result."""
-    match part["type"]:
-        case "json":
-            return f'<pre class="mnb-code">{highlighted(part["text"], "json")}</pre>'
-        case "text":
-            return f'<pre class="mnb-wrapped">{code(part["text"])}</pre>'
-        case "markdown":
-            return f'<div class="mnb-result">{prose(part["text"])}</div>'
-        case "image":
-            return f'<img src="{attribute(part["src"])}" alt="{attribute(part["alt"])}" class="mnb-image">'
-        case _:
-            return f'<div class="mnb-result">{part["html"]}</div>'
+    return f'<div class="mnb-aside">{escaped(block["progress"], joiners=True)}</div>'
 
 
 def notice(block: NoticeBlock) -> str:
     """A sentence that is not the model's."""
-    return f'<div class="mnb-notice-{block["level"]}">{SIGNS[block["level"]]}{escaped(block["text"])}</div>'
+    return (
+        f'<div class="mnb-notice-{block["level"]}">{SIGNS[block["level"]]}{escaped(block["text"], joiners=True)}</div>'
+    )
 
 
 def status_html(status: Status) -> str:
@@ -158,10 +175,6 @@ def status_html(status: Status) -> str:
     return f'<div class="mnb-status"><span class="mnb-aside">{words}</span>{finish}</div>'
 
 
-def prose(text: str) -> str:
-    """Markdown."""
-    try:
-        from .prose import rendered
-    except ImportError:
-        return f'<div class="mnb-plain" dir="auto">{escaped(text)}</div>'
-    return f'<div class="mnb-prose">{rendered(text)}</div>'
+def plain(text: str) -> str:
+    """Text as it came."""
+    return f'<div class="mnb-plain" dir="auto">{escaped(text, joiners=True)}</div>'

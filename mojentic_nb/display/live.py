@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from collections.abc import AsyncIterator, Awaitable, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from functools import cache
+import threading
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,21 +17,27 @@ import anywidget
 import traitlets
 from IPython.display import DisplayHandle, display
 
-from mojentic_nb.llm import AsyncRun, Event, LLMToolCall, Run
+from mojentic_nb.llm import AsyncRun, Event, LLMToolCall, Run, ToolProgress, ToolResult
+from mojentic_nb.llm.plain import printable, printable_json
+from mojentic_nb.llm.threads import in_background
+from mojentic_nb.llm.tools.running import RUNNING
 
 from .html import as_html
-from .plain import printable
-from .surface import ask, can_ask, clicks_arrive, code_name, in_output_widget, surface
+from .printing import keeping_prints, release
+from .questions import Questions
+from .surface import ask, can_ask, code_name, in_output_widget, surface
 from .terminal import Terminal
 from .text import as_text
 from .transcript import Transcript
-from .watching import check, check_ended, waking
+from .turns import Turns
+from .watching import check, check_ended, clicks_arrive, hears_clicks, waking
 from .wire import Wire
 
 __all__ = ["LiveView"]
 
 STATIC = Path(__file__).parent / "static"
 NOBODY = "it needs approval, and nobody is there to give it"
+OVER = "the answer that it was for has ended"
 
 
 class LiveView(anywidget.AnyWidget):
@@ -40,8 +49,9 @@ class LiveView(anywidget.AnyWidget):
     (*auto*, *widget*, *static*, *text*) overrides that.
 
     In an application of ipywidgets the view is a widget like any other: put it into a ``VBox``, and have it
-    :meth:`watch` one run after the other (:meth:`awatch`). It draws one at a time: an asynchronous one that begins
-    cancels the one before it.
+    :meth:`watch` one run after the other (:meth:`awatch`), from any thread and any event loop. It shows one at a time:
+    the next one waits for its turn, and sends nothing before. Where waiting would never end (in the thread that shows
+    the other run, or in one of its tools), the methods raise RuntimeError.
 
     `model` is the name to show. `view` (*widget*, *static*, *text*) says how, where the front end is not to decide. The
     answer's text is Markdown; with a `source` (*json*) it is in that language, for something else to be made of it, and
@@ -65,11 +75,13 @@ class LiveView(anywidget.AnyWidget):
         self._view = view
         self._source = source
         self._run: Run | AsyncRun | None = None
-        self._awaited: list[AsyncRun] = []
-        self._turns = asyncio.Lock()
-        self._asked: dict[str, asyncio.Future[bool]] = {}
+        self._turns = Turns()
+        self._questions = Questions()
+        self._inside: Inside | None = None
         self._folds: dict[tuple[int, str], bool] = {}
         self._terminal: Terminal | None = None
+        self._early: list[tuple[str, str]] = []
+        self._beginning = threading.Lock()
         self.transcript = Transcript(model, source=source, code_name=code_name)
         self._wire = Wire(self.transcript, self.send)
         super().__init__()
@@ -109,68 +121,60 @@ class LiveView(anywidget.AnyWidget):
         raises is shown and raised. Raises TypeError for what is no :class:`~mojentic_nb.llm.Run`.
         """
         check(run, Run, "show", "ashow")
-        self._check_free()
-        with self._displayed():
-            self.watch(run)
+        with self._turns.turn(), self._displayed():
+            self._draw(run)
 
     async def ashow(self, run: AsyncRun) -> None:
         """The same for a run of ``astream``, with a button that stops it, while the event loop goes on."""
         check(run, AsyncRun, "ashow", "show")
-        async with self._turn(run):
+        async with self._turns.aturn():
             with self._displayed():
-                await self._draw(run)
+                await self._adraw(run)
 
     def watch(self, run: Run) -> None:
         """Draw `run`, in place of the one before, wherever the view is displayed."""
         check(run, Run, "watch", "awatch")
-        self._check_free()
-        with self._following(run), run:
-            for event in run:
-                self._feed(event)
+        with self._turns.turn():
+            self._draw(run)
 
     async def awatch(self, run: AsyncRun) -> None:
         """The same for a run of ``astream``."""
         check(run, AsyncRun, "awatch", "watch")
-        async with self._turn(run):
-            await self._draw(run)
+        async with self._turns.aturn():
+            await self._adraw(run)
 
     def notice(self, level: str, text: str) -> None:
-        """Tell the reader, from any thread, what no event of the run says; `level` is *info*, *warning* or *error*."""
-        self._wire.notice(level, text)
+        """Tell the reader, from any thread, what no event of the run says; `level` is *info*, *warning* or *error*.
+
+        Before the view's first run it is kept for that; after a run it has no effect.
+        """
+        with self._beginning:
+            self._wire.notice(level, text)
+            if self._run is None and not self.transcript.ended:
+                self._early.append((level, text))
 
     def approve(self, call: LLMToolCall) -> bool | str | Awaitable[bool | str]:
         """Let the reader decide whether `call` may run: by a click on its card, else by ``input()``.
 
         Where there is neither, the call is denied.
         """
-        if self._clickable:
-            return self._clicked(call.id or "")
-        if not can_ask():
-            return NOBODY
-        question = printable(f"Let {call.name}({call.json_arguments()}) run? [y/N] ")
-        return ask(question).strip().lower() in ("y", "yes")
-
-    def _check_free(self) -> None:
-        """Raise RuntimeError while another run goes on, for whose end nobody can wait here."""
-        if self._run:
-            raise RuntimeError("The LiveView shows another run: wait for its end, or make another LiveView().")
-
-    @asynccontextmanager
-    async def _turn(self, run: AsyncRun) -> AsyncIterator[None]:
-        """Cancel the runs before this one, and be alone with it in the block."""
-        for earlier in self._awaited:
-            earlier.cancel()
-        self._awaited.append(run)
-        try:
-            async with self._turns:
-                self._check_free()
-                yield
-        finally:
-            self._awaited.remove(run)
+        call, within = call.as_checked(), RUNNING.get()
+        if self._inside:
+            return self._inside.view.approve(call)
+        if within and self.transcript.ended:
+            return OVER  # a tool that was given up goes on in its thread
+        return self._clicked(call, within) if self._clickable else self._typed(call, within)
 
     @contextmanager
     def _displayed(self) -> Iterator[None]:
         """Display the view, and what is to be saved in its place in the end."""
+        self._inside = Inside.here()
+        if self._inside:
+            try:
+                yield
+            finally:
+                self._inside = None
+            return
         where = surface(self._view)
         if where == "text":
             self._terminal = Terminal()
@@ -200,13 +204,16 @@ class LiveView(anywidget.AnyWidget):
     @contextmanager
     def _following(self, run: Run | AsyncRun) -> Iterator[None]:
         """Draw within the ``with`` block what `run` does, and how it ends."""
-        self._run = run
         self._folds = {}
-        self.transcript = Transcript(self._model, source=self._source, code_name=code_name)
-        self._wire = Wire(self.transcript, self.send, self._wire.seq + 1)
-        self._clickable = self.comm is not None and isinstance(run, AsyncRun) and clicks_arrive()
+        with self._beginning:
+            self._run = run
+            self.transcript = Transcript(self._model, source=self._source, code_name=code_name)
+            self._wire = Wire(self.transcript, self.send, self._wire.seq + 1)
+            while self._early:
+                self._wire.notice(*self._early.pop(0))
+        self._clickable = self.comm is not None and clicks_arrive(run)
         self.send_state("_snapshot")
-        with self._wire.pumping():
+        with self._wire.pumping(), shown_by(self), keeping_prints():
             try:
                 yield
                 check_ended(self.transcript)
@@ -218,10 +225,16 @@ class LiveView(anywidget.AnyWidget):
                 raise
             finally:
                 self._clickable = False
+                self._questions.end()
                 self._run = None
         self.send_state("_snapshot")
 
-    async def _draw(self, run: AsyncRun) -> None:
+    def _draw(self, run: Run) -> None:
+        with self._following(run), run:
+            for event in run:
+                self._feed(event)
+
+    async def _adraw(self, run: AsyncRun) -> None:
         with self._following(run):
             async with waking(), run:
                 async for event in run:
@@ -229,22 +242,37 @@ class LiveView(anywidget.AnyWidget):
 
     def _feed(self, event: Event) -> None:
         ops = self._wire.feed(event)
+        if isinstance(event, ToolResult):
+            release(event.display)
+        if self._inside:
+            self._inside.report(event)
         if self._terminal:
             self._terminal.feed(event, ops, self.transcript)
 
-    async def _clicked(self, call_id: str) -> bool | str:
-        """What the reader decides about that call, by a click on its card."""
-        if call_id in self._asked:  # one card for two calls: a click would decide about one that nobody saw
-            settle(self._asked[call_id], approved=False)
-            return "another call has the same id"
-        decision: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._asked[call_id] = decision
-        self._wire.approval(call_id, pending=True)
+    async def _clicked(self, call: LLMToolCall, within: LLMToolCall | None) -> bool | str:
+        """What the reader decides about `call`, which the tool of `within` made, by a click on its card."""
+        if not await hears_clicks():  # a tool keeps the kernel busy, and asks a model itself
+            return await asyncio.wrap_future(in_background(partial(self._typed, call, within)))
+        block = self._wire.card(call, within)
+        if block is None:
+            return OVER
+        decision = self._questions.open(block)
+        if decision is None:
+            return "somebody is asked about it already"
+        self._wire.approval(block, pending=True)
         try:
-            return await decision
+            return await asyncio.wrap_future(decision)
         finally:
-            del self._asked[call_id]
-            self._wire.approval(call_id, pending=False)
+            self._questions.close(block)
+            self._wire.approval(block, pending=False)
+
+    def _typed(self, call: LLMToolCall, within: LLMToolCall | None) -> bool | str:
+        """The same by ``input()``."""
+        if not can_ask():
+            return NOBODY
+        self._wire.card(call, within)
+        question = f"Let {printable(call.name)}({printable_json(call.json_arguments())}) run? [y/N] "
+        return ask(question).strip().lower() in ("y", "yes")
 
     def _on_message(self, _: object, message: dict[str, Any], buffers: object) -> None:  # noqa: ARG002
         """What the reader clicked, and what a view misses; may come in another thread than the run's."""
@@ -255,8 +283,8 @@ class LiveView(anywidget.AnyWidget):
                 self._folds[block, part] = opened
             case {"type": "stop"} if run := self._run:
                 run.cancel()
-            case {"type": "decision", "id": str(call), "approved": bool(approved)} if decision := self._asked.get(call):
-                decision.get_loop().call_soon_threadsafe(settle, decision, approved)
+            case {"type": "decision", "run": self._wire.run, "block": int(block), "approved": bool(approved)}:
+                self._questions.answer(block, approved=approved)
 
     def _retire(self) -> None:
         """Close the view when the next one ends: until then a page that was loaded anew can ask for it."""
@@ -266,13 +294,39 @@ class LiveView(anywidget.AnyWidget):
                 view.close()
 
 
+SHOWING: ContextVar[LiveView | None] = ContextVar("mojentic_nb_view", default=None)
+
+
+@contextmanager
+def shown_by(view: LiveView) -> Iterator[None]:
+    """Have what runs in the block know that `view` shows it."""
+    around = SHOWING.get()
+    SHOWING.set(view)
+    try:
+        yield
+    finally:
+        SHOWING.set(around)
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """The card of `call` in `view`, where a run belongs that the call's tool shows."""
+
+    view: LiveView
+    call: LLMToolCall
+
+    @classmethod
+    def here(cls) -> Inside | None:
+        """The card of the tool that runs here; None where none does, or no page shows it."""
+        view, call = SHOWING.get(), RUNNING.get()
+        return cls(view, call) if view and call and not view._terminal else None  # noqa: SLF001 (of this module)
+
+    def report(self, event: Event) -> None:
+        """Show the run's next event there."""
+        self.view._wire.feed(ToolProgress(self.call.id or "", event, self.call))  # noqa: SLF001
+
+
 @cache
 def packed(program: Path) -> bytes:
     """A program of the browser's, gzipped: each view's first message has it."""
     return gzip.compress(program.read_bytes(), mtime=0)
-
-
-def settle(decision: asyncio.Future[bool], approved: bool) -> None:
-    """Give the decision, unless it is there or nobody waits for it any more."""
-    if not decision.done():
-        decision.set_result(approved)

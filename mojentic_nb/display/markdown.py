@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from mojentic_nb.llm.plain import printable, printable_json
+
 from .blocks import Block, ToolBlock
 from .transcript import Transcript
 from .values import pretty
@@ -50,9 +52,9 @@ def block_markdown(block: Block) -> str:
 
 def call_markdown(block: ToolBlock) -> str:
     """A call: its line, its arguments, what came of it."""
-    pieces = [f"**{escaped(title(block))}**", fenced(pretty(block["arguments"]), "json")]
+    pieces = [f"**{escaped(title(block))}**", fenced(printable_json(pretty(block["arguments"])), "json")]
     if result := result_text(block):
-        pieces.append(fenced(result))
+        pieces.append(fenced(printable(result, joiners=True)))
     return "\n\n".join(pieces)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import re
 
-from .plain import printable
+from mojentic_nb.llm.plain import printable
 
 __all__ = ["attribute", "code", "escaped", "literal"]
 
@@ -14,9 +14,9 @@ __all__ = ["attribute", "code", "escaped", "literal"]
 DELIMITERS = re.compile(r"\$|\\(?=[\\()\[\]{}]|begin|end)")
 
 
-def escaped(text: str) -> str:
-    """`text` for HTML, as it reads: no markup, no formulas, no control characters."""
-    return literal(code(text))
+def escaped(text: str, *, joiners: bool = False) -> str:
+    """`text` for HTML, as it reads: no markup, no formulas, every character visible."""
+    return literal(code(text, joiners=joiners))
 
 
 def literal(text: str) -> str:
@@ -24,9 +24,9 @@ def literal(text: str) -> str:
     return DELIMITERS.sub(lambda match: f"<span>{match[0]}</span>", text)
 
 
-def code(text: str) -> str:
+def code(text: str, *, joiners: bool = False) -> str:
     """`text` for the inside of ``<pre>`` and ``<code>``."""
-    return html.escape(printable(text))
+    return html.escape(printable(text, joiners=joiners))
 
 
 def attribute(text: str) -> str:

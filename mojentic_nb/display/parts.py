@@ -15,7 +15,7 @@ from pydantic_core import from_json
 from mojentic_nb.llm import ToolResult
 
 from .blocks import Part
-from .images import figure_part, image_part, svg_part
+from .images import drawn_part, image_part, svg_part
 from .values import bounded, indented, said
 
 __all__ = ["parts", "tells_all"]
@@ -83,7 +83,7 @@ def rich(value: object) -> Part | None:
     """`value` as a table, an image, HTML or Markdown, the first that it can; None for what is plain."""
     if value is None or isinstance(value, str | int | float | dict | list | tuple | type):
         return None
-    ways: tuple[Callable[[object], Part | None], ...] = (bytes_image, table, figure_part, representation)
+    ways: tuple[Callable[[object], Part | None], ...] = (bytes_image, table, drawn_part, representation)
     for way in ways:
         try:
             if part := way(value):

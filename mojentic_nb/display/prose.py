@@ -11,16 +11,18 @@ import re
 from collections.abc import Callable
 from functools import cache
 
-from linkify_it import LinkifyIt
 from markdown_it import MarkdownIt
 from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 
+from mojentic_nb.llm.plain import printable
+
+from .addresses import with_addresses
 from .formulas import render_rule, with_formulas
 from .highlight import highlighted
 from .markup import code, escaped
-from .plain import printable
 from .sanitizer import SCHEMES, image_link, sanitized_prose
+from .tex import Allowance
 
 __all__ = ["rendered"]
 
@@ -32,19 +34,20 @@ TASK = re.compile(r"\[([ xX])\] +")
 LINK = re.compile(rf"({'|'.join(sorted(SCHEMES))}):", re.IGNORECASE)
 
 
-def rendered(text: str) -> str:
-    """The Markdown `text` as HTML."""
-    return sanitized_prose(parser().render(printable(text)))
+def rendered(text: str, formulas: Allowance | None = None) -> str:
+    """The Markdown `text` as HTML; `formulas` is what is left of the answer's allowance."""
+    allowance = Allowance() if formulas is None else formulas
+    return sanitized_prose(parser().render(printable(text, joiners=True), {"formulas": allowance}))
 
 
 @cache
 def parser() -> MarkdownIt:
     """The parser with all that it is to know."""
-    made = MarkdownIt("commonmark", {"html": False, "linkify": True})
-    made.enable(["table", "strikethrough", "linkify"]).disable(["reference", "html_block", "html_inline"])
-    made.linkify = LinkifyIt(options={"fuzzy_link": False, "fuzzy_email": False})
+    made = MarkdownIt("commonmark", {"html": False})
+    made.enable(["table", "strikethrough"]).disable(["reference", "html_block", "html_inline"])
     made.validateLink = lambda url: bool(LINK.match(url))  # type: ignore[method-assign]
     with_formulas(made)
+    with_addresses(made)
     made.core.ruler.push("dress", dress)
     for name, write in RULES.items():
         made.add_render_rule(name, render_rule(write))
@@ -102,7 +105,7 @@ def keep_cells(state: StateCore) -> None:
 
 def written_text(token: Token) -> str:
     """Text."""
-    return escaped(token.content)
+    return escaped(token.content, joiners=True)
 
 
 def written_code(token: Token) -> str:

@@ -8,12 +8,14 @@ from __future__ import annotations
 import html
 import re
 from collections import Counter
-from urllib.parse import urlsplit
 
 import nh3
+from markdown_it.common.normalize_url import normalizeLink
 
+from mojentic_nb.llm.plain import printable
+
+from .addresses import host_of
 from .markup import attribute, escaped, literal
-from .plain import printable
 from .styles import inlined
 
 __all__ = ["SCHEMES", "deep", "image_link", "sanitized", "sanitized_prose", "visible"]
@@ -87,7 +89,7 @@ def sanitized_prose(text: str) -> str:
 
 def sanitized(text: str) -> str:
     """The HTML `text` of a tool without what could run, load, submit, cover or name anything of the page."""
-    safe = IMAGE.sub(safe_image, printable(FOREIGN.clean(text)))
+    safe = IMAGE.sub(safe_image, printable(FOREIGN.clean(text), joiners=True))
     safe = EMPTY_HEADER.sub(r"<td\1></td>", safe)  # a header that says nothing, as in pandas' corner, is none
     return inlined("".join(piece if piece.startswith("<") else literal(piece) for piece in TAGS.split(safe)))
 
@@ -125,13 +127,10 @@ def safe_image(match: re.Match[str]) -> str:
 
 def image_link(source: str, alt: str) -> str:
     """A link in the place of an image from elsewhere: whoever serves it would learn of the reader."""
-    try:
-        url = urlsplit(source)
-        host = url.hostname or ""
-    except ValueError:
-        host = ""
-    if not host or url.scheme not in SCHEMES:
-        return f"[{escaped(alt) or 'image'}]"
-    words = f": {escaped(alt)}" if alt else ""
+    source = normalizeLink(source)
+    host = host_of(source)
+    if not host:
+        return f"[{escaped(alt, joiners=True) or 'image'}]"
+    words = f": {escaped(alt, joiners=True)}" if alt else ""
     link = f'href="{attribute(source)}" rel="nofollow noopener noreferrer" target="_blank"'
     return f'<a {link} class="mnb-link">[image at {escaped(host)}{words}]</a>'

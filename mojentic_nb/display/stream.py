@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 from typing import TextIO
 
-from .plain import printable
+from mojentic_nb.llm.plain import JOINERS, printable
 
 __all__ = ["Writer"]
 
 FLUSH_PERIOD = 0.05  # seconds; a message per token would meet Jupyter's limit of 1,000 a second and lose text
+WAITING = {"\r", *JOINERS}
 
 
 class Writer:
-    """Writes text that comes in pieces, free of control characters.
+    """Writes text that comes in pieces, every character of them visible.
 
     When `live`, at a rate that a notebook bears; else all at once in the end, since a program that runs a notebook
     saves every flush as an output of its own, which tears the text apart.
@@ -26,10 +27,18 @@ class Writer:
         self._flushed = 0.0
         self._kept: list[str] = []
         self._last = "\n"
+        self._held = ""  # a character whose look depends on the next one
+        self._before = ""
 
     def write(self, text: str) -> None:
         """Write `text`; a kernel flushes what is left over by itself, within 0.2 s."""
-        text = printable(text)
+        text = self._held + text
+        self._held = text[-1:] if text[-1:] in WAITING else ""
+        self._show(text.removesuffix(self._held))
+
+    def _show(self, text: str) -> None:
+        text = printable(self._before + text, joiners=True)[len(self._before) :]
+        self._before = (self._before + text)[-2:]
         self._last = text[-1:] or self._last
         if not self._live:
             self._kept.append(text)
@@ -41,6 +50,9 @@ class Writer:
 
     def end(self) -> None:
         """Show all, with the last line ended. Does nothing the second time."""
+        if self._held:
+            self._show(self._held)
+            self._held = ""
         if self._last != "\n":
             self._kept.append("\n")
             self._last = "\n"

@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 import threading
-from importlib.metadata import version
 from typing import Any, Literal, cast
 
 from IPython import get_ipython
@@ -19,7 +18,6 @@ __all__ = [
     "SURFACES",
     "ask",
     "can_ask",
-    "clicks_arrive",
     "code_name",
     "in_output_widget",
     "kernel",
@@ -75,11 +73,6 @@ def ask(question: str) -> str:
         return input(question)
     finally:
         signal.signal(signal.SIGINT, handler)
-
-
-def clicks_arrive() -> bool:
-    """Whether a click in a view reaches an asynchronous cell while it runs: not before ipykernel 7."""
-    return kernel() is not None and int(version("ipykernel").partition(".")[0]) >= 7
 
 
 def in_output_widget() -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mojentic_nb.llm.plain import printable
+
 from .markup import escaped
-from .plain import printable
 
 __all__ = ["Table"]
 
@@ -35,10 +36,10 @@ class Table:
             return f"<p>{escaped(self.empty)}</p>"
         head = "".join(f'<th style="{CELL}">{escaped(name)}</th>' for name in self.header)
         body = "".join(
-            "<tr>" + "".join(f'<td style="{CELL}">{escaped(cell)}</td>' for cell in row) + "</tr>"
+            "<tr>" + "".join(f'<td style="{CELL}">{escaped(cell, joiners=True)}</td>' for cell in row) + "</tr>"
             for row in self._texts()
         )
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
     def _texts(self) -> list[list[str]]:
-        return [[printable(" ".join(str(cell).split())) for cell in row] for row in self.rows]
+        return [[printable(" ".join(str(cell).split()), joiners=True) for cell in row] for row in self.rows]

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable
 from typing import get_args
 
-from mojentic_nb.llm import Event, Retry, TextDelta, ToolProgress, ToolResult
+from mojentic_nb.llm import Event, Notice, Retry, TextDelta, ToolProgress, ToolResult
 from mojentic_nb.llm.events import ToolOutcome
 
 from .blocks import Block, Op
@@ -30,7 +30,7 @@ class Terminal:
         """Write what `event` brought, which caused those operations in `transcript`."""
         if isinstance(event, TextDelta):
             self._out.write(event.delta)
-        elif isinstance(event, ToolResult | ToolProgress | Retry):
+        elif isinstance(event, ToolResult | ToolProgress | Notice | Retry):
             for index in (op[1] for op in ops if op[0] in ("block", "set")):
                 self._tell(index, transcript.block(index))
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from mojentic_nb.llm.plain import printable
+
 from .blocks import Block
-from .plain import printable
 from .transcript import Transcript
 from .values import short
 from .words import children, result_text, status_words, thought, title
@@ -17,7 +18,7 @@ INDENT = "    "
 def as_text(transcript: Transcript) -> str:
     """The answer whole, and a line for each tool call, notice and stretch of reasoning; last the status.
 
-    It is free of control characters.
+    Every character of it is visible.
     """
     state = transcript.state()
     inside = children(state["blocks"])
@@ -31,7 +32,7 @@ def as_text(transcript: Transcript) -> str:
         return found
 
     ended = [status["finish"]] if status["finish"] else []
-    return printable("\n\n".join([*lines(None), " · ".join([*status_words(status), *ended])]))
+    return printable("\n\n".join([*lines(None), " · ".join([*status_words(status), *ended])]), joiners=True)
 
 
 def told(block: Block) -> str:

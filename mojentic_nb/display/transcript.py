@@ -2,8 +2,8 @@
 
 A :class:`Transcript` is fed the events of a run. Each returns the *operations* that it caused, lists that go to the
 browser as JSON. A view that applies all of them in order, to nothing or to the :meth:`~Transcript.state` of the new
-transcript, has the transcript's state. Every character is in one operation only. The shapes of the operations, the
-blocks and the status are the types of :mod:`.blocks`. In the browser that is::
+transcript, has the transcript's state. Every character of the answer is in one operation only. The shapes of the
+operations, the blocks and the status are the types of :mod:`.blocks`. In the browser that is::
 
     switch (op[0]) {
       case "block":  state.blocks.push(op[2]); break;            // op[1] is its index
@@ -14,7 +14,8 @@ blocks and the status are the types of :mod:`.blocks`. In the browser that is::
 
 - The blocks stand in the order in which they began. Text after reasoning or after a tool call is a new block. Only the
   `text` and the `arguments` of a block grow, and only while its run goes on; text comes to one block at a time, while
-  arguments and states come to several tool blocks in turn.
+  arguments and states come to several tool blocks in turn. Arguments are replaced where the whole call has others than
+  its pieces said, and where a person is asked about them: then they are those that the tool gets.
 - A block with a `parent` belongs inside the card of that tool block: the tool itself asked a model and reported the
   events of that run as its progress. Such cards may hold such cards.
 - A tool block goes from *streaming* to *waiting* (its arguments are whole) to *running*, from where *approval* leads
@@ -32,7 +33,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from mojentic_nb.llm import Event, Finish, LLMError
+from mojentic_nb.llm import Event, Finish, LLMError, LLMToolCall
 
 from .blocks import LEVELS, Block, Blocks, Op, State
 from .fold import Fold
@@ -100,9 +101,20 @@ class Transcript:
         self._fold.notice(level, bounded(text))
         return self._taken()
 
-    def approval(self, call_id: str, *, pending: bool) -> list[Op]:
-        """A person has to approve of that call, or no longer; nothing for a call that has ended."""
-        self._fold.approval(call_id, pending=pending)
+    def card(self, call: LLMToolCall, within: LLMToolCall | None = None) -> tuple[int | None, list[Op]]:
+        """Show the arguments that `call` has; the index of its block, None if it has ended, and the operations.
+
+        A call that no event told of, since the tool that made it kept its run for itself, has a new block, in that of
+        the call `within`, whose tool made it.
+        """
+        index = None if self._meter.ended else self._fold.card(call, within)
+        if index is not None:
+            self._fold.draw(index, call)
+        return index, self._taken()
+
+    def approval(self, index: int, *, pending: bool) -> list[Op]:
+        """A person has to approve of the call with that block, or no longer; nothing for a call that has ended."""
+        self._fold.approval(index, pending=pending)
         return self._taken()
 
     def block(self, index: int) -> Block:

@@ -9,7 +9,7 @@ from pydantic_core import to_json, to_jsonable_python
 
 from mojentic_nb.llm.gateways.assembly import mended
 
-__all__ = ["bounded", "indented", "pretty", "said", "short", "summary"]
+__all__ = ["bounded", "indented", "means", "pretty", "said", "short", "summary"]
 
 LONGEST = 20_000  # characters of a value that are shown: what is meant for a model can be endless
 LONGEST_LINE = 200
@@ -41,6 +41,23 @@ def pretty(text: str) -> str:
         return bounded(json.dumps(json.loads(text), ensure_ascii=False, indent=2))
     except (ValueError, RecursionError):
         return bounded(text)
+
+
+def means(text: str, canonical: str) -> bool:
+    """Whether JSON `text` says what `canonical` does, and each thing once."""
+    try:
+        said = json.loads(text, object_pairs_hook=unambiguous)
+        return json.dumps(said, ensure_ascii=False) == canonical
+    except (ValueError, RecursionError):
+        return False
+
+
+def unambiguous(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """A JSON object; raises ValueError where it has a name twice, of which only the last counts."""
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ValueError("A name is there twice.")
+    return made
 
 
 def short(value: object, limit: int = LONGEST_LINE) -> str:

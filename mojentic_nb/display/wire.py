@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from mojentic_nb.llm import Event
+from mojentic_nb.llm import Event, LLMToolCall
 from mojentic_nb.llm.threads import in_background
 
 from .blocks import Op, merged
@@ -23,11 +23,14 @@ PERIOD = 0.05  # seconds; each message costs 0.7 kB, and Jupyter discards what c
 
 
 class Wire:
-    """Feeds `transcript`, and has `send` bring the views what comes of it; may be called from any thread."""
+    """Feeds `transcript`, and has `send` bring the views what comes of it; may be called from any thread.
+
+    `run` is another number for each run of a view.
+    """
 
     def __init__(self, transcript: Transcript, send: Callable[[dict[str, Any]], object], seq: int = 0) -> None:
         self.seq = seq
-        self._run = seq
+        self.run = seq
         self._transcript = transcript
         self._send = send
         self._lock = threading.RLock()
@@ -57,16 +60,23 @@ class Wire:
         with self._lock:
             self._take(self._transcript.notice(level, text))
 
-    def approval(self, call_id: str, *, pending: bool) -> None:
-        """A person has to approve of that call, or no longer."""
+    def card(self, call: LLMToolCall, within: LLMToolCall | None) -> int | None:
+        """Show the arguments of a call that needs approval; its block, None if it has ended."""
         with self._lock:
-            self._take(self._transcript.approval(call_id, pending=pending))
+            index, ops = self._transcript.card(call, within)
+            self._take(ops)
+            return index
+
+    def approval(self, index: int, *, pending: bool) -> None:
+        """A person has to approve of the call with that block, or no longer."""
+        with self._lock:
+            self._take(self._transcript.approval(index, pending=pending))
 
     def snapshot(self) -> dict[str, Any]:
         """All there is, the number of the last message that is in it, and one that is another for another run."""
         with self._lock:
             self.flush()
-            return {"run": self._run, "seq": self.seq, "state": self._transcript.state()}
+            return {"run": self.run, "seq": self.seq, "state": self._transcript.state()}
 
     def flush(self) -> None:
         """Send what has gathered."""

@@ -6,6 +6,8 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+from mojentic_nb.llm.plain import printable, printable_json
+
 from .blocks import Block, Failure, ReasoningBlock, Status, ToolBlock, ToolState
 from .values import short
 
@@ -105,7 +107,7 @@ def tokens(status: Status) -> str:
 
 def title(block: ToolBlock) -> str:
     """A call in one line: ``✓ weather(city="Paris") · 0.42 s``."""
-    called = f"{ICONS[block['state']]} {short(block['name'], 80)}({short_arguments(block)})"
+    called = f"{ICONS[block['state']]} {printable(short(block['name'], 80))}({short_arguments(block)})"
     return " · ".join(filter(None, (called, STATES[block["state"]], duration(block["seconds"]))))
 
 
@@ -116,7 +118,7 @@ def thought(block: ReasoningBlock) -> str:
 
 def short_arguments(block: ToolBlock) -> str:
     """The arguments of a call for one line, while they come their JSON."""
-    return short(block["arguments"], 80) if block["state"] == "streaming" else block["summary"]
+    return printable_json(short(block["arguments"], 80) if block["state"] == "streaming" else block["summary"])
 
 
 def failed_with(error: Failure) -> str:

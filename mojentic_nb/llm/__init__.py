@@ -3,12 +3,13 @@
 from .broker import LLMBroker
 from .chat_session import ChatSession
 from .config import CompletionConfig
-from .errors import LLMError
+from .errors import LLMError, OmissionWarning
 from .events import (
     Event,
     Finish,
     FinishReason,
     ModelEvent,
+    Notice,
     ReasoningDelta,
     Retry,
     StepFinish,
@@ -41,7 +42,9 @@ __all__ = [
     "MessageBuilder",
     "MessageRole",
     "ModelEvent",
+    "Notice",
     "ObjectStream",
+    "OmissionWarning",
     "ReasoningDelta",
     "Retry",
     "Run",

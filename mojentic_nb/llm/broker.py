@@ -7,11 +7,12 @@ import warnings
 from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from typing import Any, TypedDict, Unpack
 
+from .completeness import warn_if_incomplete
 from .config import CompletionConfig
 from .conversation import Conversation
 from .gateways.mojentic import as_gateway
 from .gateways.ollama import OllamaGateway
-from .messages import LLMMessage
+from .gateways.openai_messages import Message
 from .object_stream import AsyncObjectStream, ObjectStream
 from .run import AsyncRun, Run
 from .structured import Answer, AnswerType, Object
@@ -24,16 +25,21 @@ __all__ = ["LLMBroker", "Options"]
 
 
 class Options(TypedDict, total=False):
-    """What may be said with each question, by name; a `config` comes before Mojentic's four single settings."""
+    """What each method takes by name."""
 
     model: str | None
-    correlation_id: str | None
+    tool_choice: ToolChoice | None
+    approve: Approve | None
+
+
+class AllOptions(Options, total=False):
+    """The same, and Mojentic's four single settings with the id for the tracer, which it takes by position."""
+
     temperature: float | None
     num_ctx: int | None
     num_predict: int | None
     max_tokens: int | None
-    tool_choice: ToolChoice | None
-    approve: Approve | None
+    correlation_id: str | None
 
 
 class LLMBroker:
@@ -45,20 +51,24 @@ class LLMBroker:
     first token only. `tracer` is told of all that happens. `tool_runner` runs the model's calls, by default several at
     once. `tokenizer` is kept for programs written for Mojentic; tokens are counted as the provider reports them.
 
-    Each method takes `messages`, and `tools` that the model may call: plain functions, or objects with a `descriptor`
-    and ``run``. The broker runs them and goes on until the model is done. By name it takes
+    Each method takes `messages`, which are :class:`~mojentic_nb.llm.LLMMessage` or dicts in the form of OpenAI's API,
+    and `tools` that the model may call: plain functions, or objects with a `descriptor` and ``run``. The broker runs
+    them and goes on until the model is done. Then come, by position as in Mojentic or by name, `config`, a
+    :class:`~mojentic_nb.llm.CompletionConfig`; one by one `temperature`, `num_ctx`, `num_predict` and `max_tokens`,
+    which only count without a `config`; and `correlation_id`, for the tracer. By name each method takes
 
-    - `config`, a :class:`~mojentic_nb.llm.CompletionConfig`; or one by one `temperature`, `max_tokens`, `num_predict`
-      and `num_ctx`, which count only where there is no `config`;
     - `tool_choice`, for the first request: *auto*, *none*, *required* (the model has to call some tool), or the name
       of the tool that it has to call;
     - `approve`, which is called with each call before it runs, and decides: True lets it run, False or a reason (told
       to the model) doesn't; it may be ``async``;
-    - `model`, in place of the broker's, and `correlation_id`, for the tracer.
+    - `model`, in place of the broker's.
 
-    Each call raises TypeError for an argument of the wrong kind, ValueError for two tools of one name or for a
-    `tool_choice` that can't be met, and NotImplementedError where the answer can't stream. Other errors
-    (:class:`~mojentic_nb.llm.errors.LLMError`) are raised while the answer is read.
+    Each call raises TypeError for an argument of the wrong kind; ValueError for no messages, an empty one of the
+    user's, two tools of one name, or a `tool_choice` that can't be met; and NotImplementedError where the answer can't
+    stream. Other errors (:class:`~mojentic_nb.llm.errors.LLMError`) are raised while the answer is read.
+
+    An answer that a limit of tokens or a filter ended is a warning, once a call, of the methods that return or iterate
+    its text alone (:class:`~mojentic_nb.llm.errors.IncompleteAnswerWarning`). Runs have a `finish_reason` instead.
     """
 
     def __init__(
@@ -83,81 +93,125 @@ class LLMBroker:
         if isinstance(self.tool_runner, type) or not hasattr(self.tool_runner, "arun"):
             raise TypeError(f"{tool_runner!r} is no tool runner: give a ToolRunner(), or None.")
 
-    def stream(
+    def stream(  # noqa: PLR0917 (as in Mojentic)
         self,
-        messages: Sequence[LLMMessage],
+        messages: Sequence[Message],
         tools: Tools | None = None,
         config: CompletionConfig | None = None,
+        temperature: float | None = None,
+        num_ctx: int | None = None,
+        num_predict: int | None = None,
+        max_tokens: int | None = None,
+        correlation_id: str | None = None,
         **options: Unpack[Options],
     ) -> Run:
         """Ask, and get the run whose events can be iterated."""
-        self._check_streaming(options)
-        return self._run(self._conversation(messages, tools, config, options))
+        asked = with_settings(options, temperature, num_ctx, num_predict, max_tokens, correlation_id)
+        self._check_streaming(asked)
+        return self._run(self._conversation(messages, tools, config, asked))
 
-    def astream(
+    def astream(  # noqa: PLR0917 (as in Mojentic)
         self,
-        messages: Sequence[LLMMessage],
+        messages: Sequence[Message],
         tools: Tools | None = None,
         config: CompletionConfig | None = None,
+        temperature: float | None = None,
+        num_ctx: int | None = None,
+        num_predict: int | None = None,
+        max_tokens: int | None = None,
+        correlation_id: str | None = None,
         **options: Unpack[Options],
     ) -> AsyncRun:
         """Ask, and get the run whose events can be iterated with ``async for``."""
-        self._check_streaming(options)
-        return self._arun(self._conversation(messages, tools, config, options))
+        asked = with_settings(options, temperature, num_ctx, num_predict, max_tokens, correlation_id)
+        self._check_streaming(asked)
+        return self._arun(self._conversation(messages, tools, config, asked))
 
-    def generate_stream(
+    def generate_stream(  # noqa: PLR0913, PLR0917 (as in Mojentic)
         self,
-        messages: Sequence[LLMMessage],
+        messages: Sequence[Message],
         tools: Tools | None = None,
         config: CompletionConfig | None = None,
+        temperature: float | None = None,
+        num_ctx: int | None = None,
+        num_predict: int | None = None,
+        max_tokens: int | None = None,
+        correlation_id: str | None = None,
         *,
         object_model: object = None,
         **options: Unpack[Options],
     ) -> Iterator[str]:
         """Ask, and iterate the text of the answer as it comes."""
+        asked = with_settings(options, temperature, num_ctx, num_predict, max_tokens, correlation_id)
         check_text(object_model)
-        self._check_streaming(options)
-        return self._run(self._conversation(messages, tools, config, options)).text()
+        self._check_streaming(asked)
+        return self._run(self._conversation(messages, tools, config, asked)).text(warn=True)
 
-    def agenerate_stream(
+    def agenerate_stream(  # noqa: PLR0913, PLR0917 (as in Mojentic)
         self,
-        messages: Sequence[LLMMessage],
+        messages: Sequence[Message],
         tools: Tools | None = None,
         config: CompletionConfig | None = None,
+        temperature: float | None = None,
+        num_ctx: int | None = None,
+        num_predict: int | None = None,
+        max_tokens: int | None = None,
+        correlation_id: str | None = None,
         *,
         object_model: object = None,
         **options: Unpack[Options],
     ) -> AsyncIterator[str]:
         """Ask, and iterate the text of the answer with ``async for``."""
+        asked = with_settings(options, temperature, num_ctx, num_predict, max_tokens, correlation_id)
         check_text(object_model)
-        self._check_streaming(options)
-        return self._arun(self._conversation(messages, tools, config, options)).text()
+        self._check_streaming(asked)
+        return self._arun(self._conversation(messages, tools, config, asked)).text(warn=True)
 
-    def generate(
+    def generate(  # noqa: PLR0917 (as in Mojentic)
         self,
-        messages: Sequence[LLMMessage],
+        messages: Sequence[Message],
         tools: Tools | None = None,
         config: CompletionConfig | None = None,
+        temperature: float | None = None,
+        num_ctx: int | None = None,
+        num_predict: int | None = None,
+        max_tokens: int | None = None,
+        correlation_id: str | None = None,
         **options: Unpack[Options],
     ) -> str:
         """Ask, and return the whole answer."""
-        return "".join(self._run(self._conversation(messages, tools, config, options), whole=True).text())
+        asked = with_settings(options, temperature, num_ctx, num_predict, max_tokens, correlation_id)
+        run = self._run(self._conversation(messages, tools, config, asked), whole=True)
+        answer = "".join(run.text())
+        warn_if_incomplete(run.conversation)
+        return answer
 
-    def agenerate(
+    def agenerate(  # noqa: PLR0917 (as in Mojentic)
         self,
-        messages: Sequence[LLMMessage],
+        messages: Sequence[Message],
         tools: Tools | None = None,
         config: CompletionConfig | None = None,
+        temperature: float | None = None,
+        num_ctx: int | None = None,
+        num_predict: int | None = None,
+        max_tokens: int | None = None,
+        correlation_id: str | None = None,
         **options: Unpack[Options],
     ) -> Coroutine[Any, Any, str]:
         """Ask, and return the whole answer, asynchronously."""
-        return joined(self._arun(self._conversation(messages, tools, config, options), whole=True).text())
+        asked = with_settings(options, temperature, num_ctx, num_predict, max_tokens, correlation_id)
+        return whole_text(self._arun(self._conversation(messages, tools, config, asked), whole=True))
 
-    def generate_object(
+    def generate_object(  # noqa: PLR0913, PLR0917 (as in Mojentic)
         self,
-        messages: Sequence[LLMMessage],
+        messages: Sequence[Message],
         object_model: type[Object],
         config: CompletionConfig | None = None,
+        temperature: float | None = None,
+        num_ctx: int | None = None,
+        num_predict: int | None = None,
+        max_tokens: int | None = None,
+        correlation_id: str | None = None,
         *,
         tools: Tools | None = None,
         **options: Unpack[Options],
@@ -168,52 +222,71 @@ class LLMBroker:
         answer does not fit, the model is asked once more; if the second does not fit either, raises
         :class:`~mojentic_nb.llm.errors.BadRequestError`.
         """
+        asked = with_settings(options, temperature, num_ctx, num_predict, max_tokens, correlation_id)
         answer = Answer(AnswerType(object_model))
-        conversation = self._conversation(messages, tools, config, options, answer)
+        conversation = self._conversation(messages, tools, config, asked, answer)
         return ObjectStream(conversation, self._run(conversation, whole=True), answer).read()
 
-    def agenerate_object(
+    def agenerate_object(  # noqa: PLR0913, PLR0917 (as in Mojentic)
         self,
-        messages: Sequence[LLMMessage],
+        messages: Sequence[Message],
         object_model: type[Object],
         config: CompletionConfig | None = None,
+        temperature: float | None = None,
+        num_ctx: int | None = None,
+        num_predict: int | None = None,
+        max_tokens: int | None = None,
+        correlation_id: str | None = None,
         *,
         tools: Tools | None = None,
         **options: Unpack[Options],
     ) -> Coroutine[Any, Any, Object]:
         """The same, asynchronously."""
+        asked = with_settings(options, temperature, num_ctx, num_predict, max_tokens, correlation_id)
         answer = Answer(AnswerType(object_model))
-        conversation = self._conversation(messages, tools, config, options, answer)
+        conversation = self._conversation(messages, tools, config, asked, answer)
         return AsyncObjectStream(conversation, self._arun(conversation, whole=True), answer).read()
 
-    def stream_object(
+    def stream_object(  # noqa: PLR0913, PLR0917 (as in Mojentic)
         self,
-        messages: Sequence[LLMMessage],
+        messages: Sequence[Message],
         object_model: type[Object],
         config: CompletionConfig | None = None,
+        temperature: float | None = None,
+        num_ctx: int | None = None,
+        num_predict: int | None = None,
+        max_tokens: int | None = None,
+        correlation_id: str | None = None,
         *,
         tools: Tools | None = None,
         **options: Unpack[Options],
     ) -> ObjectStream[Object]:
         """Ask for a value of the type `object_model`, and iterate what there is of it as it comes."""
-        self._check_streaming(options, otherwise="generate_object()")
+        asked = with_settings(options, temperature, num_ctx, num_predict, max_tokens, correlation_id)
+        self._check_streaming(asked, otherwise="generate_object()")
         answer = Answer(AnswerType(object_model))
-        conversation = self._conversation(messages, tools, config, options, answer)
+        conversation = self._conversation(messages, tools, config, asked, answer)
         return ObjectStream(conversation, self._run(conversation), answer)
 
-    def astream_object(
+    def astream_object(  # noqa: PLR0913, PLR0917 (as in Mojentic)
         self,
-        messages: Sequence[LLMMessage],
+        messages: Sequence[Message],
         object_model: type[Object],
         config: CompletionConfig | None = None,
+        temperature: float | None = None,
+        num_ctx: int | None = None,
+        num_predict: int | None = None,
+        max_tokens: int | None = None,
+        correlation_id: str | None = None,
         *,
         tools: Tools | None = None,
         **options: Unpack[Options],
     ) -> AsyncObjectStream[Object]:
         """The same for ``async for``."""
-        self._check_streaming(options, otherwise="generate_object()")
+        asked = with_settings(options, temperature, num_ctx, num_predict, max_tokens, correlation_id)
+        self._check_streaming(asked, otherwise="generate_object()")
         answer = Answer(AnswerType(object_model))
-        conversation = self._conversation(messages, tools, config, options, answer)
+        conversation = self._conversation(messages, tools, config, asked, answer)
         return AsyncObjectStream(conversation, self._arun(conversation), answer)
 
     def _run(self, conversation: Conversation, *, whole: bool = False) -> Run:
@@ -222,7 +295,7 @@ class LLMBroker:
     def _arun(self, conversation: Conversation, *, whole: bool = False) -> AsyncRun:
         return AsyncRun(as_gateway(self.adapter, whole=whole), conversation, self.tool_runner)
 
-    def _check_streaming(self, options: Options, otherwise: str = "generate()") -> None:
+    def _check_streaming(self, options: AllOptions, otherwise: str = "generate()") -> None:
         """Raise NotImplementedError where the answer can't stream."""
         model = options.get("model") or self.model
         gateway = as_gateway(self.adapter)
@@ -231,16 +304,15 @@ class LLMBroker:
 
     def _conversation(
         self,
-        messages: Sequence[LLMMessage],
+        messages: Sequence[Message],
         tools: Tools | None,
         config: CompletionConfig | None,
-        options: Options,
+        options: AllOptions,
         answer: Answer[Any] | None = None,
     ) -> Conversation:
-        if unknown := set(options) - Options.__annotations__.keys():
-            raise TypeError(
-                f"There is no option {min(unknown)!r}; there are config, {', '.join(Options.__annotations__)}."
-            )
+        if unknown := set(options) - AllOptions.__annotations__.keys():
+            known = ["config", *AllOptions.__annotations__]
+            raise TypeError(f"{min(unknown)!r} isn't an option. The options are: {', '.join(known)}.")
         approve = options.get("approve")
         if approve is not None and not callable(approve):
             raise TypeError(f"approve is called with each call and decides: give a function, not {approve!r}.")
@@ -259,12 +331,14 @@ class LLMBroker:
         )
 
 
-async def joined(pieces: AsyncIterator[str]) -> str:
-    """The pieces in one."""
-    return "".join([piece async for piece in pieces])
+async def whole_text(run: AsyncRun) -> str:
+    """Read the whole answer, and warn the caller if it is incomplete."""
+    answer = "".join([piece async for piece in run.text()])
+    warn_if_incomplete(run.conversation)
+    return answer
 
 
-def config_of(config: CompletionConfig | None, options: Options) -> CompletionConfig:
+def config_of(config: CompletionConfig | None, options: AllOptions) -> CompletionConfig:
     """The `config`, else the one that the single settings among `options` make."""
     settings: dict[str, Any] = {
         name: options[name]
@@ -282,6 +356,25 @@ def config_of(config: CompletionConfig | None, options: Options) -> CompletionCo
             stacklevel=4,
         )
     return config
+
+
+def with_settings(
+    options: Options,
+    temperature: float | None,
+    num_ctx: int | None,
+    num_predict: int | None,
+    max_tokens: int | None,
+    correlation_id: str | None,
+) -> AllOptions:
+    """Add what was given by position to `options`."""
+    return {
+        **options,
+        "temperature": temperature,
+        "num_ctx": num_ctx,
+        "num_predict": num_predict,
+        "max_tokens": max_tokens,
+        "correlation_id": correlation_id,
+    }
 
 
 def check_text(object_model: object) -> None:

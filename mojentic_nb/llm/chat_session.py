@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass
 
 from .broker import LLMBroker
+from .completeness import warn_if_incomplete
 from .config import CompletionConfig
 from .context import FittingGateway, Measured, Tokenizer, Window, check_follows, followed_by
 from .conversation import Conversation
 from .gateways.mojentic import as_gateway
+from .gateways.openai_messages import Message, read_message
 from .message_composers import MessageBuilder
-from .messages import LLMMessage, MessageRole
+from .messages import LLMMessage, MessageRole, is_empty
 from .run import AsyncRun, Run
 from .tools.function_tool import ToolChoice, Tools
 from .tools.job import Approve
 
 __all__ = ["ChatSession"]
 
-Query = str | LLMMessage | MessageBuilder
+Query = str | Message | MessageBuilder
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,8 @@ class ChatSession:
     again, nothing is left out of :attr:`messages`, and its :class:`~mojentic_nb.llm.errors.ContextWindowError` is
     raised.
 
-    However an answer ends, what was seen of it is kept, and :attr:`messages` is a history that providers accept. A
+    Methods that return or iterate text alone warn if the answer is incomplete, as the broker's do. However an answer
+    ends, what was seen of it is kept, and :attr:`messages` is a history that providers accept. A
     question of which nothing came, because asking failed, is not kept: ask it again.
 
     `llm`, `tools`, `config`, `approve`, `tool_choice` and `max_context` may be changed; what they are counts from the
@@ -103,11 +106,14 @@ class ChatSession:
 
     def send(self, query: Query) -> str:
         """Ask, and return the whole answer. Raises :class:`~mojentic_nb.llm.errors.LLMError`."""
-        return "".join(self.send_stream(query))
+        run = self.stream(query)
+        answer = "".join(run.text())
+        warn_if_incomplete(run.conversation)
+        return answer
 
     def send_stream(self, query: Query) -> Iterator[str]:
         """Ask, and iterate the answer's text as it comes; ending the iteration early ends the answer."""
-        return self.stream(query).text()
+        return self.stream(query).text(warn=True)
 
     def stream(self, query: Query) -> Run:
         """Ask, and get the run whose events can be iterated; the session follows it.
@@ -123,11 +129,14 @@ class ChatSession:
 
     async def asend(self, query: Query) -> str:
         """Ask, and return the whole answer, asynchronously."""
-        return "".join([piece async for piece in self.asend_stream(query)])
+        run = self.astream(query)
+        answer = "".join([piece async for piece in run.text()])
+        warn_if_incomplete(run.conversation)
+        return answer
 
     def asend_stream(self, query: Query) -> AsyncIterator[str]:
         """Ask, and iterate the answer's text with ``async for``."""
-        return self.astream(query).text()
+        return self.astream(query).text(warn=True)
 
     def astream(self, query: Query) -> AsyncRun:
         """Ask, and get the run whose events can be iterated with ``async for``; the session follows it."""
@@ -137,16 +146,20 @@ class ChatSession:
             self._exchange = Exchange(run.conversation, gateway, weakref.ref(aiter(run)))
             return run
 
-    def insert_message(self, message: LLMMessage) -> None:
+    def insert_message(self, message: Message) -> None:
         """Add a message at the end, without asking.
 
-        Two of the user's in a row become one. Raises ValueError for a result without its call, or anything but the
-        result where a call waits for it, and RuntimeError while an answer is on its way.
+        Two of the user's in a row become one. Raises ValueError for a user's message with nothing in it, for a result
+        without its call, and for anything but the result where a call waits for it; RuntimeError while an answer is on
+        its way.
         """
         with self._lock:
             self._settle()
-            check_follows(self._messages, message)
-            self._messages = followed_by(self._messages, message.model_copy(deep=True))
+            inserted = read_message(message, self._messages)
+            if is_empty(inserted):
+                raise ValueError("The message is empty. Give it text or an image.")
+            check_follows(self._messages, inserted)
+            self._messages = followed_by(self._messages, inserted.model_copy(deep=True))
 
     @property
     def _window(self) -> Window:
@@ -193,10 +206,12 @@ def as_question(query: Query) -> LLMMessage:
             question = LLMMessage(content=query)
         case MessageBuilder():
             question = query.build()
-        case LLMMessage(role=MessageRole.User):
-            question = query.model_copy(deep=True)
+        case LLMMessage() | Mapping():
+            question = read_message(query).model_copy(deep=True)
         case _:
             raise TypeError(f"A query is a text, a user's message or a MessageBuilder, not {query!r}.")
-    if not (question.content or "").strip() and not question.image_paths and question.object is None:
+    if question.role is not MessageRole.User:
+        raise TypeError(f"A query is the user's, not the {question.role.value}'s. Use insert_message() for others.")
+    if is_empty(question):
         raise ValueError("The query is empty: say something, or show an image.")
     return question

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from difflib import get_close_matches
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-__all__ = ["complaint"]
+__all__ = ["complaint", "suggestion"]
 
 UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 SHOWN = 60  # characters of a wrong value that are shown to whoever gave it
@@ -21,6 +23,14 @@ def complaint(error: ValidationError, known: str) -> str:
     told = wrong[:TOLD] + [f"and {len(wrong) - TOLD} more"] * (len(wrong) > TOLD)
     unknown = any(found["type"] in UNKNOWN and len(found["loc"]) == 1 for found in errors)
     return f"{'; '.join(told)}.{f' {known}' if unknown else ''}"
+
+
+def suggestion(error: ValidationError, names: Sequence[str]) -> str:
+    """The one of `names` that comes nearest to an unknown one, or all of them: a sentence for :func:`complaint`."""
+    for found in error.errors(include_url=False):
+        if found["type"] in UNKNOWN and (close := get_close_matches(str(found["loc"][0]), names, 1)):
+            return f"Did you mean {close[0]}?"
+    return f"The fields are: {', '.join(names)}."
 
 
 def order(error: ErrorDetails) -> int:

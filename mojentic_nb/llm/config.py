@@ -40,6 +40,11 @@ class CompletionConfig(BaseModel):
     think_tags: bool = False
     """Take what a model writes between ``<think>`` and ``</think>`` before its answer as reasoning, for servers that
     leave these tags in the text."""
+    max_answer_chars: int | None = Field(default=2_000_000, ge=1)
+    """End the answer to a request after this many characters of text, reasoning and arguments, with the finish reason
+    *length*, whatever the server goes on to send; None sets no limit."""
+    max_stream_bytes: int | None = Field(default=50_000_000, ge=1)
+    """The same for the bytes of the response, of which one token takes some 300; None sets no limit."""
     max_tool_iterations: int | None = Field(default=10, ge=0)
     """Rounds of tool calls before the run ends with an error; 0 offers the model no tools, None sets no limit."""
 

@@ -11,6 +11,7 @@ dense as the whole.
 
 from __future__ import annotations
 
+import json
 import warnings
 from bisect import bisect_left
 from collections.abc import AsyncGenerator, Generator, Sequence, Sized
@@ -19,11 +20,20 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from .errors import ContextWindowError
-from .events import ModelEvent, StepFinish
+from .events import ModelEvent, Notice, StepFinish
 from .gateways.base import Gateway, Request, astream
 from .messages import LLMMessage, MessageRole
 
-__all__ = ["FittingGateway", "Measured", "Tokenizer", "Window", "check_follows", "followed_by", "without"]
+__all__ = [
+    "BYTES_PER_TOKEN",
+    "FittingGateway",
+    "Measured",
+    "Tokenizer",
+    "Window",
+    "check_follows",
+    "followed_by",
+    "without",
+]
 
 BYTES_PER_TOKEN = 4
 TOKENS_PER_MESSAGE = 4
@@ -57,6 +67,13 @@ class Window:
     def estimate(self, messages: Sequence[LLMMessage]) -> int:
         """About how many tokens the messages take, without a provider's word on it."""
         return sum(map(self._estimate, messages))
+
+    def estimate_request(self, request: Request) -> int:
+        """About how many tokens a request takes, with its tools and the schema of its answer."""
+        texts = [json.dumps(tool.descriptor["function"], default=str) for tool in request.tools]
+        if request.schema:
+            texts.append(json.dumps(request.schema))
+        return self.estimate(request.messages) + sum(map(self._tokens, texts))
 
     def _estimate(self, message: LLMMessage) -> int:
         texts = [message.content or ""]
@@ -152,6 +169,8 @@ class FittingGateway:
         return replace(request, messages=tuple(without(request.messages, self.left_out)))
 
     def _note(self, request: Request, event: ModelEvent) -> None:
+        if isinstance(event, Notice):  # comes before the provider has answered
+            return
         self._seen = True
         if isinstance(event, StepFinish) and (usage := event.usage).input_tokens:
             tokens = usage.input_tokens + usage.output_tokens - usage.reasoning_tokens

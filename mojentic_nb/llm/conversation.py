@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -15,19 +17,23 @@ from .events import (
     Finish,
     FinishReason,
     ModelEvent,
+    Notice,
+    ReasoningDelta,
     Retry,
     StepFinish,
     TextDelta,
+    ToolCallDelta,
     ToolProgress,
     ToolResult,
     Usage,
 )
-from .gateways.base import Request, Tool
+from .gateways.base import Request, Tally, Tool
+from .gateways.openai_messages import Message, checked_messages
 from .messages import LLMMessage, MessageRole
 from .step import NOT_RUN, Step
 from .structured import Answer
 from .tools.job import Approve, ToolBatch
-from .tracing import Tracer, tell
+from .tracing import Tracer, enter_tool, tell
 
 __all__ = ["Conversation"]
 
@@ -39,13 +45,14 @@ class Conversation:
     """Holds the messages of one run.
 
     Drive it: send each :meth:`request` until there is none, :meth:`feed` it the model's events and what running the
-    :meth:`pending_calls` yields, then :meth:`end` it. Raises TypeError unless `messages` are messages.
+    :meth:`pending_calls` yields, then :meth:`end` it. Raises TypeError and ValueError for messages that can't be sent
+    (:func:`~mojentic_nb.llm.gateways.openai_messages.checked_messages`).
     """
 
     def __init__(  # noqa: PLR0913 (all but three by name)
         self,
         model: str,
-        messages: Iterable[LLMMessage],
+        messages: Iterable[Message],
         config: CompletionConfig,
         *,
         tools: Sequence[Tool] = (),
@@ -66,14 +73,22 @@ class Conversation:
         self._answer = answer
         self._tracer = None if tracer is None else tracer.begin(correlation_id)
         self._max_retries = max_retries
-        self._messages = list(messages) if isinstance(messages, Iterable) else [messages]
-        if isinstance(messages, str) or not all(isinstance(message, LLMMessage) for message in self._messages):
-            raise TypeError('Messages are a list of LLMMessage, as in [LLMMessage(content="Hello")].')
+        self._messages = checked_messages(messages)
         self._finish_reason: FinishReason | None = None
         self._plain = not config.think_tags
         self._rounds = 0
         self._ended = False
         self._step = Step(think_tags=config.think_tags)
+        self._tally = Tally()
+        self._notices: set[Notice] = set()
+        self._room = config.max_answer_chars or math.inf
+        self._limit = ""
+        self.cut = False
+
+    @property
+    def config(self) -> CompletionConfig:
+        """How the answer is to be generated."""
+        return self._config
 
     @property
     def finish_reason(self) -> FinishReason | None:
@@ -99,15 +114,14 @@ class Conversation:
         stopped before the model said a word, it says nothing here, so that the user does not speak twice in a row.
         """
         messages = [*self._messages, *self._step.messages()]
-        if self._finish_reason == "cancelled" and messages[-1:] and messages[-1].role is not MessageRole.Assistant:
+        if self._finish_reason == "cancelled" and messages[-1].role is not MessageRole.Assistant:
             messages.append(LLMMessage(role=MessageRole.Assistant, content=""))
         return messages
 
     def request(self) -> Request | None:
         """What to ask the model next; None when the run is done.
 
-        Raises :class:`~mojentic_nb.llm.errors.IncompleteStreamError` where the model never said that it was done,
-        :class:`~mojentic_nb.llm.errors.MaxToolIterationsExceededError`, and
+        Raises :class:`~mojentic_nb.llm.errors.MaxToolIterationsExceededError`, and
         :class:`~mojentic_nb.llm.errors.BadRequestError` where its last word is not the object that it was asked for.
         """
         if self.finish_reason == "max_steps":
@@ -119,13 +133,13 @@ class Conversation:
         if self._ended or self._finish_reason or self.cancellation.cancelled:
             return None
         if self._step.asked:
-            if self._step.finish_reason is None:
-                raise IncompleteStreamError("The answer broke off before its end: ask again.")
             self._messages += self._step.messages()
             if self._answer and self._answer.correction and not self._step.calls:
                 self._messages += corrected(self._answer.correction, said=bool(self._step.messages()))
         self._step = Step(think_tags=self._config.think_tags)
         self._step.asked = True
+        self.cut = False
+        self._room = self._config.max_answer_chars or math.inf
         messages = tuple(map(acceptable, self._messages))
         request = Request(
             self._model,
@@ -136,30 +150,55 @@ class Conversation:
             self._tool_choice,
             self.cancellation,
         )
+        self._tally = request.tally
         if self._tool_choice not in (None, "none"):
             self._tool_choice = "auto"  # a call that is always required would never let the model answer
         self._trace(request)
         return request
 
     def feed(self, event: ModelEvent | ToolProgress | ToolResult) -> Iterable[Event]:
-        """Take one event, of the model or of a running tool; iterate what the reader is to see of it."""
+        """Take one event, of the model or of a running tool; iterate what the reader is to see of it.
+
+        Where the answer is longer than it may be, its end is among that, `cut` is set, and nothing more of the request
+        is to be read.
+        """
         if self._plain and isinstance(event, TextDelta):  # nearly all events are
             self._step.seen = True
             self._step.text.write(event.delta)
             if self._tracer is not None:
                 tell(self._tracer, event)
-            return (event,)
+            self._room -= len(event.delta)
+            return (event,) if self._room >= 0 else chain((event,), self._cut())
+        if isinstance(event, Notice):
+            return self._noted(event)
         seen = self._step.feed(event)
         if self._tracer is not None:
             for happening in seen:
                 self._trace(happening)
+        if isinstance(event, TextDelta | ReasoningDelta | ToolCallDelta):
+            self._room -= len(event.delta)
+            return seen if self._room >= 0 else chain(seen, self._cut())
         if isinstance(event, StepFinish) and self._limit_reached(event):
             return chain(seen, self._answer_all("The call was not run: the limit of tool rounds was reached."))
         return chain(seen, self._read_object()) if isinstance(event, StepFinish) and self._answer else seen
 
+    def _noted(self, notice: Notice) -> Sequence[Notice]:
+        """The notice, unless the reader has had it: a gateway gives it with each request."""
+        if notice in self._notices:
+            return ()
+        self._notices.add(notice)
+        self._trace(notice)
+        return (notice,)
+
+    def _cut(self) -> Iterable[Event]:
+        """End the answer, which is longer than it may be."""
+        self.cut = True
+        return self.feed(StepFinish("length", limit="max_answer_chars"))
+
     def _limit_reached(self, event: StepFinish) -> bool:
         """Whether the step that ends with `event` calls tools once too often; count it."""
         self.usage += event.usage
+        self._limit = event.limit
         if not self._step.calls or event.finish_reason == "cancelled":
             self._finish_reason = event.finish_reason
         elif self._rounds == self._config.max_tool_iterations:
@@ -180,7 +219,22 @@ class Conversation:
     def pending_calls(self) -> ToolBatch:
         """The calls that wait for their results, and what it takes to run them."""
         step = self._step
-        return ToolBatch(tuple(step.unanswered()), self._tools, self._approve, self.cancellation, step.keep)
+        enter = partial(enter_tool, self._tracer)
+        return ToolBatch(tuple(step.unanswered()), self._tools, self._approve, self.cancellation, step.keep, enter)
+
+    def check_answered(self) -> None:
+        """Raise an error if the model's events ended before it said that it was done.
+
+        The :class:`~mojentic_nb.llm.errors.IncompleteStreamError` is transient: if nothing came, :meth:`retry` allows
+        another attempt.
+        """
+        if self._step.finish_reason is None:
+            what = (
+                "The answer broke off before its end" if self._step.seen else "The reply ended before the answer began"
+            )
+            error = IncompleteStreamError(f"{what}: ask again.")
+            error.transient = True
+            raise error
 
     def retry(self, error: Exception) -> Retry | None:
         """How the request that failed with `error` is to be tried again; None if it isn't.
@@ -203,6 +257,8 @@ class Conversation:
     def fail(self, error: Exception) -> None:
         """Take note that the run ends with `error`, and give it the part of the answer that had arrived."""
         self._ended = True
+        if self._step.finish_reason is None:
+            self.usage += self._tally.usage
         if isinstance(error, LLMError):
             error.partial = self.partial
         self._trace(error)
@@ -218,11 +274,11 @@ class Conversation:
         if self._ended:
             return
         if self._step.asked and self._step.finish_reason is None:
-            yield from self.feed(StepFinish("cancelled"))
+            yield from self.feed(StepFinish("cancelled", self._tally.usage))
         yield from self._answer_all(NOT_RUN)
         self._finish_reason = self._finish_reason or "cancelled"
         self._ended = True
-        finish = Finish(self._finish_reason, self.usage)
+        finish = Finish(self._finish_reason, self.usage, self._limit)
         self._trace(finish)
         yield finish
 
@@ -236,13 +292,18 @@ class Conversation:
 
 
 def acceptable(message: LLMMessage) -> LLMMessage:
-    """`message` as a provider takes it: of an assistant that was stopped before its first word, something must be said.
+    """`message` as a provider takes it: an object as JSON, and of an assistant that said nothing, that it did so.
 
     Some refuse a message with nothing in it, and some a user who speaks twice in a row, so it can't be left out.
     """
-    if message.role is not MessageRole.Assistant or message.tool_calls or (message.content or "").strip():
+    if message.tool_calls or (message.content or "").strip():
         return message
-    said = message.object.model_dump_json() if message.object else NOTHING_SAID
+    if message.object is not None:
+        said = message.object.model_dump_json()
+    elif message.role is MessageRole.Assistant:
+        said = NOTHING_SAID
+    else:
+        return message
     return message.model_copy(update={"content": said, "thinking": None, "reasoning_details": None})
 
 

@@ -17,13 +17,19 @@ __all__ = [
     "BadRequestError",
     "ConfigurationError",
     "ContextWindowError",
+    "IncompleteAnswerWarning",
     "IncompleteStreamError",
     "LLMError",
     "MaxToolIterationsExceededError",
     "ModelNotFoundError",
+    "OmissionWarning",
     "ProviderUnavailableError",
     "RateLimitError",
 ]
+
+
+class OmissionWarning(UserWarning):
+    """A part of the request was left out, since the model doesn't take it."""
 
 
 class LLMError(Exception):
@@ -44,7 +50,7 @@ class LLMError(Exception):
 
 
 class ConfigurationError(LLMError):
-    """Something on this side is missing or wrong: an API key, an extra, a file, a model's name."""
+    """Something on this side is missing or wrong: an API key, an address, an extra, a file, a model's name."""
 
 
 class AuthenticationError(LLMError):
@@ -77,6 +83,14 @@ class ProviderUnavailableError(LLMError):
 
 class IncompleteStreamError(LLMError):
     """The answer broke off before its end; `partial` is what came of it."""
+
+
+class IncompleteAnswerWarning(UserWarning):
+    """An answer isn't whole: a limit of tokens or the provider's filter ended it.
+
+    It comes once a call from the methods that return or iterate text alone. A run doesn't warn, for it has a
+    `finish_reason`.
+    """
 
 
 class MaxToolIterationsExceededError(LLMError):

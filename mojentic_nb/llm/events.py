@@ -5,7 +5,7 @@ tracer) is a filter or a fold over that one stream::
 
     run   = [step ([tools] step)* [tools]] Finish        (a cancelled run may end after its tools, or at once)
     tools = (ToolProgress* ToolResult)+                  one result for each ToolCallEnd of the step before, in order
-    step  = Retry* (TextDelta | ReasoningDelta | ToolCallStart | ToolCallDelta)* ToolCallEnd* StepFinish
+    step  = (Retry | Notice)* (TextDelta | ReasoningDelta | ToolCallStart | ToolCallDelta)* ToolCallEnd* StepFinish
 
 Two steps with no tools between them are an object and the same once more: the model is told what was wrong with the
 first, and a Retry begins the second. Errors are exceptions, not events.
@@ -13,10 +13,12 @@ first, and a Retry begins the second. Errors are exceptions, not events.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from .errors import OmissionWarning
 from .messages import LLMToolCall
 
 __all__ = [
@@ -24,6 +26,7 @@ __all__ = [
     "Finish",
     "FinishReason",
     "ModelEvent",
+    "Notice",
     "ReasoningDelta",
     "Retry",
     "StepFinish",
@@ -118,11 +121,12 @@ class ToolProgress:
     """A running tool reports how far it has come.
 
     Results come in the order of the calls; a call that is done before its turn says so here, its `value` is then the
-    :class:`ToolResult` that will follow.
+    :class:`ToolResult` that will follow. `call` tells calls apart that have the same id.
     """
 
     id: str
     value: object
+    call: LLMToolCall | None = field(default=None, compare=False, repr=False)
 
 
 ToolOutcome = Literal["done", "failed", "denied", "timed_out", "cancelled"]
@@ -135,7 +139,8 @@ class ToolResult:
     """A call is answered: `output` is what the model is told, `duration` is in seconds.
 
     `display` is what a person is shown: what the tool returned, as it is, or the exception that it raised. With
-    `is_error` the tool failed, does not exist, or was not run; `outcome` says which in a word.
+    `is_error` the tool failed, does not exist, or was not run; `outcome` says which in a word. `images` are what the
+    model is shown besides, as ``data:`` URIs.
     """
 
     call: LLMToolCall
@@ -144,10 +149,22 @@ class ToolResult:
     duration: float = 0.0
     display: object = field(default=None, compare=False)
     outcome: ToolOutcome = "done"
+    images: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.is_error and self.outcome == "done":
             object.__setattr__(self, "outcome", "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A part of the request was left out, since the model doesn't take it; `text` says which."""
+
+    text: str
+
+    def warn(self) -> None:
+        """Have Python warn of it, for readers who see the answer's text alone."""
+        warnings.warn(self.text, OmissionWarning, stacklevel=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,21 +181,35 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class StepFinish:
-    """One request to the model is done."""
+    """One request to the model is done.
+
+    `limit` is the setting of :class:`~mojentic_nb.llm.CompletionConfig` that cut its answer off, for *length*; "" where
+    the provider did.
+
+    `response_id` and `response_model` are what the provider calls the response and the model that gave it, where it
+    says so; they say nothing of the answer, and do not count in comparisons.
+    """
 
     finish_reason: FinishReason
     usage: Usage = Usage()
+    response_id: str | None = field(default=None, compare=False)
+    response_model: str | None = field(default=None, compare=False)
+    limit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The run is done: the last event, exactly once. `usage` is the sum over its requests."""
+    """The run is done: the last event, exactly once.
+
+    `usage` is the sum over its requests, `limit` that of the last :class:`StepFinish`.
+    """
 
     finish_reason: FinishReason
     usage: Usage = Usage()
+    limit: str = ""
 
 
-ModelEvent = TextDelta | ReasoningDelta | ToolCallStart | ToolCallDelta | ToolCallEnd | StepFinish
+ModelEvent = Notice | TextDelta | ReasoningDelta | ToolCallStart | ToolCallDelta | ToolCallEnd | StepFinish
 """What a gateway may yield: what happens while a model answers one request."""
 
 Event = ModelEvent | Retry | ToolProgress | ToolResult | Finish

@@ -8,7 +8,7 @@ from typing import Generic, Self, cast
 
 from .conversation import Conversation
 from .errors import BadRequestError
-from .events import Event, StepFinish, TextDelta
+from .events import Event, Notice, StepFinish, TextDelta
 from .run import AsyncRun, BaseRun, Run
 from .structured import Answer, Object
 
@@ -53,6 +53,8 @@ class BaseObjectStream(BaseRun, Generic[Object]):
         """The snapshot after `event`, if there is to be one and it differs from the last."""
         if isinstance(event, StepFinish):  # what comes now is another answer
             self._length, self._due = 0, 1
+        if isinstance(event, Notice):
+            event.warn()
         if not isinstance(event, TextDelta):
             return
         self._length += len(event.delta)
@@ -103,8 +105,9 @@ class ObjectStream(BaseObjectStream[Object]):
     def read(self) -> Object:
         """The object, when all has come; raises :class:`~mojentic_nb.llm.errors.BadRequestError` if there is none."""
         with self.run:
-            for _ in self.run:
-                pass
+            for event in self.run:
+                if isinstance(event, Notice):
+                    event.warn()
         return self._result()
 
     def close(self) -> None:
@@ -140,8 +143,9 @@ class AsyncObjectStream(BaseObjectStream[Object]):
     async def read(self) -> Object:
         """The object, when all has come; raises :class:`~mojentic_nb.llm.errors.BadRequestError` if there is none."""
         async with self.run:
-            async for _ in self.run:
-                pass
+            async for event in self.run:
+                if isinstance(event, Notice):
+                    event.warn()
         return self._result()
 
     async def aclose(self) -> None:

@@ -8,17 +8,20 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, 
 from contextlib import aclosing, closing, contextmanager, suppress
 from inspect import GEN_CREATED, GEN_RUNNING, getgeneratorstate
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+from .completeness import warn_if_incomplete
 from .conversation import Conversation
 from .errors import LLMError
-from .events import Event, FinishReason, TextDelta, Usage
+from .events import Event, FinishReason, Notice, TextDelta, Usage
 from .gateways.base import Gateway, Request, astream
 from .messages import LLMMessage
 from .threads import pause
 from .tools.runner import ToolRunner
 
 __all__ = ["AsyncRun", "BaseRun", "Run"]
+
+TWO_READERS = "The run is being iterated, by another thread or a tool. Iterate it in one place at a time, or ask again."
 
 
 class BaseRun:
@@ -44,7 +47,7 @@ class BaseRun:
 
     @property
     def usage(self) -> Usage:
-        """Tokens used so far, as the provider reports them at the end of each request."""
+        """Tokens used so far, as the provider reports them: at the end of each request, some also on the way."""
         return self._conversation.usage
 
     @property
@@ -65,24 +68,37 @@ class Run(BaseRun):
     """An answer that streams: iterate it once for its events, or :meth:`text` for the answer alone.
 
     Nothing is sent before the iteration starts. As a context manager it closes the provider's request on the way out,
-    which is what an interrupt needs. Iterating raises :class:`~mojentic_nb.llm.errors.LLMError`.
+    which is what an interrupt needs. Iterating raises :class:`~mojentic_nb.llm.errors.LLMError`, and RuntimeError while
+    another thread iterates.
     """
 
     def __init__(self, gateway: Gateway, conversation: Conversation, runner: ToolRunner) -> None:
         super().__init__(conversation)
         self._events = drive(gateway, conversation, runner, weakref.ref(self))
+        self._iterator = Events(self._events)
         self._reader = threading.get_ident()
 
     def __iter__(self) -> Iterator[Event]:
+        if getgeneratorstate(self._events) == GEN_RUNNING:
+            raise RuntimeError(TWO_READERS)
         self._reader = threading.get_ident()
-        return self._events
+        return self._iterator
 
-    def text(self) -> Iterator[str]:
-        """Iterate the answer's text, piece by piece; ending the iteration early closes the run."""
+    def text(self, *, warn: bool = False) -> Iterator[str]:
+        """Iterate the answer's text, piece by piece; ending the iteration early closes the run.
+
+        With `warn`, an answer that was cut off or filtered ends with an
+        :class:`~mojentic_nb.llm.errors.IncompleteAnswerWarning`.
+        """
+        events = iter(self)  # before the block, which would end what another thread iterates
         with self:
-            for event in self:
+            for event in events:
                 if isinstance(event, TextDelta):
                     yield event.delta
+                elif isinstance(event, Notice):
+                    event.warn()
+        if warn:
+            warn_if_incomplete(self.conversation)
 
     def close(self) -> None:
         """End the provider's request at once, keeping what has arrived. Does nothing after the end.
@@ -105,6 +121,29 @@ class Run(BaseRun):
         self.close()
 
 
+class Events(Generator[Event, None, None]):
+    """The events of a run: a generator that says what is wrong when two threads iterate it."""
+
+    def __init__(self, events: Generator[Event, None, None]) -> None:
+        self._events = events
+
+    def __next__(self) -> Event:
+        try:
+            return next(self._events)
+        except ValueError as error:
+            if error.__traceback__ and error.__traceback__.tb_next is None:  # not from within: it runs elsewhere
+                raise RuntimeError(TWO_READERS) from None
+            raise
+
+    def send(self, value: None) -> Event:
+        """Do what the generator does."""
+        return self._events.send(value)
+
+    def throw(self, *error: Any) -> Event:  # noqa: ANN401 (of two forms)
+        """Do what the generator does."""
+        return self._events.throw(*error)
+
+
 class AsyncRun(BaseRun):
     """The same for ``async for``; nothing it does blocks the event loop, tools that would run in threads.
 
@@ -119,12 +158,20 @@ class AsyncRun(BaseRun):
     def __aiter__(self) -> AsyncIterator[Event]:
         return self._events
 
-    async def text(self) -> AsyncIterator[str]:
-        """Iterate the answer's text, piece by piece; closing the iterator early closes the run."""
+    async def text(self, *, warn: bool = False) -> AsyncIterator[str]:
+        """Iterate the answer's text, piece by piece; closing the iterator early closes the run.
+
+        With `warn`, an answer that was cut off or filtered ends with an
+        :class:`~mojentic_nb.llm.errors.IncompleteAnswerWarning`.
+        """
         async with self:
             async for event in self:
                 if isinstance(event, TextDelta):
                     yield event.delta
+                elif isinstance(event, Notice):
+                    event.warn()
+        if warn:
+            warn_if_incomplete(self.conversation)
 
     async def aclose(self) -> None:
         """End the provider's request at once, keeping what has arrived. Does nothing after the end."""
@@ -182,8 +229,9 @@ def ask(gateway: Gateway, conversation: Conversation, request: Request) -> Gener
             with closing(gateway.stream(request)) as events:
                 for event in events:
                     yield from conversation.feed(event)
-                    if cancellation.cancelled:
+                    if cancellation.cancelled or conversation.cut:
                         return
+            conversation.check_answered()
             return
         except Exception as error:
             if cancellation.cancelled:
@@ -220,8 +268,9 @@ async def aask(gateway: Gateway, conversation: Conversation, request: Request) -
                 async for event in events:
                     for seen in conversation.feed(event):
                         yield seen
-                    if cancellation.cancelled:
+                    if cancellation.cancelled or conversation.cut:
                         return
+            conversation.check_answered()
             return
         except Exception as error:
             if cancellation.cancelled:

@@ -79,7 +79,7 @@ class Step:
         while (call := self.untold) and id(call) in self._heard:
             ready.append(self._results[id(call)])
             self._told += 1
-        return ready or [ToolProgress(result.call.id or "", first)]
+        return ready or [ToolProgress(result.call.id or "", first, result.call)]
 
     @property
     def untold(self) -> LLMToolCall | None:
@@ -109,10 +109,12 @@ class Step:
         if message is None:
             return []
         results = [self._results.get(id(call)) for call in self.calls]
-        return [
-            message,
-            *(
-                LLMMessage(role=MessageRole.Tool, content=result.output if result else NOT_RUN, tool_calls=[call])
-                for call, result in zip(self.calls, results, strict=True)
-            ),
-        ]
+        return [message, *(answered(call, result) for call, result in zip(self.calls, results, strict=True))]
+
+
+def answered(call: LLMToolCall, result: ToolResult | None) -> LLMMessage:
+    """The message that answers `call`, also where it has no result."""
+    output, is_error, images = (result.output, result.is_error, result.images) if result else (NOT_RUN, True, ())
+    return LLMMessage(
+        role=MessageRole.Tool, content=output, tool_calls=[call], image_paths=list(images) or None, is_error=is_error
+    )

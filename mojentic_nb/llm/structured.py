@@ -22,6 +22,7 @@ from .drafts import MISSING, Drafts, is_model
 from .errors import BadRequestError
 from .events import FinishReason, Retry
 from .gateways.schemas import rooted
+from .typed_dicts import replace_typed_dicts
 
 __all__ = ["Answer", "AnswerType", "Object"]
 
@@ -41,15 +42,15 @@ class AnswerType(Generic[Object]):
     """
 
     def __init__(self, object_model: type[Object]) -> None:
-        self._type = object_model
         self.name = name_of(object_model)
         if object_model is BaseModel or inspect.isroutine(object_model):
             raise TypeError(f"An object can't be asked for by {self.name}: give a pydantic model, or another type.")
         try:
-            self._adapter = TypeAdapter[Object](object_model)
-            self.model, self._field = model_of(object_model, self.name)
+            self._type = replace_typed_dicts(object_model)
+            self._adapter = TypeAdapter[Object](self._type)
+            self.model, self._field = model_of(self._type, self.name)
             self.schema = rooted(self.model.model_json_schema())
-        except (PydanticUserError, NameError) as error:
+        except (PydanticUserError, NameError, SyntaxError) as error:  # a text is taken for the name of a type
             said = str(error).splitlines()[0]
             raise TypeError(f"An object can't be asked for by {self.name} (give a pydantic model): {said}") from error
 

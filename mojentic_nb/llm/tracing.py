@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from .events import Event
 from .gateways.base import Request
+from .messages import LLMToolCall
 
-__all__ = ["RunTracer", "Tracer", "tell"]
+__all__ = ["RunTracer", "ToolTracer", "Tracer", "enter_tool", "tell"]
 
 
 class RunTracer(Protocol):
@@ -16,6 +17,18 @@ class RunTracer(Protocol):
 
     def record(self, happening: Request | Event | Exception) -> None:
         """Take note of a request that is about to be sent, of an event, or of the error that ends the run."""
+        ...
+
+
+@runtime_checkable
+class ToolTracer(RunTracer, Protocol):
+    """Can also leave something for the tools that a run calls, such as the span in which they run."""
+
+    def enter(self, call: LLMToolCall) -> None:
+        """Set context variables for the tool of `call`, in whose own context this is called.
+
+        That is before the tool runs, once for each context that it has: a thread's, and a task's.
+        """
         ...
 
 
@@ -39,6 +52,19 @@ def tell(tracer: RunTracer, happening: Request | Event | Exception) -> None:
     try:
         tracer.record(happening)
     except Exception as error:  # noqa: BLE001 (whatever it is, the answer is worth more than its trace)
-        warnings.warn(
-            f"The tracer failed, the run goes on: {type(error).__name__}: {error}", RuntimeWarning, stacklevel=2
-        )
+        report(error)
+
+
+def enter_tool(tracer: RunTracer | None, call: LLMToolCall) -> None:
+    """Have `tracer` prepare the context of a tool, if it can; it is not to break the run."""
+    if not isinstance(tracer, ToolTracer):
+        return
+    try:
+        tracer.enter(call)
+    except Exception as error:  # noqa: BLE001 (as above)
+        report(error)
+
+
+def report(error: Exception) -> None:
+    """Warn that a tracer failed."""
+    warnings.warn(f"The tracer failed, the run goes on: {type(error).__name__}: {error}", RuntimeWarning, stacklevel=3)

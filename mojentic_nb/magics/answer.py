@@ -11,10 +11,10 @@ from typing import Any
 from IPython.core.interactiveshell import InteractiveShell
 
 from mojentic_nb.display import LiveView, can_ask
-from mojentic_nb.display.surface import surface
+from mojentic_nb.display.surface import kernel, surface
 from mojentic_nb.llm import AsyncRun, LLMMessage, LLMToolCall, MessageRole, Run
-from mojentic_nb.llm.gateways.base import tool_name
 from mojentic_nb.llm.object_stream import AsyncObjectStream, ObjectStream
+from mojentic_nb.llm.tools.llm_tool import find_tool
 
 from .chats import Exchange
 from .code import code_of
@@ -58,7 +58,7 @@ class Answer:
 
     def _approve(self, call: LLMToolCall) -> bool | str | Awaitable[bool | str]:
         """Whether `call` may run: most may, unless ``--approve`` or their tool says that a person has to decide."""
-        tool = next((tool for tool in self._question.tools if tool_name(tool) == call.name), None)
+        tool = find_tool(call.name, self._question.tools)
         if not (self._question.options.approve or getattr(tool, "approval", False)):
             return True
         if self._policy == "allow" and not can_ask():
@@ -118,8 +118,26 @@ class Answer:
         self._shell.displayhook.update_user_ns(response)
         if self._question.options.out:
             self._shell.push({self._question.options.out: response})
-        if self._question.options.code and (code := code_of(response)):
-            self._shell.set_next_input(code)
+        if self._question.options.code:
+            self._insert(code_of(response))
+
+    def _insert(self, code: str) -> None:
+        """Put `code` into a new cell, unless this cell did so when it was run before.
+
+        A kernel can add a cell below the one that it runs. It can't change or delete another, nor see that one is gone.
+        """
+        if not code:
+            print("The answer has no Python code to insert.")
+            return
+        inserted, cell = self._notebook.inserted, self._question.cell
+        before = inserted.pop(cell, None) if kernel() is not None else None
+        if before == code:
+            print("The code is in the cell that was inserted before. If you deleted that, run this cell again.")
+            return
+        inserted[cell] = code
+        self._shell.set_next_input(code)
+        if before is not None:
+            print("The new code is in a new cell. Delete the cell below it, which has the code of the answer before.")
 
     def _exchange(self, run: Run | AsyncRun, messages: list[LLMMessage]) -> None:
         """Make the exchange a part of the conversation, if there is one; it ends with a word of the model's."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from mojentic_nb.llm.plain import printable
+
 __all__ = ["code_of"]
 
 FENCED = re.compile(r"(?ms)^(?P<fence>`{3,}|~{3,})[ \t]*(?P<info>[^\n`]*)\n(?P<code>.*?)^(?P=fence)[ \t]*$")
@@ -11,9 +13,12 @@ PYTHON = {"", "py", "python", "python3", "ipython", "ipython3", "jupyter"}
 
 
 def code_of(answer: str) -> str:
-    """The Python code in the fenced blocks of `answer`, one after the other; "" if there is none."""
+    """The Python code in the fenced blocks of `answer`, one after the other; "" if there is none.
+
+    Every character of it is visible: what is read is what runs.
+    """
     blocks = [found for found in FENCED.finditer(answer) if language(found["info"]) in PYTHON]
-    return "\n\n".join(found["code"].strip("\n") for found in blocks)
+    return "\n\n".join(printable(found["code"]).strip("\n") for found in blocks)
 
 
 def language(info: str) -> str:

@@ -25,6 +25,7 @@ from mojentic_nb.tracer import Waterfall
 from .chats import Exchange
 from .explain import about, last_error
 from .line import quoted, words
+from .metering import Spent, marked
 from .notebook import MAIN
 from .options import parse
 from .tools import BUILT_IN, tools_in
@@ -43,9 +44,7 @@ def run_command(magics: LLMMagics, line: str) -> object:
     except ValueError as error:
         raise UsageError(f"The %llm line can't be read: {error}.") from error
     if name not in COMMANDS:
-        close = get_close_matches(name.lower(), COMMANDS, 1)
-        hint = f"did you mean %llm {close[0]}?" if close else f"there are {', '.join(COMMANDS)}."
-        raise UsageError(f"%llm has no command {name!r}: {hint} A question goes into a cell that begins with %%llm.")
+        raise UsageError(f"%llm has no command `{name}`. {meant(magics, name, rest)}")
     command = COMMANDS[name]
     try:
         return command(magics, *rest)
@@ -53,6 +52,38 @@ def run_command(magics: LLMMagics, line: str) -> object:
         if error.__traceback__ and error.__traceback__.tb_next:  # from within
             raise
         raise UsageError(f"%llm {name} can't take that: {summary(command)}") from error
+
+
+MEANT = {
+    **dict.fromkeys(("budget", "cost", "costs", "price", "spent", "tokens"), "usage"),
+    **dict.fromkeys(("clear", "clean", "delete", "new", "reset", "restart"), "forget"),
+    **dict.fromkeys(("options", "set", "settings"), "config"),
+    **dict.fromkeys(("log", "messages", "show"), "history"),
+    **dict.fromkeys(("error", "fix", "why"), "explain"),
+    **dict.fromkeys(("list", "ls"), "models"),
+    **dict.fromkeys(("timeline", "waterfall"), "trace"),
+    "conversations": "chats",
+    "functions": "tools",
+}
+QUESTION = "A question goes into a cell that begins with %%llm."
+
+
+def meant(magics: LLMMagics, name: str, rest: list[str]) -> str:
+    """What may have been meant by `name`, which is no command, with the words after it."""
+    word = name.lower()
+    provider, colon, _ = name.partition(":")
+    if provider == "replay":
+        return f"To replay a recording, begin a cell with `%%llm -m {name if colon else 'replay:FILE'}`."
+    if provider in PROVIDERS or name in magics.aliases:
+        whole = colon or name == "local" or name in magics.aliases
+        return f"To ask this model, begin a cell with `%%llm -m {name}{'' if whole else ':MODEL'}`." + (
+            "" if whole else f" `%llm models {name}` lists its models."
+        )
+    if name.startswith("-") or name.endswith("?") or len(rest) > 2:
+        return QUESTION
+    if found := MEANT.get(word) or next(iter(get_close_matches(word, COMMANDS, 1)), None):
+        return f"Did you mean `%llm {found}`? {QUESTION}"
+    return f"The commands are {', '.join(COMMANDS)}. {QUESTION}"
 
 
 def summary(command: Callable[..., object]) -> str:
@@ -150,7 +181,7 @@ def known_chat(magics: LLMMagics, name: str) -> list[Exchange]:
 
 
 def usage(magics: LLMMagics) -> Table:
-    """%llm usage tells the tokens that each cell and each model took."""
+    """%llm usage shows the tokens that each cell and each model took; ≈ marks estimates, as of interrupted answers."""
     rows: list[tuple[object, ...]] = []
     for cell, spent in magics.notebook.ledger.by(lambda entry: entry.cell).items():
         rows.append((cell, *counts(spent)))
@@ -196,9 +227,11 @@ def config(magics: LLMMagics) -> Table:
     return Table(("setting", "value", "what it is"), [(n, repr(v), h) for n, v, h in rows])
 
 
-def counts(spent: Usage) -> tuple[int, int, int]:
+def counts(spent: Spent) -> tuple[str, ...]:
     """What stands in a table of tokens."""
-    return spent.input_tokens, spent.output_tokens, spent.cached_tokens
+    usage = spent.usage
+    parts = (usage.input_tokens, usage.output_tokens, usage.cached_tokens)
+    return tuple(marked(tokens, estimated=spent.estimated) for tokens in parts)
 
 
 def total(usages: Iterator[Usage]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from mojentic_nb.display import printable
@@ -22,7 +23,7 @@ def preview(question: Question, max_context: int) -> str:
     Raises UsageError for what can't be asked.
     """
     request = question.begin(lambda _: False).run.conversation.request()
-    return printable("\n".join(lines(question.name, request, Window(max_context)))) if request else ""
+    return printable("\n".join(lines(question.name, request, Window(max_context))), joiners=True) if request else ""
 
 
 def lines(name: str, request: Request, window: Window) -> Iterator[str]:
@@ -31,7 +32,7 @@ def lines(name: str, request: Request, window: Window) -> Iterator[str]:
     messages = without(request.messages, left_out)
     tools = [described(tool.descriptor["function"]) for tool in request.tools]
     schema = [dumped(request.schema)] if request.schema else []
-    tokens = window.estimate([*messages, *(LLMMessage(content=text) for text in (*tools, *schema))])
+    tokens = window.estimate_request(replace(request, messages=tuple(messages)))
     yield f"This would go to {name}, about {tokens} tokens in {counted(len(messages), 'message')}:"
     if left_out:
         yield f"({counted(left_out, 'exchange')}, the oldest, left out: LLMMagics.max_context is {window.limit})"

@@ -39,11 +39,16 @@ def about(error: BaseException, namespace: Mapping[str, Any]) -> str:
     Of its traceback that is told which begins in the cell: what ran the cell is not of interest.
     """
     frames = within(error.__traceback__, namespace)
-    told = "".join(traceback.format_exception(type(error), error, frames))[-LONGEST_TRACEBACK:]
+    told = "".join(traceback.format_exception(type(error), public(error), frames))[-LONGEST_TRACEBACK:]
     text = f"Explain this error, and how to mend it.\n\n{told}"
     if cell := source(error, frames):
         text += f"\nIt came from this cell:\n\n{cell}"
     return text.replace("{{", r"\{{")
+
+
+def public(error: BaseException) -> BaseException:
+    """Return `error`, or a SyntaxError instead of the private class that Python 3.13 has for a cell that ends early."""
+    return SyntaxError(*error.args) if type(error).__name__ == "_IncompleteInputError" else error
 
 
 def within(frames: TracebackType | None, namespace: Mapping[str, Any]) -> TracebackType | None:

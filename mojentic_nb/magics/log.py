@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mojentic_nb.llm import Event
+from mojentic_nb.llm import Event, LLMToolCall
 from mojentic_nb.llm.gateways.base import Request
-from mojentic_nb.llm.tracing import RunTracer
+from mojentic_nb.llm.tracing import RunTracer, enter_tool
 from mojentic_nb.tracer import TracerSystem
 
 __all__ = ["EventLog"]
@@ -31,3 +31,7 @@ class EventLog:
             self.events.append(happening)
         if self._recorder is not None:
             self._recorder.record(happening)
+
+    def enter(self, call: LLMToolCall) -> None:
+        """Have the tracer prepare the context of a tool."""
+        enter_tool(self._recorder, call)

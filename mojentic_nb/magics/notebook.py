@@ -25,7 +25,7 @@ class Notebook:
     """The state of one session.
 
     `models` names those that were asked or listed, `local` has those that were started. `unexplained` is the error that
-    ``%llm explain`` was to explain, until it has.
+    ``%llm explain`` was to explain, until it has. `inserted` is the code that each cell has put into a new cell.
     """
 
     def __init__(self) -> None:
@@ -35,6 +35,7 @@ class Notebook:
         self.local: dict[Path, LocalGateway] = {}
         self.models: dict[str, None] = {}
         self.unexplained: BaseException | None = None
+        self.inserted: dict[str, str] = {}
         self._found = ""
 
     def broker(self, model: Model, cell: str, max_context: int) -> tuple[str, LLMBroker]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import re
 import threading
 from argparse import ArgumentTypeError
 from collections.abc import Callable
@@ -24,13 +25,18 @@ __all__ = ["EFFORTS", "FLAGS", "Options", "parse", "with_options"]
 EFFORTS: tuple[str, ...] = get_args(ReasoningEffort)
 
 
+# IPython keeps inputs and outputs under these names, and breaks or drops what else is put there.
+# https://ipython.readthedocs.io/en/stable/interactive/reference.html#input-caching-system
+RESERVED = re.compile(r"_*|__\w+__|_i?\d+|_i{1,3}|_(ih|oh|dh)|_exit_code|In|Out|get_ipython|exit|quit")
+
+
 def variable(text: str) -> str:
-    """`text` as the name of a variable, which is none that Python or IPython needs."""
+    """`text` as the name of a variable, unless Python or IPython needs that name."""
     name = unquoted(text)
     if not name.isidentifier() or iskeyword(name):
-        raise ArgumentTypeError(f"{name!r} is no name of a variable")
-    if hasattr(builtins, name) or name in ("In", "Out"):
-        raise ArgumentTypeError(f"{name!r} has a meaning already: choose another name")
+        raise ArgumentTypeError(f"`{name}` isn't a variable name")
+    if hasattr(builtins, name) or RESERVED.fullmatch(name):
+        raise ArgumentTypeError(f"`{name}` belongs to Python or IPython. Choose another name")
     return name
 
 

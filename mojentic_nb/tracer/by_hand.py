@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from mojentic_nb.llm import FinishReason, LLMMessage, LLMToolCall, Usage
+from mojentic_nb.llm import FinishReason, LLMToolCall, Usage
+from mojentic_nb.llm.complaints import complaint
 from mojentic_nb.llm.gateways.base import Tool
+from mojentic_nb.llm.gateways.openai_messages import Message, read_call, read_messages
 
 from .events import LLMCallTracerEvent, LLMResponseTracerEvent, ToolBatchTracerEvent, ToolCallTracerEvent, TracerEvent
 
 __all__ = ["RecordedByHand"]
-
-Model = TypeVar("Model", bound=BaseModel)
 
 
 class RecordedByHand:
     """The methods of a tracer that record one event each, as of now.
 
     `correlation_id` says what belongs together, and may be left out; `source` is Mojentic's, and is not kept. Messages,
-    calls and tools may be given as dictionaries as well. Raises ValueError for what can't be read as one.
+    calls and tools may be given as dictionaries as well. Raises ValueError for one that can't be read, and TypeError
+    for a message that is neither.
     """
 
     def record_event(self, event: TracerEvent) -> None:
@@ -32,7 +33,7 @@ class RecordedByHand:
     def record_llm_call(
         self,
         model: str,
-        messages: Sequence[LLMMessage | Mapping[str, Any]],
+        messages: Sequence[Message],
         temperature: float | None = None,
         tools: Sequence[Tool | Mapping[str, Any]] | None = None,
         source: object = None,  # noqa: ARG002 (Mojentic's)
@@ -44,7 +45,7 @@ class RecordedByHand:
                 time.time(),
                 correlation_id or "",
                 model=model,
-                messages=tuple(read(LLMMessage, message) for message in messages),
+                messages=tuple(read_messages(messages)),
                 tools=tuple(map(tool_name, tools or ())),
                 temperature=temperature,
             )
@@ -69,7 +70,7 @@ class RecordedByHand:
                 correlation_id or "",
                 model=model,
                 content=content,
-                tool_calls=tuple(read(LLMToolCall, call) for call in tool_calls or ()),
+                tool_calls=tuple(map(call_of, tool_calls or ())),
                 duration=(call_duration_ms or 0) / 1000,
                 usage=usage if isinstance(usage, Usage) else usage_of(usage or {}),
                 finish_reason=finish_reason,
@@ -125,14 +126,12 @@ class RecordedByHand:
         )
 
 
-def read(kind: type[Model], value: Model | Mapping[str, Any]) -> Model:
-    """The message or call that `value` is, or tells of."""
+def call_of(value: LLMToolCall | Mapping[str, Any]) -> LLMToolCall:
+    """The call that `value` is, or tells of."""
     try:
-        return kind.model_validate(value)
+        return LLMToolCall.model_validate(read_call(value))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "it"
-        raise ValueError(f"This is no {kind.__name__}: {where}: {first['msg']}.") from error
+        raise ValueError(f"The call can't be read: {complaint(error, '')}") from error
 
 
 def tool_name(tool: Tool | Mapping[str, Any]) -> str:

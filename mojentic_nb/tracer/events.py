@@ -9,6 +9,7 @@ from typing import Any
 
 from mojentic_nb.llm import FinishReason, LLMMessage, LLMToolCall, Usage
 from mojentic_nb.llm.events import ToolOutcome
+from mojentic_nb.llm.plain import printable
 
 __all__ = [
     "LLMCallTracerEvent",
@@ -51,13 +52,19 @@ class TracerEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LLMCallTracerEvent(TracerEvent):
-    """A request is sent. `messages` are those that the run's request before did not have."""
+    """A request is sent. `messages` are those that the run's request before did not have.
+
+    `output_type` is *json* where an object, or JSON, was asked for.
+    """
 
     model: str
     messages: tuple[LLMMessage, ...] = ()
     tools: tuple[str, ...] = ()
     temperature: float | None = None
     max_tokens: int | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    output_type: str | None = None
 
     def _told(self) -> list[str]:
         said = [f"{message.role.value}: {short(message.content or '')}" for message in self.messages]
@@ -98,7 +105,8 @@ class TimedTracerEvent(TracerEvent):
 class LLMResponseTracerEvent(TimedTracerEvent):
     """A request was answered, or failed with `error`, of the class `error_type`; a cancelled one was answered in part.
 
-    The time that retries took is in `duration` and `time_to_first_token`.
+    The time that retries took is in `duration` and `time_to_first_token`. `response_id` and `response_model` are what
+    the provider calls the response and the model that gave it.
     """
 
     model: str
@@ -110,6 +118,8 @@ class LLMResponseTracerEvent(TimedTracerEvent):
     time_to_first_token: float | None = None
     error: str | None = None
     error_type: str | None = None
+    response_id: str | None = None
+    response_model: str | None = None
 
     @property
     def tokens_per_second(self) -> float | None:
@@ -120,7 +130,7 @@ class LLMResponseTracerEvent(TimedTracerEvent):
         return (self.usage.output_tokens - 1) / time if time >= AT_ONCE else None
 
     def _told(self) -> list[str]:
-        calls = [f"calls: {call.name}({short(call.json_arguments())})" for call in self.tool_calls]
+        calls = [f"calls: {short(call.name)}({short(call.json_arguments())})" for call in self.tool_calls]
         said = [f"content: {short(self.content)}"] if self.content else []
         first = "" if self.time_to_first_token is None else f", first token after {seconds(self.time_to_first_token)}"
         ended = f"{self.finish_reason or short(self.error or '')} after {seconds(self.duration)}{first}"
@@ -141,7 +151,7 @@ class ToolCallTracerEvent(TimedTracerEvent):
 
     def _told(self) -> list[str]:
         return [
-            f"{self.tool_name}({short(str(dict(self.arguments)))})",
+            f"{short(self.tool_name)}({short(str(dict(self.arguments)))})",
             f"{self.outcome} after {seconds(self.duration)}: {short(self.result)}",
         ]
 
@@ -176,8 +186,8 @@ class RunTracerEvent(TimedTracerEvent):
 
 
 def short(text: str, length: int = 100) -> str:
-    """`text` on one line, free of control characters and cut off after `length` characters."""
-    line = "".join(letter if letter.isprintable() else " " for letter in text[: length + 1])
+    """`text` on one line, every character of it visible, cut off after `length` characters."""
+    line = "".join(letter if letter.isprintable() else " " for letter in printable(text[: length + 1]))
     return line if len(line) <= length else f"{line[: length - 1]}…"
 
 

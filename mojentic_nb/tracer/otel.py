@@ -12,6 +12,7 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from mojentic_nb.llm import LLMMessage, LLMToolCall, MessageRole, Usage
 from mojentic_nb.llm.gateways.redaction import Redaction, without_secrets
@@ -27,6 +28,7 @@ from .events import (
 from .jsonl import plain
 
 try:
+    from opentelemetry.context import attach
     from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider, get_tracer, set_span_in_context
 except ImportError as error:
     raise ImportError("Spans need OpenTelemetry: pip install 'mojentic_nb[otel]'") from error
@@ -34,33 +36,51 @@ except ImportError as error:
 __all__ = ["OpenTelemetryExporter"]
 
 MOST_OPEN = 1000  # runs; one that never ends is not held for ever
+PORTS = {"http": 80, "https": 443}
 
 Attributes = dict[str, Any]
 
 
 @dataclass
 class OpenRun:
-    """A run under way: its span, None for what was recorded by hand, and the request that is."""
+    """A run under way: its span, None for what was recorded by hand, the request that is, and the tools that run.
+
+    The spans of tools are known by their arguments, an object of the call's own: two calls may have one id.
+    """
 
     span: Span | None
     call: LLMCallTracerEvent | None = None
+    tools: dict[int, Span] = field(default_factory=dict)
     retries: list[RetryTracerEvent] = field(default_factory=list)
     messages: list[LLMMessage] = field(default_factory=list)
+
+    def abandon(self) -> None:
+        """End the spans that are still open, those within first."""
+        for span in (*self.tools.values(), *filter(None, [self.span])):
+            span.end()
 
 
 class OpenTelemetryExporter:
     """Makes spans of events: ``TracerSystem(EventStore(OpenTelemetryExporter("openai")))``.
 
     `provider_name` is who answers, by the conventions' names: *openai*, *anthropic*, *mistral_ai* and so on, or your
-    own. Spans go to `tracer_provider`, by default the program's. What was said and what tools were told is not among
-    them unless `capture_content` is set. A run is a child of the span in which it began.
+    own. `base_url` is the server's address, for the attributes ``server.address`` and ``server.port``. Spans go to
+    `tracer_provider`, by default the program's. What was said and what tools were told is not among them unless
+    `capture_content` is set. A run is a child of the span in which it began, and what a tool does is a child of the
+    tool's span. Raises ValueError for a `base_url` that isn't one.
     """
 
     def __init__(
-        self, provider_name: str, tracer_provider: TracerProvider | None = None, *, capture_content: bool = False
+        self,
+        provider_name: str,
+        tracer_provider: TracerProvider | None = None,
+        *,
+        capture_content: bool = False,
+        base_url: str | None = None,
     ) -> None:
         self.provider_name = provider_name
         self.capture_content = capture_content
+        self._server = read_server(base_url)
         self._tracer = get_tracer("mojentic_nb", tracer_provider=tracer_provider)
         self._open: OrderedDict[tuple[str, str], OpenRun] = OrderedDict()
         self._lock = threading.Lock()
@@ -82,18 +102,34 @@ class OpenTelemetryExporter:
             case RunTracerEvent():
                 self._finish(run, event)
 
+    def enter(self, call: LLMToolCall, started: float, correlation_id: str, run_id: str) -> None:
+        """Make the span of a tool the current one in the tool's own context, which is the one that this is called in.
+
+        A tool that was given up, and goes on when its run is over, has no span any more.
+        """
+        with self._lock:
+            if (run := self._open.get((correlation_id, run_id))) is None:
+                return
+            key = id(call.arguments)
+            if key not in run.tools:
+                run.tools[key] = self._tool_span(run, call.name, started)
+        attach(set_span_in_context(run.tools[key]))
+
     def _run(self, event: TracerEvent) -> OpenRun:
         """The run that the event belongs to; the span of a new one starts."""
         key = (event.correlation_id, event.run_id)
         with self._lock:
             if key not in self._open:
                 began = event.started if isinstance(event, RunTracerEvent) else event.timestamp
-                span = self._tracer.start_span("invoke_agent", start_time=nanoseconds(began)) if event.run_id else None
-                self._open[key] = OpenRun(span)
+                attributes = self._request_attributes("invoke_agent", getattr(event, "model", None))
+                self._open[key] = OpenRun(
+                    self._tracer.start_span("invoke_agent", attributes=attributes, start_time=nanoseconds(began))
+                    if event.run_id
+                    else None
+                )
                 if len(self._open) > MOST_OPEN:
                     _, oldest = self._open.popitem(last=False)
-                    if oldest.span:
-                        oldest.span.end()
+                    oldest.abandon()
             return self._open.pop(key) if isinstance(event, RunTracerEvent) else self._open[key]
 
     def _chat(self, run: OpenRun, event: LLMResponseTracerEvent) -> None:
@@ -102,8 +138,13 @@ class OpenTelemetryExporter:
             attributes |= {
                 "gen_ai.request.temperature": run.call.temperature,
                 "gen_ai.request.max_tokens": run.call.max_tokens,
+                "gen_ai.request.top_p": run.call.top_p,
+                "gen_ai.request.top_k": None if run.call.top_k is None else float(run.call.top_k),
+                "gen_ai.output.type": run.call.output_type,
             }
         attributes |= {
+            "gen_ai.response.id": event.response_id,
+            "gen_ai.response.model": event.response_model,
             "gen_ai.request.stream": True,
             "gen_ai.response.time_to_first_chunk": event.time_to_first_token,
             "error.type": event.error_type,
@@ -126,9 +167,6 @@ class OpenTelemetryExporter:
 
     def _tool(self, run: OpenRun, event: ToolCallTracerEvent) -> None:
         attributes: Attributes = {
-            "gen_ai.operation.name": "execute_tool",
-            "gen_ai.tool.name": event.tool_name,
-            "gen_ai.tool.type": "function",
             "gen_ai.tool.call.id": event.call_id,
             "error.type": event.outcome if event.is_error else None,
         }
@@ -136,8 +174,17 @@ class OpenTelemetryExporter:
             arguments = Redaction.of_secrets().value(plain(event.arguments))
             attributes["gen_ai.tool.call.arguments"] = json.dumps(arguments)
             attributes["gen_ai.tool.call.result"] = without_secrets(event.result)
-        span = self._span(run, f"execute_tool {event.tool_name}", SpanKind.INTERNAL, event.started, attributes)
+        span = run.tools.pop(id(event.arguments), None) or self._tool_span(run, event.tool_name, event.started)
+        span.set_attributes(known(attributes))
         end(span, event.timestamp, f"The call {event.outcome}." if event.is_error else None)
+
+    def _tool_span(self, run: OpenRun, name: str, started: float) -> Span:
+        attributes: Attributes = {
+            "gen_ai.operation.name": "execute_tool",
+            "gen_ai.tool.name": name,
+            "gen_ai.tool.type": "function",
+        }
+        return self._span(run, f"execute_tool {name}", SpanKind.INTERNAL, started, attributes)
 
     def _finish(self, run: OpenRun, event: RunTracerEvent) -> None:
         if run.span is None:
@@ -153,15 +200,32 @@ class OpenTelemetryExporter:
 
     def _attributes(self, operation: str, model: str, usage: Usage, finish_reason: str | None) -> Attributes:
         return {
-            "gen_ai.operation.name": operation,
-            "gen_ai.provider.name": self.provider_name,
-            "gen_ai.request.model": model,
+            **self._request_attributes(operation, model),
             "gen_ai.response.finish_reasons": [finish_reason] if finish_reason else None,
             "gen_ai.usage.input_tokens": usage.input_tokens or None,
             "gen_ai.usage.output_tokens": usage.output_tokens or None,
             "gen_ai.usage.cache_read.input_tokens": usage.cached_tokens or None,
             "gen_ai.usage.reasoning.output_tokens": usage.reasoning_tokens or None,
         }
+
+    def _request_attributes(self, operation: str, model: str | None) -> Attributes:
+        """What is known when a span starts, by which samplers decide."""
+        attributes = {
+            "gen_ai.operation.name": operation,
+            "gen_ai.provider.name": self.provider_name,
+            "gen_ai.request.model": model,
+        }
+        return known(attributes | self._server)
+
+
+def read_server(base_url: str | None) -> Attributes:
+    """The attributes that say where a server is. Raises ValueError for what isn't an address."""
+    if base_url is None:
+        return {}
+    address = urlsplit(base_url)
+    if not address.hostname or address.scheme not in PORTS:
+        raise ValueError(f"base_url={base_url!r} isn't an address. Write it like https://api.openai.com/v1.")
+    return {"server.address": address.hostname, "server.port": address.port or PORTS[address.scheme]}
 
 
 def end(span: Span, timestamp: float, error: str | None) -> None:
@@ -192,7 +256,7 @@ def parts(message: LLMMessage) -> list[dict[str, Any]]:
     """What a message consists of."""
     calls: list[LLMToolCall] = message.tool_calls or []
     if message.role is MessageRole.Tool:
-        return [{"type": "tool_call_response", "id": call.id, "result": message.content} for call in calls]
+        return [{"type": "tool_call_response", "id": call.id, "response": message.content} for call in calls]
     text = [("reasoning", message.thinking), ("text", message.content)]
     return [
         *({"type": kind, "content": content} for kind, content in text if content),

@@ -43,10 +43,19 @@ __all__ = ["Recorder"]
 
 
 class Recorder:
-    """Takes note of one run, and hands what is worth keeping to `store`."""
+    """Takes note of one run, and hands what is worth keeping to `store`.
 
-    def __init__(self, store: Callable[[TracerEvent], object], correlation_id: str) -> None:
+    `enter` is called before a tool runs, in its context, with the call, the time, the correlation id and the run's id.
+    """
+
+    def __init__(
+        self,
+        store: Callable[[TracerEvent], object],
+        correlation_id: str,
+        enter: Callable[[LLMToolCall, float, str, str], object],
+    ) -> None:
         self._store = store
+        self._enter = enter
         self._correlation_id = correlation_id
         self._run_id = str(uuid.uuid4())
         # Times within a run are told by a clock that is never set back.
@@ -90,6 +99,10 @@ class Recorder:
             case Finish() | Exception():
                 self._ended(happening)
 
+    def enter(self, call: LLMToolCall) -> None:
+        """Prepare the context of a tool: the one that this is called in."""
+        self._enter(call, *self._stamp(time.perf_counter()))
+
     def _stamp(self, now: float) -> tuple[float, str, str]:
         return self._epoch + now, self._correlation_id, self._run_id
 
@@ -107,6 +120,9 @@ class Recorder:
                 tools=tuple(map(tool_name, request.tools)),
                 temperature=request.config.temperature,
                 max_tokens=request.config.token_limit,
+                top_p=request.config.top_p,
+                top_k=request.config.top_k,
+                output_type=output_type(request),
             )
         )
 
@@ -132,6 +148,8 @@ class Recorder:
                 time_to_first_token=None if response.first is None else response.first - response.started,
                 error=without_secrets(str(error)) if error else None,
                 error_type=type(error).__name__ if error else None,
+                response_id=end.response_id if end else None,
+                response_model=end.response_model if end else None,
             )
         )
 
@@ -235,3 +253,9 @@ class Batch:
         self.told.add(id(result.call))
         self.failures += result.is_error
         return True
+
+
+def output_type(request: Request) -> str | None:
+    """The kind of answer that is asked for, where it isn't text."""
+    form = (request.config.response_format or {}).get("type")
+    return "json" if request.schema or form == "json_object" else None

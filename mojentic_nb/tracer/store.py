@@ -9,6 +9,8 @@ from typing import Any
 
 from typing_extensions import TypeVar  # of pydantic; with a default, which Python has from 3.13 on
 
+from mojentic_nb.llm import LLMToolCall
+
 from .events import TracerEvent
 
 __all__ = ["EventStore", "Kind"]
@@ -38,6 +40,11 @@ class EventStore:
             self._events.append(event)
         if self.on_store_callback is not None:
             self.on_store_callback(event)
+
+    def enter(self, call: LLMToolCall, started: float, correlation_id: str, run_id: str) -> None:
+        """Have the callback prepare the context of the tool of `call`, if it can: the one that this is called in."""
+        if (enter := getattr(self.on_store_callback, "enter", None)) is not None:
+            enter(call, started, correlation_id, run_id)
 
     def get_events(
         self,

@@ -31,7 +31,7 @@ class TracerSystem(RecordedByHand):
 
     def begin(self, correlation_id: str) -> Recorder:
         """What a run of a broker tells its happenings to."""
-        return Recorder(self.record_event, correlation_id)
+        return Recorder(self.record_event, correlation_id, self.event_store.enter)
 
     def record_event(self, event: TracerEvent) -> None:
         """Keep `event`, if the tracer is enabled."""

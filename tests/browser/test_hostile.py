@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import nbformat
 import pytest
 from display.attacks import ATTACKS, COPY, exported, said_everywhere
 from display.views import transcript_of
-from playwright.sync_api import Page, Route
+from livelab import LiveLab
+from nbformat.v4 import new_code_cell, new_notebook, new_output
+from playwright.sync_api import Locator, Page, Route, expect
 
 from mojentic_nb.display.html import as_html
+from mojentic_nb.llm import TextDelta
 
 # As an output in JupyterLab, the answer has elements before and after it.
 PAGE = """<!doctype html><html><head><title>Notebook</title><meta charset="utf-8">
@@ -118,3 +122,68 @@ def test_a_request_is_noticed(page: Page, requests: list[str]):
 
 def test_the_front_end_is_tested_with_the_same():
     assert COPY.read_text() == exported(), "Renew it: python tests/display/attacks.py"
+
+
+# Formulas that would write over the card below them: by commands, by lengths, and one that is all right but is moved
+# by hand afterwards, as a command would that nobody thought of.
+OVER = [
+    r"$\rlap{\smash{\lower 4em{\colorbox{white}{/tmp/cache/old.log}}}}$",
+    r"$\rule[-30em]{60em}{30em}$",
+    r"$x\\[-30em]\colorbox{white}{y}$",
+    "$$\n\\begin{matrix}a\\\\[-40em]b\\end{matrix}\n$$",
+    r"$\colorbox{white}{\text{moved}}$",
+]
+COVERED = """card => {
+    for (const moved of document.querySelectorAll('mjx-container')) moved.style.transform = 'translateY(60px) scale(9)';
+    const { left, top, width, height } = card.getBoundingClientRect();
+    const found = [];
+    for (let x = 2; x < width - 2; x += width / 40) for (let y = 2; y < height - 2; y += 3) {
+        const seen = document.elementFromPoint(left + x, top + y);
+        if (seen?.closest('mjx-container')) found.push(seen.outerHTML.slice(0, 80));
+    }
+    return [...new Set(found)];
+}"""
+
+
+def covering(card: Locator) -> list[str]:
+    """What of formulas lies over the card, after each in the page was moved down and made nine times as large."""
+    card.scroll_into_view_if_needed()
+    return card.evaluate(COVERED)
+
+
+def test_no_formula_covers_the_card_that_is_to_be_approved(live: LiveLab):
+    """Typeset by JupyterLab, live and then saved: what the card shows of the call is what the reader sees."""
+    text = "Deleting a cache.\n\n" + "\n\n".join(OVER)
+    index = live.cell_running(
+        "view = LiveView()\n"
+        f"broker = asking([*text({text!r}, 999), *call('delete', path='/home/me/thesis'), CALLS],\n"
+        "                 [*text('Well.'), END])\n"
+        "await view.ashow(broker.astream(QUESTION, [PacedTool('delete', 'gone')], approve=view.approve))"
+    )
+    card = live.view(index).locator(".mnb-card")
+    expect(card).to_have_attribute("data-state", "approval")
+    expect(live.view(index).locator("mjx-container")).to_have_count(1)
+
+    assert covering(card) == []
+    card.get_by_role("button", name="Deny").click()
+    live.wait_until_done(index)
+    saved = live.output(index)
+    expect(saved.locator("mjx-container")).to_have_count(1)
+    assert covering(saved.locator("details").first) == []
+
+
+def test_formulas_without_number_or_depth_hold_nothing_up(page: Page, served: str, home):
+    """A notebook with them opens: of each answer some are typeset, and the rest is code."""
+    deep = "$" + r"\frac{1}{" * 39 + "x" + "}" * 39 + "$"
+    answers = ["$x_{1}$ " * 2_000, f"{deep}\n\n" * 200, "$" + r"\frac{1}{" * 150 + "x" + "}" * 150 + "$ $y$"]
+    shown = [as_html(transcript_of([TextDelta(answer)])) for answer in answers]
+    outputs = [new_output("display_data", {"text/html": html, "text/plain": ""}) for html in shown]
+    notebook = new_notebook(cells=[new_code_cell("%%llm", execution_count=1, outputs=outputs)])
+    nbformat.write(notebook, home / "notebooks" / "formulas.ipynb")
+
+    page.goto(f"{served}/doc/tree/formulas.ipynb?reset")
+
+    outputs = page.locator(".jp-OutputArea-output")
+    expect(outputs.nth(2).locator("mjx-container")).to_have_count(1, timeout=60_000)
+    expect(outputs.nth(0).locator("mjx-container")).to_have_count(300)
+    expect(outputs.nth(1).locator("mjx-container")).to_have_count(15_000 // len(deep))

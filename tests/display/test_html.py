@@ -10,11 +10,11 @@ from html.parser import HTMLParser
 import pytest
 from display.runs import runs
 from display.views import Clock, transcript_of
-from hypothesis import given, settings
+from fuzzing import examples
+from hypothesis import given
 
 from mojentic_nb.display.html import as_html
 from mojentic_nb.display.markdown import as_markdown
-from mojentic_nb.display.plain import printable
 from mojentic_nb.display.styles import STYLES, inlined
 from mojentic_nb.display.text import as_text
 from mojentic_nb.display.transcript import Transcript
@@ -23,6 +23,7 @@ from mojentic_nb.llm import (
     Event,
     Finish,
     LLMToolCall,
+    Notice,
     ReasoningDelta,
     Retry,
     StepFinish,
@@ -34,6 +35,7 @@ from mojentic_nb.llm import (
     ToolResult,
     Usage,
 )
+from mojentic_nb.llm.plain import printable
 
 CALL = LLMToolCall(id="1", name="weather", arguments={"city": "Paris"})
 try:
@@ -77,6 +79,14 @@ def outline(*events: Event, model: str = "model") -> Outline:
 
 def result(output: str = "sunny", **fields: object) -> ToolResult:
     return ToolResult(CALL, output, duration=0.42, **fields)
+
+
+def test_markdown_that_is_too_long_to_be_set_is_shown_as_it_came():
+    made = as_html(transcript_of([TextDelta("*a*"), *CALLED, TextDelta("*b* " * 50_000), *CALLED, TextDelta("*c*")]))
+
+    assert "<em>a</em>" in made
+    assert "*b* *b*" in made
+    assert "<em>b" not in made
 
 
 def test_a_call_that_went_well_is_closed_and_says_what_and_how_long():
@@ -259,12 +269,15 @@ def test_a_source_is_folded_and_whole():
 
 
 def test_notices_say_what_they_are():
-    transcript = transcript_of([Retry(1, 2, "Busy.")])
+    transcript = transcript_of([Notice("An image was left out."), Retry(1, 2, "Busy.")])
     transcript.fail(ValueError("no <b>"))
 
     made = Outline(as_html(transcript))
 
-    assert made.text == "⚠ Busy. Trying again in 2.0 s (retry 1).✗ ValueError: no <b>model · failed"
+    assert (
+        made.text
+        == "⚠ An image was left out.⚠ Busy. Trying again in 2.0 s (retry 1).✗ ValueError: no <b>model · failed"
+    )
 
 
 @pytest.mark.parametrize(
@@ -357,7 +370,7 @@ def test_without_the_extra_markdown_is_shown_as_text(monkeypatch: pytest.MonkeyP
 
 
 @given(runs())
-@settings(max_examples=100)
+@examples(100)
 def test_every_rendering_of_every_run_is_whole(run: list[Event]):
     """HTML nests, nothing raises, no letter of the answer is lost, no control character is left."""
     for end in (len(run) // 2, len(run)):

@@ -8,8 +8,9 @@ from itertools import pairwise
 import pytest
 from display.runs import runs
 from display.views import Clock, applied, transcript_of
+from fuzzing import examples
 from grammar import assert_run
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mojentic_nb.display.blocks import merged
@@ -21,6 +22,7 @@ from mojentic_nb.llm import (
     LLMError,
     LLMMessage,
     LLMToolCall,
+    Notice,
     ReasoningDelta,
     Retry,
     StepFinish,
@@ -71,6 +73,7 @@ def kinds(*events: Event) -> list[tuple[str, str]]:
             [TextDelta("a"), Retry(1, 0.0, "No object."), TextDelta("b")],
             [("text", "a"), ("notice", "No object. Trying again (retry 1)."), ("text", "b")],
         ),
+        ([Notice("An image was left out."), TextDelta("a")], [("notice", "An image was left out."), ("text", "a")]),
         (
             [TextDelta("a"), Finish("length")],
             [("text", "a"), ("notice", "The answer was cut off at max_tokens: raise it for the rest.")],
@@ -209,11 +212,97 @@ def test_an_inner_result_is_the_inner_calls():
 def test_approval_is_asked_and_given():
     transcript = transcript_of(begun(WEATHER))
 
-    assert transcript.approval("1", pending=True) == [["set", 0, {"state": "approval"}]]
-    assert transcript.approval("1", pending=False) == [["set", 0, {"state": "running"}]]
+    assert transcript.card(WEATHER) == (0, [])
+    assert transcript.approval(0, pending=True) == [["set", 0, {"state": "approval"}]]
+    assert transcript.approval(0, pending=False) == [["set", 0, {"state": "running"}]]
     transcript.feed(ToolResult(WEATHER, "sunny"))
-    assert transcript.approval("1", pending=True) == []
-    assert transcript.approval("none", pending=True) == []
+    assert transcript.card(WEATHER) == (None, [])
+    assert transcript.approval(0, pending=True) == []
+    transcript.stop()
+    assert transcript.card(OTHER) == (None, [])
+
+
+def test_a_question_shows_the_arguments_that_the_tool_gets():
+    """Not those of the pieces, which a recording may have from elsewhere, nor those that the model left out."""
+    events = [ToolCallStart("1", "weather"), ToolCallDelta("1", '{"city": "London", "days": 3}'), ToolCallEnd(WEATHER)]
+    transcript = transcript_of([*events, StepFinish("tool_calls")])
+    assert json.loads(transcript.state()["blocks"][0]["arguments"]) == WEATHER.arguments
+
+    index, ops = transcript.card(WEATHER.with_checked({**WEATHER.arguments, "unit": "°C"}))
+    ops += transcript.approval(index, pending=True)
+
+    arguments = '{"city": "Paris", "days": 3, "unit": "°C"}'
+    summary = 'city="Paris", days=3, unit="°C"'
+    assert merged(ops) == [["set", 0, {"arguments": arguments, "summary": summary, "state": "approval"}]]
+    assert transcript.state()["blocks"][0]["arguments"] == arguments
+
+
+@pytest.mark.parametrize(
+    ("streamed", "shown"),
+    [
+        ('{"city":"Paris","days":3}', '{"city":"Paris","days":3}'),
+        ('{"city": "London", "city": "Paris", "days": 3}', '{"city": "Paris", "days": 3}'),
+        ('{"city": "Paris", "days": 3.0}', '{"city": "Paris", "days": 3}'),
+        ("[" * 100_000, '{"city": "Paris", "days": 3}'),
+    ],
+)
+def test_arguments_stay_as_they_came_if_they_say_what_the_call_does(streamed: str, shown: str):
+    [block] = blocks(ToolCallStart("1", "weather"), ToolCallDelta("1", streamed), ToolCallEnd(WEATHER))
+
+    assert block["arguments"] == shown
+
+
+def test_arguments_that_can_not_be_read_stay_as_they_came():
+    broken = LLMToolCall(id="1", name="weather", arguments={}, error="The arguments are no JSON.")
+
+    [block] = blocks(ToolCallStart("1", "weather"), ToolCallDelta("1", '{"city": '), ToolCallEnd(broken))
+
+    assert block["arguments"] == '{"city": '
+
+
+def test_two_calls_of_one_id_have_a_card_each():
+    first, second = (LLMToolCall(id="1", name="weather", arguments={"city": city}) for city in ("Paris", "Rome"))
+    pieces = [[ToolCallStart("1", "weather"), ToolCallDelta("1", call.json_arguments())] for call in (first, second)]
+    transcript = transcript_of([*pieces[0], *pieces[1], ToolCallEnd(first), ToolCallEnd(second)])
+    transcript.feed(StepFinish("tool_calls"))
+
+    assert [transcript.card(second)[0], transcript.card(first)[0]] == [1, 0]
+    transcript.feed(ToolProgress("1", "half", second))
+    transcript.feed(ToolProgress("1", ToolResult(second, "rain"), second))
+    transcript.feed(ToolResult(first, "sun"))
+
+    told = [
+        (block["summary"], block["progress"], block["display"][0]["text"]) for block in transcript.state()["blocks"]
+    ]
+    assert told == [('city="Paris"', None, "sun"), ('city="Rome"', "half", "rain")]
+
+
+def test_a_call_of_an_inner_run_has_a_card_in_its_tools_card():
+    """Also where the tool keeps its run for itself; if it tells of it later, that is the same card."""
+    inner = LLMToolCall(id="1", name="delete", arguments={"path": "/x"})
+    deeper = LLMToolCall(id="1", name="erase", arguments={})
+    lost = LLMToolCall(id="1", name="lost", arguments={})
+    transcript = transcript_of(begun(WEATHER))
+
+    index, _ = transcript.card(inner, WEATHER)
+    transcript.approval(index, pending=True)
+    for event in (ToolCallStart("1", "delete"), ToolCallDelta("1", '{"path":'), ToolCallEnd(inner)):
+        transcript.feed(ToolProgress("1", event, WEATHER))
+    transcript.approval(index, pending=False)
+    transcript.approval(transcript.card(deeper, inner)[0], pending=True)
+    transcript.card(lost, LLMToolCall(name="elsewhere", arguments={}))
+    transcript.feed(ToolProgress("1", ToolResult(inner, "gone"), WEATHER))
+
+    found = [
+        (block["name"], block["parent"], block["arguments"], block["state"]) for block in transcript.state()["blocks"]
+    ]
+    assert found == [
+        ("weather", None, '{"city": "Paris", "days": 3}', "running"),
+        ("delete", 0, '{"path": "/x"}', "done"),
+        ("erase", 1, "{}", "cancelled"),
+        ("lost", None, "{}", "waiting"),
+    ]
+    assert transcript.card(deeper, inner) == (None, [])
 
 
 @pytest.mark.parametrize(
@@ -404,13 +493,13 @@ def test_operations_are_merged_where_nothing_is_lost():
 
 
 @given(runs())
-@settings(max_examples=50)
+@examples(50)
 def test_the_runs_that_are_tried_are_such_as_there_are(run: list[Event]):
     assert_run(run)
 
 
 @given(runs(), st.integers(0, 60), st.sampled_from(["fail", "stop", ""]))
-@settings(max_examples=150)
+@examples(150)
 def test_a_view_that_applies_all_operations_has_the_state(run: list[Event], length: int, ending: str):
     """Also of a run that breaks off, of merged operations, and when it begins with a snapshot in the middle."""
     transcript = Transcript("model", Clock())
@@ -434,7 +523,7 @@ def test_a_view_that_applies_all_operations_has_the_state(run: list[Event], leng
 
 
 @given(runs())
-@settings(max_examples=100)
+@examples(100)
 def test_no_text_is_lost_or_told_twice(run: list[Event]):
     """Nor do two texts of one run follow each other, but where a step of the model's lies between."""
     text = "".join(event.delta for event in run if isinstance(event, TextDelta))

@@ -61,9 +61,29 @@ test("a formula that is elsewhere but not typeset yet is typeset by itself", () 
 test("of the formulas that were typeset, only so many are kept", () => {
   const given = frontEnd();
   saying("$k$");
-  saying(Array.from({ length: 1_000 }, (_, number) => `$k_{${number}}$\n`).join("\n"));
+  for (const part of [1, 2, 3, 4]) saying(Array.from({ length: 250 }, (_, number) => `$k_{${part}${number}}$`).join(" "));
 
   saying("$k$");
 
   assert.equal(given.filter((source) => source === "$k$").length, 2);
+});
+
+test("of an answer, only so many formulas are typeset", () => {
+  const given = frontEnd();
+
+  const prose = saying(Array.from({ length: 320 }, (_, number) => `$m_{${number}}$`).join(" "));
+  prose.update("$long$ ".repeat(320), true);
+
+  assert.equal(given.length, 300 + 1);
+  assert.equal(prose.element.querySelectorAll(".mnb-typeset").length, 300);
+});
+
+test("a formula that would move, nest or grow without end is code", () => {
+  const sources = ["$\\smash{x}$", "$\\kern-99em x$", "$x\\\\[-90em]y$", `$${"\\frac{1}{".repeat(60)}x${"}".repeat(60)}$`,
+    `$${"\\sqrt".repeat(60)} x$`, `$a${"\\!".repeat(200)}b$`];
+
+  for (const source of sources) assert.deepEqual(formulas(saying(source)), [], source);
+  for (const source of ["$\\frac{1}{2}\\hspace{1em}x$", "$\\begin{matrix}a\\\\[2ex]b\\end{matrix}$"]) {
+    assert.equal(saying(source).element.querySelectorAll(".mnb-math").length, 1, source);
+  }
 });

@@ -27,7 +27,7 @@ function viewing(blocks, status = {}, clickable = true) {
   const told = [];
   const view = new View(root, session, {
     stop: () => told.push("stop"),
-    decide: (id, approved) => told.push([id, approved]),
+    decide: (block, approved) => told.push([block, approved]),
     fold: (fold) => told.push(fold),
     clickable: () => clickable,
   });
@@ -173,7 +173,7 @@ test("a decision is told once", () => {
   approve.click();
   approve.click();
 
-  assert.deepEqual(told, [["1", true]]);
+  assert.deepEqual(told, [[0, true]]);
   assert.equal(document.activeElement, find(".mnb-card > summary"));
   happen(["set", 0, { state: "running" }]);
   assert.equal(find(".mnb-approve"), null);

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -53,12 +54,33 @@ class Frontend:
         self.start(code, watched=watched)
         return self.finish()
 
+    def subshell(self) -> str | None:
+        """Make a subshell; its id. Before version 7, ipykernel has but the main shell, which is None."""
+        if int(version("ipykernel").partition(".")[0]) < 7:
+            return None
+        control = self.client.control_channel
+        control.send(self.client.session.msg("create_subshell_request"))
+        return control.get_msg(timeout=PATIENCE)["content"]["subshell_id"]
+
+    def run_in(self, code: str, subshell: str | None) -> None:
+        """Run a cell in that subshell, or in the main shell."""
+        content = {"code": code, "silent": False, "store_history": False, "allow_stdin": False, "stop_on_error": False}
+        message = self.client.session.msg("execute_request", content)
+        message["header"]["subshell_id"] = subshell
+        self._asked = message["header"]["msg_id"]
+        self.client.shell_channel.send(message)
+        self.finish()
+
     def click(self, **content: object) -> None:
         """Send what the page's view sends."""
         (opened, *_) = self.of("comm_open", "anywidget")
         data = {"method": "custom", "content": content}
         message = self.client.session.msg("comm_msg", {"comm_id": opened["comm_id"], "data": data})
         self.client.shell_channel.send(message)
+
+    def decide(self, block: int, *, approved: bool = True) -> None:
+        """Click on the card of that block."""
+        self.click(type="decision", run=self.snapshots()[-1]["run"], block=block, approved=approved)
 
     def of(self, kind: str, text: str = "") -> list[Message]:
         """The contents of the messages of that kind with `text` somewhere in them."""

@@ -7,10 +7,11 @@ import re
 from pathlib import Path
 
 import pytest
+from clicks import needs_clicks
 from paced import END, QUESTION, asking, text
 
 from mojentic_nb.display.live import LiveView
-from mojentic_nb.llm import AsyncRun, LLMMessage
+from mojentic_nb.llm import LLMMessage
 from mojentic_nb.llm.errors import ConfigurationError
 
 from .conftest import Frontend
@@ -88,6 +89,7 @@ def test_the_environment_says_how_to_show_it(frontend: Frontend):
     frontend.run("%env MOJENTIC_NB_DISPLAY=auto")
 
 
+@needs_clicks
 def test_stop_ends_the_answer(frontend: Frontend):
     frontend.start(
         "run = asking([*text('Some'), gates / 'never', END]).astream(QUESTION)\n"
@@ -102,6 +104,7 @@ def test_stop_ends_the_answer(frontend: Frontend):
     assert "stopped after 1 token" in frontend.saved()["text/plain"]
 
 
+@needs_clicks
 def test_what_the_reader_opened_is_open_in_the_saved_answer(frontend: Frontend, tmp_path: Path):
     """So it is in this run's; the next one's in the same view begins anew."""
     cell = (
@@ -122,35 +125,6 @@ def test_what_the_reader_opened_is_open_in_the_saved_answer(frontend: Frontend, 
 
     assert re.findall("<details[^>]*?( open)?>", first) == [" open", ""]
     assert re.findall("<details[^>]*?( open)?>", frontend.saved()["text/html"]) == ["", ""]
-
-
-@pytest.mark.parametrize(("approved", "state"), [(True, "done"), (False, "denied")])
-def test_a_click_decides_about_a_call(frontend: Frontend, approved: bool, state: str):
-    frontend.start(
-        "view = LiveView()\n"
-        "broker = asking([*call('delete', path='/x'), CALLS], [*text('Well.'), END])\n"
-        "await view.ashow(broker.astream(QUESTION, [PacedTool('delete', 'gone')], approve=view.approve))\n"
-        "print(view.transcript.state()['blocks'][0]['state'])"
-    )
-    frontend.read_until("comm_msg", "'approval'")
-    frontend.click(type="decision", id="other", approved=True)
-    frontend.click(type="decision", id="delete", approved=approved)
-    frontend.click(type="decision", id="delete", approved=not approved)
-    frontend.finish()
-
-    assert frontend.printed() == f"{state}\n"
-
-
-def test_two_calls_of_the_same_id_are_both_denied(frontend: Frontend):
-    frontend.run(
-        "view = LiveView()\n"
-        "broker = asking([*call('delete', path='/x'), *call('delete', path='/y'), CALLS], [*text('Well.'), END])\n"
-        "run = broker.astream(QUESTION, [PacedTool('delete', 'gone')], approve=view.approve)\n"
-        "await view.ashow(run)\n"
-        "print([message.content for message in run.messages if message.role.value == 'tool'])"
-    )
-
-    assert frontend.printed() == "['The call was denied.', 'The call was denied: another call has the same id.']\n"
 
 
 @pytest.mark.parametrize(("said", "state"), [("y", "done"), ("", "denied")])
@@ -200,6 +174,7 @@ def test_where_nobody_can_be_asked_a_call_is_denied(frontend: Frontend):
     assert "it needs approval, and nobody is there to give it" in displayed["data"]["text/plain"]
 
 
+@needs_clicks
 def test_a_view_that_misses_something_gets_a_snapshot(frontend: Frontend, tmp_path: Path):
     frontend.start(f"broker = asking([*text('Hello'), gates / 'go', *text(' there'), END])\n{ASHOW}")
     frontend.read_until("comm_msg", "Hell")
@@ -296,33 +271,25 @@ def test_a_view_that_nobody_displays_sends_nothing(frontend: Frontend):
     assert not frontend.of("comm_msg")
 
 
-def test_the_next_run_takes_the_place_of_those_before(tmp_path: Path, capsys: pytest.CaptureFixture):
-    """Each is drawn alone, to its end."""
-    view = LiveView()
-    gate = tmp_path / "never"
-    runs = [
-        asking([*text(said), *gates, END]).astream(QUESTION) for said, gates in (("a", [gate]), ("b", []), ("c", []))
-    ]
-    drawn = []
+def test_runs_of_other_shells_of_the_kernel_take_their_turns(frontend: Frontend, tmp_path: Path):
+    """A subshell is a thread with an event loop of its own; some front ends run the callbacks of widgets there."""
+    frontend.run(
+        "import asyncio\nview = LiveView()\nruns, tasks = [], []\n"
+        "broker = asking([*text('0'), gates / 'go', END], *([*text(f'{n}'), END] for n in range(1, 11)))\n"
+        "def ask():\n"
+        "    runs.append(broker.astream(QUESTION))\n"
+        "    tasks.append(asyncio.get_running_loop().create_task(view.awatch(runs[-1])))"
+    )
+    shells = [frontend.subshell() for _ in range(2)]
+    for number in range(11):
+        frontend.run_in("ask()", [None, *shells][number % 3])
+    (tmp_path / "go").touch()
+    frontend.run(
+        "while not all(task.done() for task in tasks):\n    await asyncio.sleep(0.01)\n"
+        "print(len({task.get_loop() for task in tasks}), *(run.partial.content for run in runs))"
+    )
 
-    async def watch(run: AsyncRun) -> None:
-        await view.awatch(run)
-        drawn.append([block["text"] for block in view.transcript.state()["blocks"]])
-
-    async def ask() -> None:
-        first = asyncio.create_task(watch(runs[0]))
-        while not view.transcript.state()["blocks"]:
-            await asyncio.sleep(0)
-        for show in (view.watch, view.show):
-            with pytest.raises(RuntimeError, match=r"^The LiveView shows another run: wait for its end"):
-                show(asking([*text("d"), END]).stream(QUESTION))
-        await asyncio.gather(first, *map(watch, runs[1:]))
-
-    asyncio.run(ask())
-
-    assert [run.finish_reason for run in runs] == ["cancelled", "cancelled", "stop"]
-    assert drawn == [["a"], [], ["c"]]
-    assert not capsys.readouterr().out
+    assert frontend.printed() == f"{len({None, *shells})} 0 1 2 3 4 5 6 7 8 9 10\n"
 
 
 def test_a_run_that_was_iterated_before_is_told_in_one_line():

@@ -10,8 +10,9 @@ import pytest
 from paced import CALLS, END, QUESTION, PacedTool, asking, call, text
 
 from mojentic_nb.display.live import LiveView
-from mojentic_nb.display.surface import can_ask, clicks_arrive, surface
-from mojentic_nb.llm import Retry, TextDelta
+from mojentic_nb.display.surface import can_ask, surface
+from mojentic_nb.display.watching import clicks_arrive
+from mojentic_nb.llm import Notice, Retry, TextDelta
 
 
 def test_text_streams_and_calls_and_notices_are_lines(capsys: pytest.CaptureFixture):
@@ -29,6 +30,20 @@ def test_text_streams_and_calls_and_notices_are_lines(capsys: pytest.CaptureFixt
     assert "    ValueError: no such thing" in lines
     assert lines[-2] == "Clear."
     assert lines[-1].startswith("m · 2,100 tokens in (1,024 cached), 55 out")
+
+
+def test_what_cannot_be_seen_is_shown_and_an_emoji_in_pieces_stays_whole(capsys: pytest.CaptureFixture):
+    """A joiner shows only in what it joins, which comes piece by piece; in names it never stays."""
+    worker, word = "\U0001f469\u200d\U0001f4bb", "\u0645\u06cc\u200c\u062e"
+    said = f"{worker} a\u200bb {word}\r\n\u200d"
+    broker = asking([*text(said, 1), *call(f"go{worker}", city=word), CALLS], [*text("So.\r"), END])
+
+    LiveView("m").show(broker.stream(QUESTION, [PacedTool("go", "x")]))
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == [f"{worker} a\ufffdb {word}", "\ufffd"]
+    assert any(line.startswith(f'✗ go\U0001f469\ufffd\U0001f4bb(city="{word}")') for line in lines)
+    assert lines[-2] == "So.\u240d"
 
 
 def test_a_run_that_is_watched_is_not_written(capsys: pytest.CaptureFixture):
@@ -52,16 +67,18 @@ def test_an_error_is_raised_and_not_told_twice(capsys: pytest.CaptureFixture):
     assert lines[1].endswith("failed")
 
 
-def test_a_retry_is_a_line_at_once(capsys: pytest.CaptureFixture):
+def test_retries_and_notices_are_lines_at_once(capsys: pytest.CaptureFixture):
     from mojentic_nb.display.terminal import Terminal
     from mojentic_nb.display.transcript import Transcript
 
     transcript, terminal = Transcript("m"), Terminal()
-    for event in (Retry(1, 0.5, "Busy."), TextDelta("Now.")):
+    for event in (Notice("An image was left out."), Retry(1, 0.5, "Busy."), TextDelta("Now.")):
         terminal.feed(event, transcript.feed(event), transcript)
     terminal.end(transcript)
 
-    assert capsys.readouterr().out.startswith("Note: Busy. Trying again in 0.5 s (retry 1).\nNow.\n")
+    assert capsys.readouterr().out.startswith(
+        "Note: An image was left out.\nNote: Busy. Trying again in 0.5 s (retry 1).\nNow.\n"
+    )
 
 
 def test_a_view_outside_of_a_kernel_does_no_harm(capsys: pytest.CaptureFixture):
@@ -76,7 +93,7 @@ def test_outside_of_a_kernel_answers_are_text(monkeypatch: pytest.MonkeyPatch):
     assert surface() == surface("widget") == "text"
     monkeypatch.setenv("MOJENTIC_NB_DISPLAY", " Static ")
     assert surface() == "static"
-    assert not clicks_arrive()
+    assert not clicks_arrive(asking([END]).stream(QUESTION))
 
 
 @pytest.mark.parametrize(("said", "ran"), [("yes\n", True), ("n\n", False), ("\n", False)])

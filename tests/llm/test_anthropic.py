@@ -9,9 +9,9 @@ from itertools import islice
 
 import anthropic
 import pytest
-from anthropic.types import Message, RawMessageStreamEvent
+from anthropic.types import Message, MessageParam, RawMessageStreamEvent
 from driving import BOTH, begin, events_of
-from loopback import Loopback, Received, Reply, json_reply, sse
+from loopback import Hold, Loopback, Received, Reply, json_reply, sse
 from pydantic import BaseModel, Field, TypeAdapter
 from weather import Weather, call
 
@@ -21,6 +21,7 @@ from mojentic_nb.llm import (
     LLMMessage,
     LLMToolCall,
     MessageRole,
+    Notice,
     ReasoningDelta,
     StepFinish,
     TextDelta,
@@ -35,6 +36,7 @@ from mojentic_nb.llm.errors import (
     ConfigurationError,
     ContextWindowError,
     LLMError,
+    MaxToolIterationsExceededError,
     ModelNotFoundError,
     ProviderUnavailableError,
     RateLimitError,
@@ -102,7 +104,13 @@ def ended(stop_reason: str, **counts: object) -> list[dict]:
 
 THOUGHT = {"type": "thinking", "thinking": "Hm, well", "signature": "c2ln"}
 REDACTED = {"type": "redacted_thinking", "data": "ZW5jcnlwdGVk"}
+SEARCH = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "weather"}}
+FOUND = {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": []}
 SEARCHES = {"type": "input_json_delta", "partial_json": '{"query": "weather"}'}
+SEARCHED = [
+    *block(0, "server_tool_use", SEARCHES, id="srvtoolu_1", name="web_search", input={}),
+    *block(1, "web_search_tool_result", tool_use_id="srvtoolu_1", content=[]),
+]
 PING = {"type": "ping"}
 TWO_CALLS = [*tool_use(0, "toolu_a", "", '{"city": ', '"Rome"}'), *tool_use(1, "toolu_b", "", '{"city": "Oslo"}')]
 TWO_CALLS_SEEN = [
@@ -133,10 +141,6 @@ ANSWERS = {
         [TextDelta("Yes"), StepFinish("length", TOKENS)],
     ),
     "a refusal": ([started(), *ended("refusal")], [StepFinish("content_filter", TOKENS)]),
-    "a server's turn that pauses": (
-        [started(), *text("Yes"), *ended("pause_turn")],
-        [TextDelta("Yes"), StepFinish("stop", TOKENS)],
-    ),
     "thinking": (
         [started(), *thinking("Hm, ", "well"), *text("Yes", index=1), *ended("end_turn")],
         [
@@ -166,12 +170,11 @@ ANSWERS = {
     "a tool of the provider's own, which it ran": (
         [
             started(),
-            *block(0, "server_tool_use", SEARCHES, id="srvtoolu_1", name="web_search", input={}),
-            *block(1, "web_search_tool_result", tool_use_id="srvtoolu_1", content=[]),
+            *SEARCHED,
             *text("Yes", index=2),
             *ended("end_turn"),
         ],
-        [TextDelta("Yes"), StepFinish("stop", TOKENS)],
+        [ReasoningDelta("", SEARCH), ReasoningDelta("", FOUND), TextDelta("Yes"), StepFinish("stop", TOKENS)],
     ),
     "half an emoji of thinking": (
         [started(), *thinking("Hm\ud83d", "\ude00", signature=""), *text("Yes", index=1), *ended("end_turn")],
@@ -286,7 +289,7 @@ FAILURES = {
     "too large": (error("request_too_large"), ContextWindowError),
     "wrong key": (error("authentication_error"), AuthenticationError),
     "no permission": (error("permission_error"), AuthenticationError),
-    "no such model": (error("not_found_error"), ModelNotFoundError),
+    "no such model": (error("not_found_error", "model: claude"), ModelNotFoundError),
 }
 
 
@@ -484,6 +487,10 @@ def result(call_id: str, content: str) -> dict:
     return {"type": "tool_result", "tool_use_id": call_id, "content": content}
 
 
+def failed(call_id: str, content: str) -> dict:
+    return {**result(call_id, content), "is_error": True}
+
+
 def use(call_id: str, city: str) -> dict:
     return {"type": "tool_use", "id": call_id, "name": "weather", "input": {"city": city}}
 
@@ -527,7 +534,7 @@ def test_thinking_is_not_lost_when_the_run_stops_before_the_results(server: Loop
     assert last == ToolCallEnd(call("toolu_b", "Oslo"))
     assert server.requests[1].body["messages"] == [
         *ASKED_AND_CALLED,
-        said("user", result("toolu_a", BROKEN_OFF), result("toolu_b", BROKEN_OFF)),
+        said("user", failed("toolu_a", BROKEN_OFF), failed("toolu_b", BROKEN_OFF)),
         said("assistant", "(no answer)"),
         said("user", "So?"),
     ]
@@ -542,11 +549,69 @@ def answer(content: str | None = None, **fields: object) -> LLMMessage:
     return LLMMessage(role=MessageRole.Assistant, content=content, **fields)
 
 
+def calling(*ids: str | None) -> LLMMessage:
+    return answer(tool_calls=[LLMToolCall(id=each, name="weather", arguments={"city": "Rome"}) for each in ids])
+
+
+def uses(*ids: str) -> dict:
+    return said("assistant", *(use(each, "Rome") for each in ids))
+
+
+ENGLISH = LLMMessage(role=MessageRole.System, content="In English.")
+MARKED = "<system>\nIn English.\n</system>"
 HISTORIES = {
     "system prompts": (
-        [SYSTEM, *QUESTION, LLMMessage(role=MessageRole.System, content="In English.")],
+        [SYSTEM, ENGLISH, *QUESTION],
         "Be brief.\n\nIn English.",
         [said("user", "Is it sunny?")],
+    ),
+    "a system's word after the question": (
+        [SYSTEM, *QUESTION, ENGLISH],
+        "Be brief.",
+        [said("user", "Is it sunny?", MARKED)],
+    ),
+    "a system's word between an answer and a question": (
+        [*QUESTION, answer("Sì."), ENGLISH, LLMMessage(content="Again?"), answer("Yes.")],
+        None,
+        [
+            said("user", "Is it sunny?"),
+            said("assistant", "Sì."),
+            said("user", MARKED, "Again?"),
+            said("assistant", "Yes."),
+        ],
+    ),
+    "ids that other providers give": (
+        [
+            *QUESTION,
+            calling("functions.weather:0", "functions.weather_0"),
+            answered("functions.weather:0", "1"),
+            answered("functions.weather_0", "2"),
+            answer("So."),
+        ],
+        None,
+        [
+            said("user", "Is it sunny?"),
+            uses("functions_weather_0", "functions_weather_0_2"),
+            said("user", result("functions_weather_0", "1"), result("functions_weather_0_2", "2")),
+            said("assistant", "So."),
+        ],
+    ),
+    "ids that are given again, and none": (
+        [
+            *QUESTION,
+            calling("call_0", None, None),
+            *(answered(each, "1") for each in ("call_0", None, None)),
+            calling("call_0"),
+            answered("call_0", "2"),
+        ],
+        None,
+        [
+            said("user", "Is it sunny?"),
+            uses("call_0", "call", "call_2"),
+            said("user", *(result(each, "1") for each in ("call_0", "call", "call_2"))),
+            uses("call_0_2"),
+            said("user", result("call_0_2", "2")),
+        ],
     ),
     "an empty system prompt": (
         [LLMMessage(role=MessageRole.System, content=""), *QUESTION],
@@ -579,7 +644,7 @@ HISTORIES = {
     "a result without a word, and one without its call": (
         [answered("toolu_a", None), LLMMessage(role=MessageRole.Tool, content="Sunny.")],
         None,
-        [said("user", result("toolu_a", ""), {**result("", "Sunny."), "tool_use_id": None})],
+        [said("user", result("toolu_a", ""), result("call", "Sunny."))],
     ),
 }
 
@@ -606,10 +671,10 @@ def test_a_setting_that_the_model_refuses_is_left_out_from_then_on(server: Loopb
     asking = broker(server)
     config = CompletionConfig(**{name: 2})
 
-    with pytest.warns(UserWarning, match="left out") as warned:
-        [events_of(begin(asking, how, QUESTION, config=config)) for _ in range(2)]
+    events = [event for _ in range(2) for event in events_of(begin(asking, how, QUESTION, config=config))]
 
-    assert [str(each.message) for each in warned] == [f"'{MODEL}' does not take {name!r}: it is left out."]
+    notice = Notice(f"'{MODEL}' does not take {name!r}: it is left out.")
+    assert [event for event in events if isinstance(event, Notice)] == [notice]
     assert [request.body.get(name) for request in server.requests] == [2, None, None]
 
 
@@ -713,3 +778,134 @@ def test_a_key_that_anthropic_itself_refuses(server: Loopback):
         pytest.raises(AuthenticationError, match=says),
     ):
         LLMBroker("m", AnthropicGateway(client=own)).generate(QUESTION)
+
+
+SYSTEM_TURNS = {
+    "after the user": ([*QUESTION, ENGLISH], [said("user", "Is it sunny?"), said("system", "In English.")]),
+    "after a result": (
+        [*QUESTION, calling("a"), answered("a", "1"), ENGLISH, answer("Yes.")],
+        [
+            said("user", "Is it sunny?"),
+            uses("a"),
+            said("user", result("a", "1")),
+            said("system", "In English."),
+            said("assistant", "Yes."),
+        ],
+    ),
+    "where the API allows none: between an answer and a question": (
+        [*QUESTION, answer("Sì."), ENGLISH, LLMMessage(content="Again?")],
+        [said("user", "Is it sunny?"), said("assistant", "Sì."), said("user", MARKED, "Again?")],
+    ),
+    "where the API allows none: at the start": (
+        [LLMMessage(content=" "), ENGLISH, *QUESTION],
+        [said("user", MARKED, "Is it sunny?")],
+    ),
+}
+
+
+@pytest.mark.parametrize("model", ["claude-opus-4-8", "claude-opus-5-20260801", "anthropic.claude-mythos-5"])
+@pytest.mark.parametrize(("messages", "turns"), SYSTEM_TURNS.values(), ids=SYSTEM_TURNS.keys())
+def test_later_words_of_the_system_are_its_own_turn_for_models_that_take_one(
+    messages: list[LLMMessage], turns: list[dict], model: str
+):
+    assert encode(Request(model, tuple(messages)))["messages"] == turns
+
+
+def test_the_sdk_knows_a_turn_of_the_systems():
+    request = encode(Request("claude-opus-5", (*QUESTION, ENGLISH)))
+
+    assert TypeAdapter(list[MessageParam]).validate_python(request["messages"]) is not None
+
+
+class Broken(LLMTool):
+    descriptor = Weather.descriptor
+
+    def run(self, city: str) -> str:
+        raise ValueError(city)
+
+
+@pytest.mark.parametrize("how", BOTH)
+@pytest.mark.parametrize("case", ["failed", "denied"])
+def test_a_call_that_failed_or_was_denied_is_marked_as_an_error(server: Loopback, case: str, how: str):
+    """So that the model does not take the reason for the tool's answer. The mark outlives JSON."""
+    server.play(reply(started(), *tool_use(0, "toolu_a", '{"city": "Rome"}'), *ended("tool_use")), YES, YES)
+    tool, approve = (Broken(), None) if case == "failed" else (Weather(), lambda _: False)
+    run = begin(broker(server), how, QUESTION, [tool], approve=approve)
+
+    events_of(run)
+
+    saved = [message.model_dump_json() for message in run.messages]
+    broker(server).generate([*map(LLMMessage.model_validate_json, saved), LLMMessage(content="So?")])
+    for request in server.requests[1:]:
+        (answer,) = request.body["messages"][2]["content"]
+        assert answer["is_error"] is True
+
+
+PAUSED = reply(started(), *text("I search.", index=2), *SEARCHED, *ended("pause_turn"))
+SAID = ["I search.", SEARCH, FOUND]
+
+
+@pytest.mark.parametrize("how", BOTH)
+def test_a_paused_turn_goes_on_with_what_the_model_said_sent_back(server: Loopback, how: str):
+    """https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons#pause-turn"""
+    again = reply(started(), *SEARCHED, *ended("pause_turn"))
+    called = reply(started(), *text("Yes: "), *tool_use(1, "toolu_a", '{"city": "Rome"}'), *ended("tool_use"))
+    server.play(PAUSED, again, called, YES)
+    run = begin(broker(server), how, QUESTION, [Weather()])
+
+    events = events_of(run)
+
+    sent = [request.body["messages"] for request in server.requests]
+    asked = said("user", "Is it sunny?")
+    assert sent[1] == [asked, said("assistant", *SAID)]
+    assert sent[2] == [asked, said("assistant", *SAID, SEARCH, FOUND)]
+    assert sent[3] == [
+        asked,
+        said("assistant", *SAID, SEARCH, FOUND, "Yes: ", use("toolu_a", "Rome")),
+        said("user", result("toolu_a", "Sunny in Rome.")),
+    ]
+    assert [each.usage for each in events if isinstance(each, StepFinish)] == [Usage(75, 45), TOKENS]
+    assert [message.content for message in run.messages[1:]] == ["I search.Yes: ", "Sunny in Rome.", "Yes."]
+
+
+@pytest.mark.parametrize("limit", [2, None])
+def test_a_turn_may_pause_as_often_as_there_may_be_rounds_of_tools(server: Loopback, limit: int | None):
+    server.play(PAUSED, PAUSED, PAUSED, YES)
+    asking = broker(server).stream(QUESTION, config=CompletionConfig(max_tool_iterations=limit))
+
+    if limit is None:
+        list(asking)
+    else:
+        with pytest.raises(
+            MaxToolIterationsExceededError, match="turn was paused 3 times. Raise `max_tool_iterations`"
+        ):
+            list(asking)
+
+    assert asking.partial.content.startswith("I search.I search.I search.")
+    assert asking.usage == (TOKENS + TOKENS + TOKENS if limit else TOKENS + TOKENS + TOKENS + TOKENS)
+
+
+@pytest.mark.parametrize("how", BOTH)
+def test_what_was_used_until_a_cancel_counts(server: Loopback, how: str):
+    server.play(Reply([sse(started(cache_read_input_tokens=100), *text("Yes"), done=False), Hold()]))
+    run = begin(broker(server), how, QUESTION)
+
+    events_of(run, lambda event: run.cancel() if isinstance(event, TextDelta) else None)
+
+    assert run.finish_reason == "cancelled"
+    assert run.usage == Usage(125, 1, cached_tokens=100)
+
+
+def test_what_was_used_until_the_answer_broke_off_counts(server: Loopback):
+    server.play(Reply([sse(started(), *text("Yes"), error("overloaded_error"), done=False)]))
+
+    with pytest.raises(ProviderUnavailableError) as failure:
+        broker(server).generate(QUESTION)
+
+    assert failure.value.run.usage == Usage(25, 1)
+
+
+def test_a_message_that_stops_without_a_reason_has_ended(server: Loopback):
+    server.play(reply(started(), *text("Yes."), {"type": "message_stop"}))
+
+    assert broker(server).generate(QUESTION) == "Yes."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from itertools import pairwise
 from math import nan
 from typing import Any
@@ -293,11 +294,28 @@ def test_arguments_that_cannot_be_read_are_the_calls_error(arguments: str, error
     assert finish == StepFinish("tool_calls")
 
 
-@pytest.mark.parametrize("nested", ["[" * 50_000, '{"n":' * 50_000], ids=["lists", "objects"])
-def test_arguments_that_are_nested_too_deep(nested: str):
+@pytest.mark.parametrize("depth", [101, 300, 50_000])
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"n":', "}")], ids=["lists", "objects"])
+def test_arguments_that_are_nested_too_deep(opening: str, closing: str, depth: int):
+    """The limit does not depend on the version of Python, and what has passed it can be sent and saved."""
+    nested = f"{opening * depth}1{closing * depth}"
     *_, end, _ = decode(add(nested))
 
-    assert end.call.error.startswith("The arguments are no JSON (maximum recursion depth exceeded")
+    assert end.call.error == f"The arguments are nested more than 100 levels deep: {nested[:200]}…"
+
+
+@pytest.mark.parametrize("nested", ["[" * 50_000, '{"n":' * 50_000], ids=["lists", "objects"])
+def test_arguments_that_open_and_never_close(nested: str):
+    *_, end, _ = decode(add(nested))
+
+    assert re.match("The arguments are (nested more than 100 levels deep|no JSON)", end.call.error)
+
+
+def test_arguments_that_are_nested_as_deep_as_may_be():
+    *_, end, _ = decode(add(f'{{"n":{"[" * 99}1{"]" * 99}}}'))
+
+    assert not end.call.error
+    assert LLMToolCall.model_validate_json(end.call.model_dump_json()) == end.call
 
 
 @pytest.mark.parametrize("reason", ["length", "content_filter"])

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 import pytest
 from driving import BOTH, closed_after, events_of, interrupted_after
+from fuzzing import examples
 from grammar import assert_acceptable, assert_run
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from loopback import Loopback, Reply, json_reply
 from providers_on_wire import PROVIDERS
@@ -24,6 +25,7 @@ from mojentic_nb.llm import (
     LLMMessage,
     MessageBuilder,
     MessageRole,
+    Notice,
     StepFinish,
     TextDelta,
     ToolCallDelta,
@@ -429,7 +431,9 @@ def test_a_query_is_a_text_a_message_or_a_builder():
         ("", ValueError, "The query is empty"),
         (LLMMessage(content="  \n"), ValueError, "The query is empty"),
         (None, TypeError, "A query is a text, a user's message or a MessageBuilder, not None."),
-        (LLMMessage(role=ASSISTANT, content="Hi"), TypeError, "A query is a text"),
+        (LLMMessage(role=ASSISTANT, content="Hi"), TypeError, "A query is the user's, not the assistant's. Use insert"),
+        ({"role": "system", "content": "Be brief."}, TypeError, "A query is the user's, not the system's"),
+        ({"role": "user", "content": []}, ValueError, "The query is empty"),
     ],
 )
 def test_a_query_that_cannot_be_asked(query, error, words: str):
@@ -573,7 +577,7 @@ SIZES = st.integers(1, 400)
 ROUNDS = st.lists(SIZES, max_size=3)
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(st.lists(st.tuples(SIZES, ROUNDS, SIZES), min_size=1, max_size=8), st.integers(40, 300), st.sampled_from(BOTH))
 def test_requests_stay_within_the_budget(turns: list, budget: int, how: str):
     """Unless one exchange alone is over it. Nothing is orphaned, and the newest is what is kept."""
@@ -625,6 +629,22 @@ def test_a_round_of_calls_that_grows_pushes_out_older_exchanges(how: str):
     assert chat.tokens == gateway.size(chat.messages)
     chat.insert_message(LLMMessage(content="And?"))
     assert chat.tokens == gateway.size(chat.messages)
+
+
+def test_a_notice_does_not_keep_older_exchanges_from_being_left_out():
+    class Blind(Counting):
+        def stream(self, request):
+            yield Notice("1 image was left out: a-model reads text only.")
+            yield from super().stream(request)
+
+    gateway = Blind()
+    chat = ChatSession(LLMBroker("a-model", gateway), "Be brief.")
+    for question in ("First?", "Second?", "Third?"):
+        list(chat.stream(question))
+    gateway.limit = gateway.size(gateway.requests[-1].messages)
+
+    with pytest.warns(UserWarning, match="the oldest exchanges"):
+        assert list(chat.stream("Fourth?"))[-1].finish_reason == "stop"
 
 
 def test_the_providers_count_is_what_counts():

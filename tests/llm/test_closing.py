@@ -18,17 +18,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import anthropic
+import httpx2
 import openai
 import pytest
 from driving import BOTH
-from loopback import PATIENCE, Hold, Loopback, Reply, json_reply
-from providers_on_wire import KEY, PROVIDERS, Provider, connections_to
+from loopback import PATIENCE, Hold, Loopback, Reply, completion, json_reply
+from providers_on_wire import KEY, PROVIDERS, Provider, ask, connections_to
 
 from mojentic_nb.llm import AsyncRun, Event, Finish, LLMBroker, LLMMessage, MessageRole, Run, StepFinish, TextDelta
 from mojentic_nb.llm.errors import LLMError
 from mojentic_nb.llm.gateways import AnthropicGateway, LocalGateway, OpenAIGateway, ScriptedGateway
 from mojentic_nb.llm.gateways.base import Request
-from mojentic_nb.llm.gateways.transport import Wire
+from mojentic_nb.llm.gateways.transport import Timeout, Wire
 
 LIMIT = 0.1  # seconds from the stop to the end of the request
 QUESTION = [LLMMessage(content="Tell me a long story.")]
@@ -248,6 +249,104 @@ def test_a_gateway_whose_request_was_cancelled_is_as_good_as_new(server: Loopbac
     assert answer == "Hello"
 
 
+def sky() -> str:
+    """The colour of the sky."""
+    return "grey"
+
+
+def read_all(_: Event) -> bool:
+    return False
+
+
+def leave_at_the_last(event: Event) -> bool:
+    return isinstance(event, StepFinish) and event.finish_reason == "stop"
+
+
+@pytest.mark.parametrize("how", BOTH)
+@pytest.mark.parametrize("leaves", [read_all, leave_at_the_last])
+@pytest.mark.parametrize("provider", PROVIDERS.values(), ids=PROVIDERS.keys())
+def test_five_requests_take_one_connection(server: Loopback, provider: Provider, leaves: Callable, how: str):
+    """The second question has a round of tools, and another round, so it takes three requests."""
+    server.play(*(Reply([reply]) for reply in (provider.answer("Hello"), *[provider.call()] * 2)))
+    server.play(*[Reply([provider.answer("Hello")])] * 2)
+    asking = LLMBroker("a-model", provider.gateway(server.url))
+
+    def ask() -> None:
+        with asking.stream(QUESTION, [sky]) as run:
+            any(map(leaves, run))
+
+    async def aask() -> None:
+        async with asking.astream(QUESTION, [sky]) as run:
+            async for event in run:
+                if leaves(event):
+                    break
+
+    async def ask_thrice() -> None:
+        for _ in range(3):
+            await aask()
+        await asking.adapter.aclose()
+
+    if how == "async":
+        asyncio.run(ask_thrice())
+    for _ in range(3) if how == "sync" else ():
+        ask()
+
+    assert len(server.requests) == 5
+    assert server.connections == 1
+
+
+def nothing(hold: Hold) -> Iterator[bytes | Hold]:
+    yield hold
+
+
+def more_and_more(_: Hold) -> Iterator[bytes | Hold]:
+    return itertools.repeat(b": still here\n\n")
+
+
+@pytest.mark.parametrize("how", BOTH)
+@pytest.mark.parametrize("follows", [nothing, more_and_more])
+@pytest.mark.parametrize("provider", PROVIDERS.values(), ids=PROVIDERS.keys())
+def test_a_response_without_an_end(server: Loopback, provider: Provider, follows: Callable, how: str):
+    """What follows the last event is read for a moment only; then the connection is closed."""
+    hold = Hold()
+    server.play(Reply(itertools.chain([provider.answer("Hello")], follows(hold))))
+
+    outcome = ask(LLMBroker("a-model", provider.gateway(server.url)), how)
+
+    assert outcome.events[-1] == Finish("stop", outcome.events[-1].usage)
+    assert (server.hung_up if follows is more_and_more else hold.hung_up).wait(PATIENCE)
+
+
+@pytest.mark.parametrize("how", BOTH)
+@pytest.mark.parametrize("provider", PROVIDERS.values(), ids=PROVIDERS.keys())
+def test_a_run_that_is_cancelled_at_its_last_event(server: Loopback, provider: Provider, how: str):
+    """The rest of its response is not waited for."""
+
+    def delay() -> float:
+        hold = Hold()
+        cancelled = []
+
+        def cancel(run: Run | AsyncRun, event: Event) -> None:
+            if isinstance(event, StepFinish):
+                cancelled.append(time.monotonic())
+                run.cancel()
+
+        server.play(Reply([provider.answer("Hello"), hold]))
+        ask(LLMBroker("a-model", provider.gateway(server.url)), how, cancel)
+        return hung_up(hold) - cancelled[0]
+
+    assert at_once(delay)
+
+
+def test_a_transport_that_has_no_connection():
+    """A user's own HTTP client need not have one that is known."""
+    reply = httpx2.Response(200, content=completion("Hello"))
+    http = httpx2.Client(transport=httpx2.MockTransport(lambda _: reply))
+    gateway = OpenAIGateway(client=openai.OpenAI(api_key=KEY, base_url="http://nowhere", http_client=http))
+
+    assert LLMBroker("a-model", gateway).generate(QUESTION) == "Hello"
+
+
 def test_a_connection_is_kept_for_the_next_request_until_the_gateway_is_closed(server: Loopback):
     server.play(*[json_reply({"data": [{"id": "a"}]})] * 2)
     gateway = OpenAIGateway(KEY, server.url)
@@ -296,7 +395,7 @@ def test_an_event_loop_whose_sockets_are_not_pythons():
         def get_extra_info(self, _: str) -> PseudoSocket:
             return PseudoSocket()
 
-    wire = Wire(None)
+    wire = Wire(Timeout(), TimeoutError)
     over, under_way = wire.reset(), wire.reset()
     wire.watch(NetworkStream())
 

@@ -7,7 +7,8 @@ import time
 from datetime import date, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from fuzzing import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mojentic_nb.llm import LLMBroker, LLMMessage, LLMToolCall, StepFinish, ToolCallEnd
@@ -230,7 +231,7 @@ def test_the_calendar_has_an_end(said: str):
 
 
 @given(st.dates(date(1950, 1, 1), date(2090, 1, 1)), st.integers(1, 400))
-@settings(max_examples=100)
+@examples(100)
 def test_distances_and_weekdays_fit_any_day(today: date, days: int):
     base = datetime(today.year, today.month, today.day, 12)  # noqa: DTZ001 (as the tool has it)
 
@@ -249,7 +250,7 @@ def test_distances_and_weekdays_fit_any_day(today: date, days: int):
 
 
 @given(st.text(max_size=30) | st.lists(st.sampled_from(" ".join([*SAID, *NO_DATES]).split()), max_size=6).map(" ".join))
-@settings(max_examples=200)
+@examples(200)
 def test_any_text_is_a_date_or_none(said: str):
     found = read_date(said, datetime(2026, 11, 25, 12))  # noqa: DTZ001
 

@@ -10,7 +10,8 @@ from enum import Enum
 from typing import Annotated, Any, Generic, Literal, NotRequired, TypeVar, get_args, get_origin
 
 import pytest
-from hypothesis import given, settings
+from fuzzing import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import (
     AliasChoices,
@@ -274,7 +275,7 @@ def values_of(kind: Any) -> st.SearchStrategy[Any]:
     return st.from_type(kind)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(ANY_TYPE)
 def test_every_beginning_of_an_answer_has_a_draft_and_the_whole_is_the_value(case: tuple[Any, Any]):
     kind, value = case

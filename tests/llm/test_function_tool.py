@@ -7,6 +7,7 @@ import functools
 import inspect
 import json
 import math
+import typing
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -15,7 +16,9 @@ from typing import Annotated, Any, Literal, NamedTuple, Optional, Union
 
 import pydantic
 import pytest
+import typing_extensions
 from driving import BOTH, begin, events_of
+from hints import IMPORTS, define
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from typing_extensions import TypedDict
 from weather import Weather
@@ -205,14 +208,44 @@ def test_a_signature_becomes_a_schema(function, properties: dict, required: list
     json.dumps(schema, allow_nan=False)
 
 
-def test_other_arguments_are_let_through_to_a_function_that_takes_them():
-    def function(a: int, **others: int):
+@pytest.mark.parametrize(
+    ("hint", "schema"),
+    [(Any, True), (int, {"type": "integer"}), (typing.Unpack[dict], True), (typing_extensions.Unpack[dict], True)],
+)
+def test_other_arguments_are_let_through_to_a_function_that_takes_them(hint: Any, schema: object):
+    def function(a: int, **others):
         return a, others
 
+    function.__annotations__["others"] = hint
     made = tool(function)
 
-    assert made.descriptor["function"]["parameters"]["additionalProperties"] is True
+    assert made.descriptor["function"]["parameters"]["additionalProperties"] == schema
     assert made.run(a=1, b=2, p0=3) == (1, {"b": 2, "p0": 3})
+
+
+def test_other_arguments_are_checked_and_described():
+    def function(**others: int):
+        """Add.
+
+        Args:
+            others: numbers by name
+        """
+        return others
+
+    def unchecked(**others):
+        """Keep.
+
+        Args:
+            others: whatever there is
+        """
+
+    made = tool(function)
+    others = [each.descriptor["function"]["parameters"]["additionalProperties"] for each in (made, tool(unchecked))]
+
+    assert others == [{"type": "integer", "description": "numbers by name"}, {"description": "whatever there is"}]
+    assert made.run(a="1", b=2) == {"a": 1, "b": 2}
+    with pytest.raises(ValueError, match=r'^a should be a valid integer, .* got "one"'):
+        made.run(a="one")
 
 
 def test_a_model_that_has_itself_inside_keeps_its_definition():
@@ -589,6 +622,17 @@ def test_a_function_that_calls_itself_can_be_decorated():
     assert factorial.run(n="4") == 24
 
 
+@pytest.mark.parametrize("imports", IMPORTS)
+def test_hints_may_name_what_is_defined_later(imports: str):
+    names = define(imports, "def praise(city: City | None, to: list[City]) -> Unknown: ...")
+
+    with pytest.raises(TypeError, match=r"The hint of 'city' in praise\(\) can't be resolved: NameError: name 'City'"):
+        tool(names["praise"])
+
+    names["City"] = int
+    assert tool(names["praise"]).run(city="1", to=["2"]) is None
+
+
 def star(*values: int): ...
 
 
@@ -706,6 +750,21 @@ def test_a_generator_reports_progress(how: str):
 
     assert [event.value for event in progress] == [0, 1]
     assert result.output == "counted"
+
+
+@pytest.mark.parametrize("how", BOTH)
+def test_a_generator_that_returns_nothing_has_the_last_value_as_its_result(how: str):
+    def count(to: int):
+        yield from range(to)
+
+    def later(to: int):
+        return count(to)
+
+    for function in (count, later):
+        *progress, result = answered(function, how=how, to=3)
+
+        assert [event.value for event in progress] == [0, 1, 2]
+        assert result.output == "2"
 
 
 def test_objects_and_functions_can_be_given_together():

@@ -10,6 +10,7 @@ from types import SimpleNamespace as Said
 import pytest
 from driving import BOTH, begin, closed_after, events_of
 from grammar import assert_acceptable, assert_run
+from hints import IMPORTS, define
 from loopback import Loopback, Reply, chunk, completion, sse
 from pydantic import BaseModel
 
@@ -119,6 +120,15 @@ def test_a_gateway_gets_what_it_takes_and_no_unset_setting_that_has_a_default(co
     assert broker.generate(QUESTION, temperature=0.5, num_predict=9) == repr(got)
 
 
+@pytest.mark.parametrize("imports", IMPORTS)
+def test_a_gateways_hints_need_not_exist(imports: str):
+    """They may be imported for type checkers only."""
+    names = define(imports, "def complete_stream(model: Model, messages: list[Message]): return [content(model)]")
+    names["content"] = lambda model: Said(content=model)
+
+    assert LLMBroker("a-model", Said(complete_stream=names["complete_stream"])).generate(QUESTION) == "a-model"
+
+
 def test_a_gateways_messages_and_tools_are_lists_of_its_own():
     gateway = Streaming([Said(content="Warm.")])
     tool = Weather()
@@ -145,6 +155,37 @@ def test_a_tool_of_mojentics_class_tells_its_name():
     assert (tool.name, tool.description) == ("weather", "The weather.")
     assert tool.matches("weather")
     assert not tool.matches("time")
+
+
+class Aliased(WeatherTool):
+    """A tool that answers to more than its name."""
+
+    def matches(self, name: str) -> bool:
+        return name.removesuffix("_v2") == self.name
+
+
+@pytest.mark.parametrize("how", BOTH)
+def test_a_tool_is_asked_whether_a_call_is_meant_for_it(how: str):
+    call = LLMToolCall(id="a", name="weather_v2", arguments={"city": "Paris"})
+    gateway = Streaming([Said(tool_calls=[call])], [Said(content="18 degrees.")])
+
+    events_of(begin(LLMBroker("a-model", gateway), how, QUESTION, [Aliased()]))
+
+    assert gateway.asked[1]["messages"][-1].content == "18 degrees in Paris"
+
+
+@pytest.mark.parametrize("how", BOTH)
+def test_a_tool_may_say_that_a_call_is_not_meant_for_it(how: str):
+    class Closed(WeatherTool):
+        def matches(self, _: str) -> bool:
+            return False
+
+    call = LLMToolCall(id="a", name="weather", arguments={})
+    gateway = Streaming([Said(tool_calls=[call])], [Said(content="No.")])
+
+    events_of(begin(LLMBroker("a-model", gateway), how, QUESTION, [Closed()]))
+
+    assert gateway.asked[1]["messages"][-1].content == "LookupError: There is no tool 'weather'; there are: weather."
 
 
 SPELLINGS = {
@@ -304,7 +345,9 @@ def test_our_gateways_can_stream_unless_they_know_better():
 def test_our_gateways_complete_as_mojentics_do():
     answer = ScriptedGateway([ANSWER]).complete(model="a-model", messages=QUESTION)
 
-    assert answer == LLMGatewayResponse(content="Let me see.", thinking="Hm.", tool_calls=[CALL])
+    assert answer == LLMGatewayResponse(
+        content="Let me see.", thinking="Hm.", tool_calls=[CALL], finish_reason="tool_calls"
+    )
 
 
 def test_our_gateways_complete_an_object_as_mojentics_do():

@@ -6,9 +6,10 @@ import asyncio
 import json
 from itertools import islice
 
+import ollama
 import pytest
 from driving import BOTH, begin, events_of
-from loopback import Cut, Hold, Loopback, Reply, json_reply
+from loopback import PATIENCE, Cut, Hold, Loopback, Reply, json_reply
 from pydantic import BaseModel
 from weather import Weather, call
 
@@ -401,3 +402,75 @@ def test_only_models_that_can_chat_here_are_listed(server: Loopback):
     )
 
     assert OllamaGateway(server.url).get_available_models() == ["qwen3:4b", "old:1b"]
+
+
+@pytest.mark.parametrize("how", BOTH)
+def test_headers_of_ones_own_are_sent(server: Loopback, how: str):
+    """As with Mojentic's, they may follow the host; other requests have them, too."""
+    server.play(Reply([lines(says("Hi"), done())]), json_reply({"models": []}))
+    gateway = OllamaGateway(server.url, {"X-Proxy-Key": "k-1"}, 20)
+
+    events_of(begin(LLMBroker("m", gateway), how, QUESTION))
+    gateway.get_available_models()
+
+    assert [request.headers["x-proxy-key"] for request in server.requests] == ["k-1", "k-1"]
+    assert gateway._timeout.stall == 20
+
+
+def test_a_key_in_the_headers_is_not_shown(server: Loopback):
+    server.play(json_reply({"error": "Bad key sk-of-the-test."}, 400))
+    gateway = OllamaGateway(server.url, {"Authorization": "Bearer sk-of-the-test"})
+
+    with pytest.raises(BadRequestError, match="Bad key .the key."):
+        LLMBroker("m", gateway).generate(QUESTION)
+
+    assert server.requests[0].headers["authorization"] == "Bearer sk-of-the-test"
+
+
+CLIENTS = [(ollama.Client, "sync"), (ollama.Client, "async"), (ollama.AsyncClient, "async")]
+
+
+@pytest.mark.parametrize(("kind", "how"), CLIENTS)
+def test_a_client_of_ones_own_is_used_as_it_is(server: Loopback, kind: type, how: str):
+    times = 1 if kind is ollama.AsyncClient else 2  # its connections belong to one event loop
+    server.play(*[Reply([lines(says("Hi"), done())])] * times)
+    client = kind(server.url, headers={"X-Proxy-Key": "k-1"})
+    gateway = OllamaGateway(client=client)
+
+    for _ in range(times):
+        events = events_of(begin(LLMBroker("m", gateway), how, QUESTION))
+        assert events[0] == TextDelta("Hi")
+        gateway.close()
+
+    assert [request.headers["x-proxy-key"] for request in server.requests] == ["k-1"] * times
+    assert not client._client.is_closed
+    assert repr(gateway) == f"OllamaGateway('{server.url.removeprefix('http://')}')"
+
+
+@pytest.mark.parametrize(("kind", "how"), CLIENTS)
+def test_an_answer_of_ones_own_client_may_break_off(server: Loopback, kind: type, how: str):
+    server.play(Reply([lines(says("Hi")), Cut()]))
+    run = begin(LLMBroker("m", OllamaGateway(client=kind(server.url))), how, QUESTION)
+
+    with pytest.raises(IncompleteStreamError, match="broke"):
+        events_of(run)
+
+    assert run.messages[-1].content == "Hi"
+
+
+def test_cancelling_ends_a_request_of_ones_own_client(server: Loopback):
+    hold = Hold()
+    server.play(Reply([lines(says("Hi")), hold]))
+    run = LLMBroker("m", OllamaGateway(client=ollama.Client(server.url))).stream(QUESTION)
+
+    events = events_of(run, lambda _: run.cancel())
+
+    assert hold.hung_up.wait(PATIENCE)
+    assert events[-1].finish_reason == "cancelled"
+
+
+def test_an_asynchronous_client_needs_an_asynchronous_method(server: Loopback):
+    gateway = OllamaGateway(client=ollama.AsyncClient(server.url))
+
+    with pytest.raises(ConfigurationError, match="has an asynchronous client: use the broker's asynchronous methods"):
+        LLMBroker("m", gateway).generate(QUESTION)

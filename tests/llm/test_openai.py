@@ -169,7 +169,7 @@ REFUSALS = {
     ),
     "wrong key": (json_reply(error("Incorrect API key"), 401), AuthenticationError, "refused the API key"),
     "no permission": (json_reply(error("not in your country"), 403), AuthenticationError, "said: not in your country"),
-    "no such model": (json_reply(error("nope"), 404), ModelNotFoundError, "has no model 'a-model': check the name"),
+    "no such model": (json_reply(error("no model"), 404), ModelNotFoundError, "has no model 'a-model': check the name"),
     "too many requests": (json_reply(error("slow down"), 429), RateLimitError, "wait, then ask again"),
     "context (OpenAI)": (json_reply(error("long", "context_length_exceeded"), 400), ContextWindowError, "send less"),
     "context (llama.cpp)": (
@@ -315,11 +315,27 @@ def test_a_short_key_is_no_part_of_other_words(server: Loopback):
         LLMBroker("m", OpenAIGateway("x", server.url)).generate(QUESTION)
 
 
-def test_its_address_may_stand_in_the_environment(server: Loopback, monkeypatch: pytest.MonkeyPatch):
-    server.play(Reply([completion("Hello")]))
-    monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+NOWHERE = "http://127.0.0.1:9"
 
-    assert LLMBroker("m", OpenAIGateway()).generate(QUESTION) == "Hello"
+
+@pytest.mark.parametrize("kept", ["base_url", "OPENAI_BASE_URL", "OPENAI_API_ENDPOINT"])
+def test_where_its_address_is_found(server: Loopback, monkeypatch: pytest.MonkeyPatch, kept: str):
+    """An argument comes before OPENAI_BASE_URL, and that before Mojentic's OPENAI_API_ENDPOINT."""
+    server.play(Reply([completion("Hello")]))
+    order = ["base_url", "OPENAI_BASE_URL", "OPENAI_API_ENDPOINT"]
+    for name in order[order.index(kept) :]:
+        monkeypatch.setenv(name, server.url if name == kept else NOWHERE)
+
+    gateway = OpenAIGateway(base_url=server.url if kept == "base_url" else None)
+
+    assert LLMBroker("m", gateway).generate(QUESTION) == "Hello"
+
+
+def test_an_address_in_the_environment_that_cannot_be_one_is_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("OPENAI_API_ENDPOINT", "localhost:8000/v1")
+
+    with pytest.raises(ConfigurationError, match="OPENAI_API_ENDPOINT"):
+        OpenAIGateway(KEY)
 
 
 @pytest.mark.parametrize("key", ["sk-“secret”", "sk-sécret", "sk-a\nb"])

@@ -219,7 +219,7 @@ def test_a_recording_means_the_same_however_it_is_split(name: str, index: int):
 @pytest.mark.parametrize(("name", "index"), EXCHANGES)
 def test_the_pieces_become_the_assistants_message(name: str, index: int):
     exchange, answer = recorded(name)[index], ANSWERS[name][index]
-    conversation = Conversation("a-model", [], CompletionConfig())
+    conversation = Conversation("a-model", [LLMMessage("Hello")], CompletionConfig())
     conversation.request()
 
     seen = [event for told in decode(exchange, [exchange.body]) for event in conversation.feed(told)]

@@ -17,8 +17,9 @@ from pathlib import Path
 import psutil
 import pytest
 from driving import BOTH, begin, closed_after, events_of, interrupted_after
+from fuzzing import examples
 from grammar import assert_run
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from loopback import PATIENCE, Loopback, Reply, json_reply
 from providers_on_wire import KEY, PROVIDERS
@@ -32,6 +33,7 @@ from mojentic_nb.llm import (
     LLMMessage,
     LLMToolCall,
     MessageRole,
+    Notice,
     ReasoningDelta,
     Retry,
     StepFinish,
@@ -41,7 +43,6 @@ from mojentic_nb.llm import (
     ToolCallStart,
     Usage,
 )
-from mojentic_nb.llm import errors as llm_errors
 from mojentic_nb.llm.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -169,7 +170,7 @@ def test_the_order_of_asking_does_not_matter_for_the_file(path: Path):
     assert one == two
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(st.lists(st.one_of(st.text(max_size=30).map(TextDelta), st.text(max_size=30).map(ReasoningDelta)), max_size=30))
 def test_any_pieces_come_back_as_they_were(tmp_path_factory: pytest.TempPathFactory, pieces: list):
     path = tmp_path_factory.mktemp("any") / "runs.json"
@@ -178,6 +179,13 @@ def test_any_pieces_come_back_as_they_were(tmp_path_factory: pytest.TempPathFact
     recorded = events_of(recorder(path, script).stream(QUESTION))
 
     assert events_of(replayer(path).stream(QUESTION)) == recorded
+
+
+def test_a_notice_is_replayed(path: Path):
+    script = [Notice("1 image was left out: m reads text only."), TextDelta("Yes."), StepFinish("stop")]
+    events_of(recorder(path, script).stream(QUESTION))
+
+    assert events_of(replayer(path).stream(QUESTION))[:3] == script
 
 
 def test_two_pieces_of_reasoning_that_both_go_back_stay_two(path: Path):
@@ -484,7 +492,6 @@ def test_every_kind_of_error_comes_back_and_is_a_new_one_each_time(path: Path):
             replay.generate(QUESTION)
         failures.append(failure.value)
     assert failures[0] is not failures[1]
-    assert all(issubclass(getattr(llm_errors, name), LLMError) for name in llm_errors.__all__)
 
 
 @pytest.mark.parametrize("how", BOTH)
@@ -717,7 +724,6 @@ def test_the_root_is_no_place_to_hide(path: Path, monkeypatch: pytest.MonkeyPatc
 
 # The file
 
-NO_ERROR = '{"error": "LLMMessage", "message": "x", "transient": false}'
 EXCHANGE = '{"format": "mojentic_nb recording", "version": 1, "exchanges": [{"request": %s}]}'
 
 
@@ -731,7 +737,6 @@ EXCHANGE = '{"format": "mojentic_nb recording", "version": 1, "exchanges": [{"re
         ('{"format": "mojentic_nb recording", "version": 1}', "it has no `exchanges`"),
         ('{"format": "mojentic_nb recording", "version": 1, "exchanges": [1]}', "a part of it has another form"),
         (EXCHANGE % '{"no": "model"}, "answer": [], "ms": []', "it has no `model`"),
-        (EXCHANGE % f'{{"model": "a", "messages": []}}, "answer": [{NO_ERROR}], "ms": []', "a part of it has another"),
         (EXCHANGE % ('{"model": "a", "messages": []}, "answer": ' + "[" * 5000), "its JSON is nested too deep"),
         ('{"format": "har", "version": 1, "exchanges": []}', "its format is 'har'"),
     ],

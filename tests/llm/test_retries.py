@@ -82,6 +82,8 @@ FAILURES = {
     "silent before the answer": lambda _: Reply([Hold()], None),
     "hung up after the headers": lambda _: Reply([Cut()]),
     "silent after the headers": lambda _: Reply([Hold()]),
+    "a clean end after the headers": lambda _: Reply([]),
+    "a clean end after a blank line": lambda _: Reply([b"\n"]),
     "an error with status 200": lambda provider: Reply([provider.failure()]),
 }
 
@@ -156,7 +158,7 @@ def test_a_rate_limit_that_names_the_page_on_billing(server: Loopback, provider:
 
 FINAL = {
     "a wrong key": (lambda provider: refusal(provider, 401), AuthenticationError),
-    "no such model": (lambda provider: refusal(provider, 404), ModelNotFoundError),
+    "no such model": (lambda provider: refusal(provider, 404, message="No such model"), ModelNotFoundError),
     "a quota that is used up": (
         lambda provider: refusal(provider, 429, SOON, "Your credit balance is too low."),
         RateLimitError,
@@ -204,7 +206,29 @@ def test_a_server_that_is_not_there_on_this_machine_is_not_waited_for(server: Lo
     assert outcome.events == []
 
 
+@both
+@all_providers
+def test_a_reply_that_ends_before_the_answer_begins_is_asked_for_again(server: Loopback, provider: Provider, how: str):
+    """As a proxy does whose upstream went away."""
+    outcome = ask(broker(provider, server, Reply([]), max_retries=0), how)
+
+    assert type(outcome.error) is IncompleteStreamError
+    assert str(outcome.error) == "The reply ended before the answer began: ask again."
+
+
+@both
+@pytest.mark.parametrize("name", ["chat", "responses", "anthropic"])
+def test_comments_that_keep_a_connection_open_are_no_answer(server: Loopback, name: str, how: str):
+    provider = PROVIDERS[name]
+
+    retry, *answer = ask(broker(provider, server, Reply([b": PROCESSING\n\n"]), hello(provider)), how).events
+
+    assert isinstance(retry, Retry)
+    assert answer[0] == TextDelta("Hello")
+
+
 ENDINGS = {
+    "a clean end": (lambda _: b"", IncompleteStreamError),
     "an error": (Provider.failure, ProviderUnavailableError),
     "a cut": (lambda _: Cut(), IncompleteStreamError),
     "silence": (lambda _: Hold(), IncompleteStreamError),

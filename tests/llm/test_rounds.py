@@ -6,8 +6,9 @@ import threading
 
 import pytest
 from driving import BOTH, begin, closed_after, events_of, interrupted_after
+from fuzzing import examples
 from grammar import assert_acceptable, assert_run
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mojentic_nb.llm import (
@@ -352,7 +353,7 @@ calls = st.builds(
 steps = st.tuples(st.lists(calls, max_size=3), st.text(max_size=20), st.text(max_size=5))
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(st.lists(steps, max_size=4), st.text(max_size=20), st.integers(0, 60), st.sampled_from(BOTH), st.booleans())
 def test_whatever_the_model_does_and_whenever_it_is_stopped(script, last: str, seen: int, how: str, cancel: bool):
     numbers = iter(range(100))

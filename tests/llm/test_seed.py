@@ -6,7 +6,9 @@ import inspect
 import json
 import re
 import runpy
+import sys
 import typing
+from pathlib import Path
 
 import pytest
 from loopback import Cut, Hold, Loopback, Reply, chunk, completion, json_reply, sse
@@ -341,22 +343,61 @@ def test_content_before_tool_calls_is_there_before_the_call(server: Loopback, ru
     assert "".join(stream) == " Tomorrow is November 13, 2025."
 
 
-def test_all_parameters_of_the_signature_are_taken(server: Loopback, run):
-    server.play(Reply([ollama({"content": "Hello"})]))
-    tracer = TracerSystem()
+@pytest.fixture
+def seed(run) -> inspect.Signature:
+    """The method signature as the page has it."""
     names = {"LLMMessage": LLMMessage, "CompletionConfig": CompletionConfig}
     names |= {name: getattr(typing, name) for name in ["List", "Optional", "Iterator"]}
-    parameters = inspect.signature(run(SIGNATURE, **names)["generate_stream"]).parameters
-    values = [MESSAGES, [ResolveDateTool()], None, 0.7, 4096, 50, 60, "an-id"]
+    return inspect.signature(run(SIGNATURE, **names)["generate_stream"])
 
-    stream = LLMBroker("qwen2.5:7b", tracer=tracer).generate_stream(
-        **dict(zip(list(parameters)[1:], values, strict=True))
+
+TEXT_METHODS = ["generate_stream", "generate", "stream", "agenerate_stream", "agenerate", "astream"]
+OBJECT_METHODS = ["generate_object", "stream_object", "agenerate_object", "astream_object"]
+
+
+@pytest.mark.parametrize("method", TEXT_METHODS)
+def test_the_signature_begins_word_for_word(seed: inspect.Signature, method: str):
+    """Names, order, defaults, and that each may be given by position; what follows is by name."""
+    expected = list(seed.parameters.values())
+
+    parameters = list(inspect.signature(getattr(LLMBroker, method)).parameters.values())
+
+    given, more = parameters[: len(expected)], parameters[len(expected) :]
+    assert [(each.name, each.kind, each.default) for each in given] == [
+        (each.name, each.kind, each.default) for each in expected
+    ]
+    assert {each.kind for each in more} <= {inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD}
+
+
+@pytest.mark.parametrize("method", OBJECT_METHODS)
+def test_methods_for_objects_take_a_type_in_place_of_tools(seed: inspect.Signature, method: str):
+    expected = [name.replace("tools", "object_model") for name in seed.parameters]
+
+    assert list(inspect.signature(getattr(LLMBroker, method)).parameters)[: len(expected)] == expected
+
+
+@pytest.mark.parametrize("method", ["generate_stream", "generate"])
+def test_all_parameters_of_the_signature_are_taken_by_position(server: Loopback, method: str):
+    server.play(Reply([ollama({"content": "Hello"})]))
+    tracer = TracerSystem()
+
+    answer = getattr(LLMBroker("qwen2.5:7b", tracer=tracer), method)(
+        MESSAGES, [ResolveDateTool()], None, 0.7, 4096, 50, 60, "an-id"
     )
 
-    assert list(stream) == ["Hello"]
+    assert "".join(answer) == "Hello"
     assert server.requests[0].body["options"] == {"temperature": 0.7, "num_ctx": 4096, "num_predict": 50}
     assert [tool["function"]["name"] for tool in server.requests[0].body["tools"]] == ["resolve_date"]
     assert {event.correlation_id for event in tracer.get_events()} == {"an-id"}
+
+
+def test_a_limit_of_tokens_by_position_is_sent_to_openai(server: Loopback):
+    server.play(Reply([completion('{"city": "Paris"}')]))
+
+    made = broker().generate_object(MESSAGES, MyPydanticModel, None, 0.7, None, None, 60)
+
+    assert made == MyPydanticModel(city="Paris")
+    assert server.requests[0].body["max_tokens"] == 60
 
 
 @pytest.mark.parametrize(
@@ -431,3 +472,76 @@ def test_a_model_that_cannot_stream(run, capsys):
 
     assert "stream" not in names
     assert re.fullmatch("Model doesn't support streaming: 'o1-pro' can't stream at .*\n", capsys.readouterr().out)
+
+
+def openai_price(number: int, fruit: str) -> list[dict]:
+    """The chunks of a call as OpenAI streams it."""
+    function = {"name": "price_of", "arguments": json.dumps({"fruit": fruit})}
+    call = {"index": number, "id": f"call_{number}", "type": "function", "function": function}
+    return [{"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]}]
+
+
+def ollama_price(fruit: str) -> dict:
+    """A call as Ollama sends it, whole."""
+    return {"tool_calls": [{"function": {"name": "price_of", "arguments": {"fruit": fruit}}}]}
+
+
+def openai_costs(*texts: str) -> bytes:
+    usage = {"choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": 2}}
+    return sse(*map(chunk, texts), chunk(finish_reason="stop"), usage)
+
+
+CALLING = chunk(finish_reason="tool_calls")
+EXAMPLES = {
+    "openai": [
+        completion("A pear: ", "it is soft."),
+        sse(chunk("Let me see. "), *openai_price(0, "apple"), *openai_price(1, "pear"), CALLING),
+        completion("0.95 ", "euros."),
+        sse(*openai_price(0, "pear"), CALLING),
+        openai_costs("0.55 ", "euros."),
+    ],
+    "ollama": [
+        ollama({"content": "A pear: "}, {"content": "it is soft."}),
+        ollama({"content": "Let me see. "}, ollama_price("apple"), ollama_price("pear")),
+        ollama({"content": "0.95 "}, {"content": "euros."}),
+        ollama(ollama_price("pear")),
+        ollama({"content": "0.55 "}, {"content": "euros."}),
+    ],
+}
+PRINTED = """A pear: it is soft.
+Let me see. 0.95 euros.
+[price_of({"fruit": "pear"}) = 0.55]
+0.55 euros.
+"""
+
+
+@pytest.fixture
+def example(project: Path, monkeypatch: pytest.MonkeyPatch):
+    """Runs the complete example with a provider."""
+
+    def run_example(provider: str) -> None:
+        monkeypatch.setattr(sys, "argv", ["streaming.py", provider, "a-model"])
+        runpy.run_path(str(project / "docs/examples/streaming.py"), run_name="__main__")
+
+    return run_example
+
+
+@pytest.mark.parametrize("provider", EXAMPLES)
+def test_the_complete_example(server: Loopback, example, capsys: pytest.CaptureFixture[str], provider: str):
+    server.play(*(Reply([reply]) for reply in EXAMPLES[provider]))
+
+    example(provider)
+
+    cost = "5 tokens in, 2 out" if provider == "openai" else "0 tokens in, 0 out"
+    assert capsys.readouterr().out == f"{PRINTED}stop: {cost}\n"
+    assert [request.body.get("temperature", request.body.get("options", {}).get("temperature"))
+            for request in server.requests] == [0.7, None, None, None, None]  # fmt: skip
+    results = [message["content"] for message in server.requests[2].body["messages"] if message["role"] == "tool"]
+    assert results == ["0.4", "0.55"]
+
+
+def test_the_complete_example_says_what_is_wrong_in_a_line(server: Loopback, example):
+    server.play(json_reply({"error": "No"}, 401))
+
+    with pytest.raises(SystemExit, match="^\n.*refused the API key"):
+        example("openai")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mojentic_nb.llm.gateways.sse import SSEDecoder
+from mojentic_nb.llm.gateways.sse import LineDecoder, SSEDecoder
 
 CASES = {
     "plain": (b"data: a\n\ndata: b\n\n", ["a", "b"]),
@@ -55,3 +56,17 @@ def test_what_was_sent_comes_out(events: list[str], cuts: list[int]):
 
 def test_half_a_line_end_in_the_end():
     assert decode(b"data: [DONE]\r") == ["[DONE]"]
+
+
+@pytest.mark.parametrize("decoder", [SSEDecoder, LineDecoder])
+def test_a_line_that_never_ends_is_put_together_once(decoder: type[SSEDecoder | LineDecoder]):
+    """Four times the line takes four times the time; were it copied with each chunk, sixteen times."""
+
+    def seconds(chunks: int) -> float:
+        lines, began = decoder(), time.process_time()
+        for _ in range(chunks):
+            assert lines.feed(b"x" * 1_000) == []
+        assert sum(map(len, lines.end())) in (0, chunks * 1_000)  # of events, it is no field
+        return time.process_time() - began
+
+    assert seconds(16_000) < 8 * max(seconds(4_000), 0.02)

@@ -8,7 +8,8 @@ from datetime import date
 from enum import Enum
 from typing import Any, Literal
 
-from hypothesis import given, settings
+from fuzzing import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel
@@ -108,7 +109,7 @@ def functions(draw: st.DrawFn) -> tuple[Any, dict[str, Any], dict[str, Any]]:
 
 
 @given(functions())
-@settings(max_examples=100)
+@examples(100)
 def test_a_function_gets_what_its_schema_allows(drawn: tuple[Any, dict[str, Any], dict[str, Any]]):
     function, values, left = drawn
     made = tool(function)
@@ -171,7 +172,7 @@ def plain(value: object) -> object:
 
 
 @given(LIKE_JSON, st.data())
-@settings(max_examples=100)
+@examples(100)
 def test_a_function_takes_whatever_its_schema_allows(kind: tuple[Any, st.SearchStrategy], data: st.DataObject):
     def function(value):
         return value
@@ -186,7 +187,7 @@ def test_a_function_takes_whatever_its_schema_allows(kind: tuple[Any, st.SearchS
 
 
 @given(functions())
-@settings(max_examples=50)
+@examples(50)
 def test_a_run_hands_the_arguments_over_as_they_were_said(drawn: tuple[Any, dict[str, Any], dict[str, Any]]):
     function, values, left = drawn
     said = json.loads(json.dumps(to_jsonable_python(values)))

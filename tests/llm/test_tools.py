@@ -94,6 +94,14 @@ def test_a_tool_can_be_called_without_a_model(answer: object, text: str):
     assert Lookup(answer).matches("lookup")
 
 
+def test_a_generator_can_be_called_without_a_model():
+    class Count(Bare):
+        def run(self, to: int):
+            yield from range(to)
+
+    assert Count().call_tool(to=3)["content"][0]["text"] == "2"
+
+
 def test_a_constructor_need_not_call_its_bases():
     assert Bare().call_tool("an-id", word="ab")["content"][0]["text"] == "abab"
 

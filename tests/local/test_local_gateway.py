@@ -23,7 +23,7 @@ import pytest
 from driving import BOTH, begin, events_of
 from loopback import PATIENCE
 
-from mojentic_nb.llm import CompletionConfig, Event, LLMBroker, LLMMessage, TextDelta
+from mojentic_nb.llm import CompletionConfig, Event, LLMBroker, LLMMessage, Notice, TextDelta
 from mojentic_nb.llm.errors import ConfigurationError, ContextWindowError, LLMError, ProviderUnavailableError
 from mojentic_nb.llm.gateways import LocalGateway, local
 from mojentic_nb.llm.gateways.local import process
@@ -51,6 +51,17 @@ def gone(pid: int) -> bool:
         return not psutil.wait_procs([psutil.Process(pid)], PATIENCE)[1]
     except psutil.NoSuchProcess:
         return True
+
+
+@pytest.mark.parametrize("how", BOTH)
+def test_an_image_is_left_out(gateway: LocalGateway, how: str):
+    """llama.cpp says of itself that the model reads text only, so no request with an image is sent."""
+    asked = [LLMMessage(content="What is this?", image_paths=["data:image/png;base64,iVBORw0KGgo="])]
+
+    events = events_of(begin(LLMBroker(gateway.model, gateway, max_retries=0), how, asked, config=BRIEF))
+
+    assert events[0] == Notice(f"1 image was left out: {gateway.model} reads text only.")
+    assert any(isinstance(event, TextDelta) for event in events)
 
 
 def test_a_real_model_answers_piece_by_piece(gateway: LocalGateway):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from loopback import Loopback
@@ -15,6 +17,7 @@ def bare_shell(monkeypatch: pytest.MonkeyPatch, tmp_path):
     shell = InteractiveShell.instance()
     yield shell
     shell.history_manager.end_session()
+    atexit.unregister(shell.atexit_operations)  # which holds it, and collects garbage for each shell that there was
     InteractiveShell.clear_instance()
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import copy
+import io
 import pickle
 import re
 import threading
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -15,7 +19,7 @@ from IPython.utils.capture import capture_output
 from loopback import Cut, Hold, Loopback, Reply, chunk, completion, sse, tool_call
 from pydantic import BaseModel
 
-from mojentic_nb.llm.tools import tool
+from mojentic_nb.llm.tools import LLMTool, tool
 
 
 class Trip(BaseModel):
@@ -146,10 +150,24 @@ def test_the_rounds_of_tools_have_a_limit(nb: Notebook, capsys: pytest.CaptureFi
     assert [role for role, _ in nb.sent] == ["user", "assistant", "tool", "assistant", "tool", "assistant", "user"]
 
 
-@pytest.mark.parametrize("options", ["-t sky --approve", "-t strict"])
+class Aliased(LLMTool):
+    """A tool of another name that takes calls of `sky`, and wants approval."""
+
+    descriptor = {"type": "function", "function": {"name": "skies", "description": "The sky.", "parameters": {}}}  # noqa: RUF012
+    approval = True
+
+    def matches(self, name: str) -> bool:
+        return name in ("sky", "skies")
+
+    def run(self, city: str) -> str:
+        return sky(city)
+
+
+@pytest.mark.parametrize("options", ["-t sky --approve", "-t strict", "-t aliased"])
 @pytest.mark.parametrize(("policy", "told"), [("deny", "nobody is there"), ("allow", "clear in Oslo")])
 def test_where_nobody_can_be_asked_the_policy_decides(nb: Notebook, options: str, policy: str, told: str):
     nb.names["strict"] = tool(name="sky", approval=True)(sky)
+    nb.names["aliased"] = Aliased()
     nb.run(f'%config LLMMagics.approval = "{policy}"')
 
     nb.ask(options, "Well?", Reply([tool_call()]), says("So."))
@@ -226,6 +244,12 @@ def test_a_time_that_is_up_ends_the_answer_and_says_so(nb: Notebook, capsys: pyt
     assert nb.names["_"].finish_reason == "cancelled"
 
 
+def test_a_time_that_is_up_before_the_answer_is_shown_says_so_too(nb: Notebook, capsys: pytest.CaptureFixture):
+    nb.ask("--timeout 1e-9", "Well?", paused("Once"))
+
+    assert "Note: Stopped: the 1e-09 s of --timeout were over.\n" in capsys.readouterr().out
+
+
 def test_the_clock_is_stopped_with_the_answer(nb: Notebook):
     nb.ask("--timeout 3600")
 
@@ -235,9 +259,17 @@ def test_the_clock_is_stopped_with_the_answer(nb: Notebook):
 
 
 CODE = "So:\n```python\nx = 1\n```\nand\n```\ny = 2\n```\nnot\n```sh\nls\n```\n~~~ {.Python}\nz = 3\n~~~\n"
+HIDING = "```python\nadmin\u200b = 'a\u202e' # \U0001f469\u200d\U0001f4bb \u26a0\ufe0f\n```"
 
 
-@pytest.mark.parametrize(("said", "code"), [(CODE, "x = 1\n\ny = 2\n\nz = 3"), ("Nothing to run.", None)])
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        (CODE, "x = 1\n\ny = 2\n\nz = 3"),
+        (HIDING, "admin\ufffd = 'a\ufffd' # \U0001f469\ufffd\U0001f4bb \u26a0\ufe0f"),
+        ("Nothing to run.", None),
+    ],
+)
 def test_code_goes_into_a_new_cell(nb: Notebook, monkeypatch, said: str, code: str | None):
     given: list[str] = []
     monkeypatch.setattr(nb.shell, "set_next_input", given.append)
@@ -245,6 +277,38 @@ def test_code_goes_into_a_new_cell(nb: Notebook, monkeypatch, said: str, code: s
     nb.ask("--code", "Well?", says(said))
 
     assert given == ([code] if code else [])
+
+
+def fenced(code: str) -> Reply:
+    return says(f"```python\n{code}\n```")
+
+
+def test_an_answer_without_code_says_so(nb: Notebook, capsys: pytest.CaptureFixture):
+    nb.ask("--code", "Well?", says("Nothing to run."))
+
+    assert capsys.readouterr().out.endswith("\nThe answer has no Python code to insert.\n")
+
+
+def test_code_is_not_inserted_twice(nb: Notebook, monkeypatch, capsys: pytest.CaptureFixture):
+    """A kernel can't change the cell that it inserted, so a run of the same cell says what became of it."""
+    given: list[str] = []
+    monkeypatch.setattr(nb.shell, "set_next_input", given.append)
+    monkeypatch.setattr(nb.shell, "kernel", SimpleNamespace(_allow_stdin=False), raising=False)
+    told = []
+    for code in ("x = 1", "x = 1", "x = 1", "x = 2"):
+        nb.server.play(fenced(code))
+        nb.shell.run_cell("%%llm --code --view text\nWell?", cell_id="a")
+        told.append(capsys.readouterr().out.splitlines()[4:])
+    nb.server.play(fenced("x = 2"))
+    nb.shell.run_cell("%%llm --code --view text\nWell?", cell_id="b")
+
+    assert given == ["x = 1", "x = 1", "x = 2", "x = 2"]
+    assert told == [
+        [],
+        ["The code is in the cell that was inserted before. If you deleted that, run this cell again."],
+        [],
+        ["The new code is in a new cell. Delete the cell below it, which has the code of the answer before."],
+    ]
 
 
 def test_a_picture_is_sent_by_path_and_by_expression(nb: Notebook, tmp_path):
@@ -402,8 +466,63 @@ def test_a_budget_stops_a_loop(nb: Notebook, capsys: pytest.CaptureFixture):
 
     for again in ("%%llm\nSecond?", "await get_ipython().magics_manager.registry['LLMMagics'].answer('', 'Second?')"):
         assert not nb.run(again).success
-        assert "BudgetExceededError: This notebook has used 5 tokens of the 4" in capsys.readouterr().out
+        assert "BudgetExceededError: Token limit reached: 5 of 4 used." in capsys.readouterr().out
     assert len(nb.server.requests) == 1
+
+
+def interrupted(nb: Notebook, *, awaited: bool) -> None:
+    """A cell that is interrupted once its text has begun to come."""
+    magics = nb.shell.magics_manager.registry["LLMMagics"]
+
+    class Interrupting(io.StringIO):
+        def write(self, text: str) -> int:
+            if "Once" in text:
+                raise KeyboardInterrupt
+            return len(text)
+
+    nb.server.play(paused("Once upon a time."))
+    ask = (
+        (lambda: asyncio.run(magics.answer("--fresh", "Well?")))
+        if awaited
+        else (lambda: magics.llm("--fresh", "Well?"))
+    )
+    with contextlib.redirect_stdout(Interrupting()), pytest.raises(KeyboardInterrupt):
+        ask()
+
+
+ENDINGS = {
+    "interrupted": lambda nb: interrupted(nb, awaited=False),
+    "interrupted, awaited": lambda nb: interrupted(nb, awaited=True),
+    "timeout": lambda nb: nb.ask("--fresh --timeout 0.3", "Well?", paused("Once upon a time.")),
+    "broken off": lambda nb: nb.ask("--fresh", "Well?", Reply([sse(chunk("Once upon a time."), done=False), Cut()])),
+    "not reported": lambda nb: nb.ask(
+        "--fresh", "Well?", Reply([sse(chunk("Once upon a time."), chunk(finish_reason="stop"))])
+    ),
+}
+
+
+@pytest.mark.parametrize("end", ENDINGS.values(), ids=ENDINGS)
+def test_an_answer_without_a_count_is_estimated_in_the_budget(nb: Notebook, capsys: pytest.CaptureFixture, end):
+    """2 tokens and 4 for the message in, 5 out; the estimate is marked."""
+    nb.run("%config LLMMagics.max_tokens_per_notebook = 11")
+    end(nb)
+    capsys.readouterr()
+
+    nb.run("%llm usage")
+    out = capsys.readouterr().out
+    nb.ask("", "Second?")
+
+    assert len(re.findall(r"^(?:In \[\d+\]|openai:m) +≈6 +≈5 +0$", out, re.MULTILINE)) == 2
+    assert "BudgetExceededError: Token limit reached: ≈11 of 11 used. Raise `LLM" in capsys.readouterr().out
+
+
+def test_a_request_that_was_refused_took_no_tokens(nb: Notebook, capsys: pytest.CaptureFixture):
+    nb.ask("", "Well?", Reply([json_error()], 401, "application/json"))
+    capsys.readouterr()
+
+    nb.run("%llm usage")
+
+    assert "No tokens were used yet." in capsys.readouterr().out
 
 
 def test_inside_of_another_magic_it_is_a_plain_call(nb: Notebook):

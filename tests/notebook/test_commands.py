@@ -9,7 +9,9 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from loopback import Loopback, Reply, completion, json_reply
 
+from mojentic_nb.magics import LLMMagics
 from mojentic_nb.magics.commands import COMMANDS
+from mojentic_nb.magics.options import parse
 
 
 @pytest.fixture
@@ -144,7 +146,7 @@ def test_a_cell_that_is_no_python_is_explained_too(said, model: Loopback):
     said("%llm explain")
 
     assert explained(model).startswith("Explain this error, and how to mend it.\n\n  File ")
-    assert "SyntaxError" in explained(model)
+    assert "\nSyntaxError: incomplete input\n" in explained(model)
     assert explained(model).endswith("\nIt came from this cell:\n\nratio = (1,")
 
 
@@ -238,8 +240,8 @@ def test_an_alias_that_is_none_is_refused_by_the_setting(said, caplog: pytest.Lo
 
 
 ERRORS = {
-    "%llm hstory": "%llm has no command 'hstory': did you mean %llm history? A question goes into a cell that begins",
-    "%llm nothing": "%llm has no command 'nothing': there are help, models,",
+    "%llm hstory": "%llm has no command `hstory`. Did you mean `%llm history`? A question goes into a cell that begins",
+    "%llm nothing": "%llm has no command `nothing`. The commands are help, models,",
     '%llm "a': "The %llm line can't be read: No closing quotation.",
     "%llm history a b": "%llm history can't take that: %llm history [CHAT] shows a conversation",
     "%llm alias a": "What does 'a' stand for? Write %llm alias a PROVIDER:MODEL.",
@@ -260,11 +262,8 @@ ERRORS = {
     "%llm alias openai:m openai:n": "'openai:m' can't be an alias: give a name with no colon, that is no provider's.",
     "%llm alias '' openai:m": "'' can't be an alias: give a name with no colon, that is no provider's.",
     "%%llm -m keyless\nhi": "There is no key in the environment's NO_KEY: set it, outside the notebook.",
-    "%%llm -o 1x\nhi": "argument -o/--out: '1x' is no name of a variable.",
-    "%%llm -o print\nhi": "argument -o/--out: 'print' has a meaning already: choose another name.",
-    "%%llm -o class\nhi": "argument -o/--out: 'class' is no name of a variable.",
-    "%%llm -o In\nhi": "argument -o/--out: 'In' has a meaning already: choose another name.",
-    "%%llm -o get_ipython\nhi": "argument -o/--out: 'get_ipython' has a meaning already: choose another name.",
+    "%%llm -o 1x\nhi": "argument -o/--out: `1x` isn't a variable name. The question goes below",
+    "%%llm -o _ih\nhi": "argument -o/--out: `_ih` belongs to Python or IPython. Choose another name. The question",
     "%%llm --fresh -c trips\nhi": "--fresh asks outside of any conversation, -c trips in one: leave one of them out.",
     "%%llm --timeout 0\nhi": "argument --timeout: 0 is no time to wait: give seconds, more than 0.",
     "%%llm --timeout 1e300\nhi": "argument --timeout: 1e300 is no time to wait: give seconds, more than 0.",
@@ -282,6 +281,7 @@ ERRORS = {
     "%%llm --as nope\nhi": "There is no 'nope', in --as nope: define it first.",
     "%%llm --as (\nhi": "--as ( is no Python expression.",
     "%%llm --as ''\nhi": "--as is no Python expression.",
+    "%%llm --as \"'So it is.'\"\nhi": "An object can't be asked for by 'So it is.' (give a pydantic model): Forward",
     "%%llm --as 3\nhi": "An object can't be asked for by 3 (give a pydantic model)",
     "%%llm --as Kind.mean\nhi": "An object can't be asked for by mean: give a pydantic model, or another type.",
     "%%llm --as Kind.mean --dry-run\nhi": "An object can't be asked for by mean: give a pydantic model",
@@ -297,6 +297,52 @@ ERRORS = {
     "%%llm\n{{ Kind() }}": "{{ Kind() }} can't be told: KeyError: 'mean'",
     "%%llm\n{{ later() }}": "{{ later() }} has still to be awaited: do that in a cell of its own, and put in what it",
 }
+
+
+NEEDED = (
+    "_ __ ___ _i _ii _iii _i7 _7 _ih _oh _dh In Out get_ipython exit quit open display _exit_code "
+    "__builtins__ __builtin__ __name__ __doc__ print list class None"
+)
+
+
+@pytest.mark.parametrize("command", ["%%llm", "%llm explain"])
+def test_out_spares_what_python_and_ipython_need(shell: InteractiveShell, model: Loopback, capsys, command: str):
+    """Nothing is asked; other names with underscores are fine."""
+    shell.run_cell("1 / 0")
+    needed = {name: shell.user_ns.get(name) for name in NEEDED.split()}
+    capsys.readouterr()
+    for name, value in needed.items():
+        shell.run_cell(f"{command} -o {name}\nWell?" if command == "%%llm" else f"{command} -o {name}", silent=True)
+        assert f"UsageError: argument -o/--out: `{name}` " in capsys.readouterr().err
+        assert shell.user_ns.get(name) is value
+
+    assert model.requests == []
+    assert parse(LLMMagics.llm, "-o _mine_2").out == "_mine_2"
+
+
+MISTYPED = {
+    "replay": "To replay a recording, begin a cell with `%%llm -m replay:FILE`.",
+    "replay:a.json": "To replay a recording, begin a cell with `%%llm -m replay:a.json`.",
+    "openai": "To ask this model, begin a cell with `%%llm -m openai:MODEL`. `%llm models openai` lists its models.",
+    "ollama:qwen3:4b": "To ask this model, begin a cell with `%%llm -m ollama:qwen3:4b`.",
+    "local": "To ask this model, begin a cell with `%%llm -m local`.",
+    "fast": "To ask this model, begin a cell with `%%llm -m fast`.",
+    "model": "Did you mean `%llm models`? ",
+    "Usages": "Did you mean `%llm usage`? ",
+    "cost": "Did you mean `%llm usage`? ",
+    "reset": "Did you mean `%llm forget`? ",
+    "why is the sky blue": "A question goes into a cell that begins with %%llm.",
+    "-m openai:m": "A question goes into a cell that begins with %%llm.",
+}
+
+
+def test_a_mistyped_command_gets_what_was_meant(said):
+    said("%llm alias fast openai:gpt-x")
+
+    told = {line: said(f"%llm {line}") for line in MISTYPED}
+
+    for line, meant in MISTYPED.items():
+        assert told[line].startswith(f"UsageError: %llm has no command `{line.split()[0]}`. {meant}")
 
 
 HOSTILE = """

@@ -8,6 +8,7 @@ import signal
 
 import psutil
 import pytest
+from clicks import needs_clicks
 from jupyter_client.manager import KernelManager
 from loopback import Hold, Loopback, Reply, chunk, completion, sse, tool_call
 
@@ -367,6 +368,7 @@ def test_an_interrupt_ends_the_question(tooled: Kernel, server: Loopback, cell: 
     assert roles == ["user", "assistant", "tool", "assistant", "user"]
 
 
+@needs_clicks
 @pytest.mark.parametrize(("approved", "told"), [(True, "clear in Oslo"), (False, "The call was denied.")])
 def test_a_click_decides_where_it_arrives(tooled: Kernel, server: Loopback, approved: bool, told: str):
     messages = tooled.messages(tooled.start("%%llm -t sky --approve\nWell?"))
@@ -375,7 +377,11 @@ def test_a_click_decides_where_it_arrives(tooled: Kernel, server: Loopback, appr
         found.append(next(messages))
 
     (opened,) = [each["content"] for each in found if each["msg_type"] == "comm_open" and "anywidget" in str(each)]
-    content = {"type": "decision", "id": "call_sky", "approved": approved}
+    states = [
+        each["content"]["data"].get("state", {}) for each in found if each["msg_type"] in ("comm_open", "comm_msg")
+    ]
+    run = [state["_snapshot"] for state in states if "_snapshot" in state][-1]["run"]
+    content = {"type": "decision", "run": run, "block": 0, "approved": approved}
     data = {"method": "custom", "content": content}
     click = tooled.client.session.msg("comm_msg", {"comm_id": opened["comm_id"], "data": data})
     tooled.client.shell_channel.send(click)

@@ -12,6 +12,8 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from loopback import Cut, Hold, Loopback, Reply, chunk, completion, json_reply, sse
 
+from mojentic_nb.llm.errors import IncompleteAnswerWarning
+
 
 def test_the_answer_is_written_and_who_gave_it(shell, model: Loopback, capsys: pytest.CaptureFixture):
     model.play(Reply([completion("Because", " of", " scattering.")]))
@@ -27,12 +29,16 @@ def test_the_answer_is_written_and_who_gave_it(shell, model: Loopback, capsys: p
 @pytest.mark.parametrize(
     ("reason", "words"), [("length", "cut off at max_tokens: raise it"), ("content_filter", "content filter")]
 )
-def test_an_answer_that_did_not_end_by_itself_says_so(shell, model: Loopback, capsys, reason: str, words: str):
+def test_an_answer_that_did_not_end_by_itself_says_so(
+    shell, model: Loopback, capsys, recwarn: pytest.WarningsRecorder, reason: str, words: str
+):
+    """In its status line, and nowhere else."""
     model.play(Reply([sse(chunk("So", reason))]))
 
     shell.run_cell("%%llm -m openai:m\nWhy?")
 
     assert words in capsys.readouterr().out
+    assert [warning.message for warning in recwarn if warning.category is IncompleteAnswerWarning] == []
 
 
 def test_control_characters_of_a_model_do_nothing(shell, model: Loopback, capsys: pytest.CaptureFixture):

@@ -240,8 +240,33 @@ def png() -> bytes:
     return buffer.getvalue()
 
 
+def plotted() -> dict[str, object]:
+    """What plotting functions return."""
+    from matplotlib.figure import Figure
+
+    drawn = Figure()
+    grid = drawn.subplots(2, 2)
+    ax = grid[0, 0]
+    frame = pd.DataFrame({"a": [1, 2], "b": [3, 4]})
+    return {
+        "axes": ax,
+        "an array of axes": grid,
+        "a figure and its axes": (drawn, ax),
+        "a dictionary of axes": drawn.subplot_mosaic("AB"),
+        "axes in a figure within": drawn.subfigures(1, 2)[0].subplots(),
+        "bars": ax.bar([1], [2]),
+        "lines": ax.plot([1, 2]),
+        "pandas' plot": frame.plot(ax=grid[0, 1]),
+        "pandas' boxes": frame.boxplot(ax=grid[1, 0], return_type="dict"),
+        "seaborn's grid": SimpleNamespace(figure=drawn, axes=grid),
+        "scikit-learn's display": SimpleNamespace(figure_=drawn, ax_=ax),
+        "plotly's": SimpleNamespace(to_plotly_json=dict, to_image=lambda **_: png()),
+    }
+
+
 PICTURES = {
     "a figure": figure(),
+    **plotted(),
     "PIL's": Pillow.new("RGB", (2, 2), "red"),
     "an array in colours": np.zeros((4, 5, 3), dtype="uint8"),
     "an array with transparency": np.zeros((4, 5, 4), dtype="uint8"),
@@ -285,6 +310,21 @@ def test_an_array_of_numbers_is_text(value: np.ndarray):
 
     assert message.content == str(value)
     assert message.image_paths is None
+
+
+@pytest.mark.parametrize("value", [pd.DataFrame({"figure": [1]}), [], {}, [1, 2], [figure(), figure()], (1, figure())])
+def test_what_is_not_drawn_in_one_figure_is_text(value: object):
+    assert compose("{{ v }}", {"v": value}).image_paths is None
+
+
+def test_a_figure_that_cannot_become_a_picture_says_why():
+    """A plotly figure without kaleido; its text would be the whole of its data."""
+
+    def to_image(**_: str) -> bytes:
+        raise ValueError("Image export requires the kaleido package.")
+
+    with pytest.raises(PromptError, match="^{{ f }} can't be told: ValueError: Image export requires the kaleido pack"):
+        compose("{{ f }}", {"f": SimpleNamespace(to_plotly_json=dict, to_image=to_image)})
 
 
 def test_what_can_show_itself_as_a_picture_but_does_not_is_text():

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import math
 import threading
 from collections.abc import Callable
+from copy import deepcopy
+from datetime import date
 
 import pytest
-from driving import BOTH, events_of
+from driving import BOTH, begin, events_of
 from grammar import assert_acceptable, assert_run
 from loopback import PATIENCE
-from toolbox import STOPPED, Gate, Tool, calling, kept, outputs, results
+from toolbox import QUESTION, STOPPED, Gate, Tool, calling, kept, outputs, results
 
-from mojentic_nb.llm import LLMToolCall
+from mojentic_nb.llm import LLMBroker, LLMToolCall, StepFinish, ToolCallEnd, tool
 from mojentic_nb.llm.cancellation import Cancellation
-from mojentic_nb.llm.tools import ToolBatch, ToolRunner
+from mojentic_nb.llm.gateways import ScriptedGateway
+from mojentic_nb.llm.tools import FunctionTool, LLMTool, ToolBatch, ToolRunner
+from mojentic_nb.llm.tools.parameters import defaults_of
 
 KINDS = ["plain hook", "async hook"]
 COUNTS = pytest.mark.parametrize("count", [1, 2], ids=["alone", "together"])
@@ -286,3 +292,110 @@ def test_a_denial_is_kept_before_it_is_told(count: int):
 
     assert told == kept_first
     assert len(told) == count
+
+
+@tool
+def order(item: str, count: int = 1, tags: list[str] = [], *, extra: object = None) -> object:  # noqa: B006 (not kept)
+    return [item, count, tags, extra]
+
+
+class Order(LLMTool):
+    """A tool as programs written for Mojentic have them."""
+
+    descriptor = {"type": "function", "function": {"name": "order", "description": "Order."}}  # noqa: RUF012
+
+    def run(self, item: str, count: int = 1, tags: tuple = (), extra: object = None) -> object:
+        return [item, count, list(tags), extra]
+
+
+class AnyOrder(Order):
+    def run(self, **arguments: object) -> object:
+        return [arguments["item"], arguments.get("count", 1), arguments.get("tags", []), arguments.get("extra")]
+
+
+class Overridden(FunctionTool):
+    def run(self, /, **arguments: object) -> object:
+        return super().run(**arguments)
+
+
+FULL = {"item": "tea", "count": 2, "tags": ["hot"], "extra": {"a": [1]}}
+ORDERS = {
+    "a function": (order, {"item": "tea", "count": "2"}, {"item": "tea", "count": 2, "tags": [], "extra": None}),
+    "a sequential function": (
+        tool(order.function, sequential=True, timeout=60),
+        {"item": "tea"},
+        {"item": "tea", "count": 1, "tags": [], "extra": None},
+    ),
+    "a class": (Order(), {"item": "tea"}, {"item": "tea", "count": 1, "tags": [], "extra": None}),
+    "a class that takes all": (AnyOrder(), FULL, FULL),
+    "a function tool with a run of its own": (Overridden(order.function), FULL, FULL),
+}
+
+
+@pytest.mark.parametrize("how", BOTH)
+@COUNTS
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("made", "said", "shown"), ORDERS.values(), ids=ORDERS.keys())
+def test_what_is_approved_is_what_runs(how: str, count: int, kind: str, made: object, said: dict, shown: dict):
+    """With the arguments as they were checked, and the defaults; whatever the hook does to what it is given."""
+    asked = []
+
+    def decide(call: LLMToolCall) -> bool:
+        asked.append(deepcopy(call.arguments))
+        call.arguments["item"] = "poison"
+        call.arguments.setdefault("tags", []).append("poison")
+        call.arguments.pop("count", None)
+        return True
+
+    calls = [LLMToolCall(id="same", name="order", arguments=deepcopy(said)) for _ in range(count)]
+    script = [[*map(ToolCallEnd, calls), StepFinish("tool_calls")], "Done."]
+    run = begin(LLMBroker("a-model", ScriptedGateway(script)), how, QUESTION, [made], approve=hook(kind, decide))
+
+    assert [json.loads(output) for output in outputs(events_of(run))] == [list(shown.values())] * count
+    assert asked == [shown] * count
+    assert [call.arguments for call in run.messages[1].tool_calls] == [said] * count
+
+
+def test_a_copy_that_is_asked_about_knows_its_call_and_what_the_tool_gets():
+    call = LLMToolCall(id="1", name="order", arguments={"item": "tea"})
+    asked = call.with_checked({"item": "tea", "count": 1})
+    asked.arguments["item"] = "poison"
+
+    assert asked.as_checked().arguments == {"item": "tea", "count": 1}
+    assert asked.as_checked().origin is asked.origin is call.origin is call.as_checked() is call
+
+
+@pytest.mark.parametrize("how", BOTH)
+def test_nobody_is_asked_about_arguments_that_do_not_fit(how: str):
+    def decide(_: LLMToolCall) -> bool:
+        raise AssertionError
+
+    call = LLMToolCall(id="1", name="order", arguments={"count": "many"})
+    script = [[ToolCallEnd(call), StepFinish("tool_calls")], "Done."]
+    run = begin(LLMBroker("a-model", ScriptedGateway(script)), how, QUESTION, [order], approve=decide)
+
+    (told,) = outputs(events_of(run))
+    assert told.startswith("ValueError: item is missing; count should be a valid integer")
+
+
+def test_a_default_that_json_can_not_say_is_shown_as_text():
+    def odd(limit: object = object, size: float = math.inf, *, when: date = date(2026, 1, 2)) -> None: ...
+
+    shown = tool(odd).bind({}).shown
+
+    assert shown["when"] == "2026-01-02"
+    assert "object" in str(shown["limit"])
+    assert shown["size"] == math.inf
+
+
+class Unspeakable:
+    def __repr__(self) -> str:
+        raise OSError
+
+
+def test_a_default_that_has_no_text_is_shown_by_its_type():
+    def odd(value: object = Unspeakable()) -> None: ...
+
+    assert tool(odd).bind({}).shown == {"value": "<Unspeakable>"}
+    assert defaults_of(dict.get) == {"default": None}
+    assert defaults_of(type) == {}

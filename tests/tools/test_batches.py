@@ -6,8 +6,9 @@ import asyncio
 import threading
 
 from driving import BOTH, begin, events_of
+from fuzzing import examples
 from grammar import assert_acceptable, assert_run
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from loopback import PATIENCE
 from toolbox import QUESTION, STOPPED, Tool, kept, outputs, step
@@ -68,7 +69,7 @@ KINDS = st.sampled_from(["plain", "steps", "async", "async steps"])
 BATCHES = st.lists(st.tuples(KINDS, st.booleans()), min_size=1, max_size=6)
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(BATCHES.flatmap(lambda made: st.tuples(st.just(made), st.permutations(range(len(made))))), st.sampled_from(BOTH))
 def test_calls_that_end_in_any_order(batch, how: str):
     made, order = batch
@@ -92,7 +93,7 @@ def asked(how: str, tools: list[Tool], runner: ToolRunner, **options):
     return begin(broker, how, QUESTION, tools, **options)
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(
     st.lists(st.tuples(KINDS, st.booleans(), st.booleans(), st.booleans()), min_size=1, max_size=6),
     st.integers(1, 4),

@@ -60,17 +60,22 @@ def test_messages_tools_and_calls_as_objects_or_dictionaries():
 @pytest.mark.parametrize(
     ("messages", "tools", "error"),
     [
-        ([{"role": "robot"}], [], "This is no LLMMessage: role: Input should be"),
-        (["Hello"], [], "This is no LLMMessage: it: Input should be"),
+        ([{"role": "robot"}], [], "The message can't be made: role should be 'system'"),
+        (["Hello"], [], "A message is an LLMMessage, as in .*, or a dict, not 'Hello'"),
         ([], [{"name": "weather"}], "A tool is told by {"),
         ([], [{"function": "weather"}], "A tool is told by {"),
     ],
 )
 def test_what_is_none_is_refused_in_a_line(messages: list, tools: list, error: str):
-    with pytest.raises(ValueError, match=error) as refused:
+    with pytest.raises((TypeError, ValueError), match=error) as refused:
         TracerSystem().record_llm_call("a-model", messages, tools=tools)
 
     assert "\n" not in str(refused.value)
+
+
+def test_a_call_that_cannot_be_read_is_refused_in_a_line():
+    with pytest.raises(ValueError, match="^The call can't be read: arguments is missing.$"):
+        TracerSystem().record_llm_response("a-model", "", [{"name": "weather"}])
 
 
 def test_it_is_for_a_tracer_to_say_where_events_are_kept():

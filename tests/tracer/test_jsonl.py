@@ -29,10 +29,10 @@ def tracer() -> TracerSystem:
 EVENT = ["type", "timestamp", "correlation_id", "run_id"]
 USAGE = ["input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens"]
 FIELDS = {
-    "LLMCallTracerEvent": ["model", "messages", "tools", "temperature", "max_tokens"],
+    "LLMCallTracerEvent": ["model", "messages", "tools", "temperature", "max_tokens", "top_p", "top_k", "output_type"],
     "LLMResponseTracerEvent": [
         *("duration", "model", "content", "reasoning", "tool_calls", "finish_reason", *USAGE),
-        *("time_to_first_token", "error", "error_type", "tokens_per_second"),
+        *("time_to_first_token", "error", "error_type", "response_id", "response_model", "tokens_per_second"),
     ],
     "ToolCallTracerEvent": [
         *("duration", "tool_name", "arguments", "result", "is_error", "outcome", "call_id", "caller")

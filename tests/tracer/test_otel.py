@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from driving import BOTH, begin, closed_after, events_of
+from loopback import Loopback, Reply, chunk
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.trace import SpanKind, StatusCode, get_current_span
+from providers_on_wire import PROVIDERS
+from pydantic import BaseModel
 from weather import Weather, call
 
 from mojentic_nb.llm import (
     CompletionConfig,
+    Event,
     LLMBroker,
     LLMMessage,
     ReasoningDelta,
@@ -27,6 +34,7 @@ from mojentic_nb.llm import (
 )
 from mojentic_nb.llm.errors import ProviderUnavailableError
 from mojentic_nb.llm.gateways import ScriptedGateway
+from mojentic_nb.llm.tools import tool
 from mojentic_nb.tracer import EventStore, LLMCallTracerEvent, RunTracerEvent, TracerSystem
 from mojentic_nb.tracer.otel import MOST_OPEN, OpenTelemetryExporter
 
@@ -106,7 +114,7 @@ def test_a_request(telemetry: Telemetry):
     tracer = telemetry.tracer()
     broker = LLMBroker("a-model", ScriptedGateway([[ROUND[0], ROUND[-1]]]), tracer=tracer)
 
-    broker.generate(QUESTION, temperature=0.5, max_tokens=100)
+    broker.generate(QUESTION, config=CompletionConfig(temperature=0.5, max_tokens=100, top_p=0.9, top_k=40))
 
     chat, answer = telemetry.spans["chat a-model"], tracer.get_events()[1]
     assert (chat.kind, chat.status.status_code) == (SpanKind.CLIENT, StatusCode.UNSET)
@@ -119,6 +127,8 @@ def test_a_request(telemetry: Telemetry):
         "gen_ai.request.stream": True,
         "gen_ai.request.temperature": 0.5,
         "gen_ai.request.max_tokens": 100,
+        "gen_ai.request.top_p": 0.9,
+        "gen_ai.request.top_k": 40.0,
         "gen_ai.response.finish_reasons": ("tool_calls",),
         "gen_ai.response.time_to_first_chunk": answer.time_to_first_token,
         "gen_ai.usage.input_tokens": 10,
@@ -126,6 +136,188 @@ def test_a_request(telemetry: Telemetry):
         "gen_ai.usage.cache_read.input_tokens": 3,
         "gen_ai.usage.reasoning.output_tokens": 1,
     }
+
+
+NAMED = {
+    "chat": [{"id": "r-1", "model": "m-2026", **chunk("Hi")}, {"id": "r-1", "model": "m-2026", **chunk("", "stop")}],
+    "responses": [
+        {"type": "response.completed", "response": {"status": "completed", "id": "r-1", "model": "m-2026"}},
+    ],
+    "ollama": [{"model": "m-2026", "message": {"content": "Hi"}, "done": True, "done_reason": "stop"}],
+    "anthropic": [
+        {"type": "message_start", "message": {"id": "r-1", "model": "m-2026"}},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}},
+        {"type": "message_stop"},
+    ],
+}
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_the_response_is_named_as_its_provider_does(name: str, telemetry: Telemetry, server: Loopback):
+    """Ollama gives a response no id."""
+    provider = PROVIDERS[name]
+    server.play(Reply([b"".join(map(provider.frame, NAMED[name]))]))
+    tracer = telemetry.tracer(base_url=server.url)
+
+    LLMBroker("m", provider.gateway(server.url), tracer=tracer).generate(QUESTION)
+
+    chat, run = telemetry.spans["chat m"].attributes, telemetry.spans["invoke_agent"].attributes
+    assert chat.get("gen_ai.response.id") == (None if name == "ollama" else "r-1")
+    assert chat["gen_ai.response.model"] == "m-2026"
+    for attributes in (chat, run):
+        assert (attributes["server.address"], attributes["server.port"]) == ("127.0.0.1", urlsplit(server.url).port)
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_an_odd_name_of_a_response_is_left_out(name: str, telemetry: Telemetry, server: Loopback):
+    odd = json.loads(json.dumps(NAMED[name]).replace('"r-1"', "7").replace('"m-2026"', "[]"))
+    server.play(Reply([b"".join(map(PROVIDERS[name].frame, odd))]))
+
+    LLMBroker("m", PROVIDERS[name].gateway(server.url), tracer=telemetry.tracer()).generate(QUESTION)
+
+    assert not {"gen_ai.response.id", "gen_ai.response.model"} & telemetry.spans["chat m"].attributes.keys()
+
+
+def test_a_server_without_a_port_has_that_of_its_scheme(telemetry: Telemetry):
+    tracer = telemetry.tracer(base_url="https://llm.example.com/v1")
+
+    LLMBroker("a-model", ScriptedGateway(["Hi."]), tracer=tracer).generate(QUESTION)
+
+    attributes = telemetry.spans["chat a-model"].attributes
+    assert (attributes["server.address"], attributes["server.port"]) == ("llm.example.com", 443)
+    with pytest.raises(ValueError, match=r"^base_url='llm.example.com' isn't an address. Write it like https://api"):
+        telemetry.tracer(base_url="llm.example.com")
+
+
+class Answer(BaseModel):
+    sunny: bool
+
+
+@pytest.mark.parametrize(
+    ("form", "kind"), [(None, None), ({"type": "text"}, None), ({"type": "json_object"}, "json"), (Answer, "json")]
+)
+def test_the_kind_of_answer_that_is_asked_for(telemetry: Telemetry, form: object, kind: str | None):
+    broker = LLMBroker("a-model", ScriptedGateway(['{"sunny": true}']), tracer=telemetry.tracer())
+
+    if form is Answer:
+        broker.generate_object(QUESTION, Answer)
+    else:
+        broker.generate(QUESTION, config=CompletionConfig(response_format=form))
+
+    assert telemetry.spans["chat a-model"].attributes.get("gen_ai.output.type") == kind
+
+
+class Looking:
+    """Tools of all kinds, each of which opens a span named for its city."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self.tracer = telemetry.provider.get_tracer("a program")
+
+    def plain(self, city: str) -> str:
+        """Look."""
+        with self.tracer.start_as_current_span(city):
+            return "Sunny."
+
+    def steps(self, city: str) -> Iterator[str]:
+        """Look step by step; the reader opens a span in between."""
+        with self.tracer.start_as_current_span(city):
+            yield "half way"
+        with self.tracer.start_as_current_span(city):
+            return "Sunny."
+
+    async def awaited(self, city: str) -> str:
+        """Look, asynchronously."""
+        await asyncio.sleep(0)
+        with self.tracer.start_as_current_span(city):
+            return "Sunny."
+
+    async def asteps(self, city: str) -> AsyncIterator[str]:
+        """Look step by step, asynchronously."""
+        yield "half way"
+        with self.tracer.start_as_current_span(city):
+            yield "Sunny."
+
+    def later(self, city: str) -> Awaitable[str]:
+        """Return what is still to be awaited."""
+        return self.awaited(city)
+
+
+@pytest.mark.parametrize("kind", ["plain", "steps", "awaited", "asteps", "later"])
+@pytest.mark.parametrize("cities", [["Oslo"], ["Oslo", "Lima"]], ids=["alone", "together"])
+@pytest.mark.parametrize("how", BOTH)
+def test_what_a_tool_opens_is_within_its_span(telemetry: Telemetry, how: str, cities: list[str], kind: str):
+    """Also where two calls have one id; and what the reader opens meanwhile is not."""
+    looking = Looking(telemetry)
+    calls = [ToolCallEnd(call("a", city)) for city in cities]
+    gateway = ScriptedGateway([[*calls, StepFinish("tool_calls")], "Sunny."])
+    broker = LLMBroker("a-model", gateway, tracer=telemetry.tracer(capture_content=True))
+
+    def seen(event: Event) -> None:
+        with looking.tracer.start_as_current_span("reader"):
+            pass
+
+    events_of(begin(broker, how, QUESTION, [tool(name="weather")(getattr(looking, kind))]), seen)
+
+    spans = telemetry._exporter.get_finished_spans()
+    executed = {
+        json.loads(span.attributes["gen_ai.tool.call.arguments"])["city"]: span.context.span_id
+        for span in spans
+        if span.name == "execute_tool weather"
+    }
+    assert sorted(executed) == sorted(cities)
+    opened = [(span.name, span.parent.span_id) for span in spans if span.name in cities]
+    assert set(opened) == set(executed.items())
+    assert {span.parent for span in spans if span.name == "reader"} == {None}
+
+
+def test_a_run_that_a_tool_begins_is_within_its_span(telemetry: Telemetry):
+    tracer = telemetry.tracer()
+
+    def weather(city: str) -> str:
+        """Ask another model."""
+        return LLMBroker("another", ScriptedGateway(["Sunny."]), tracer=tracer).generate(QUESTION)
+
+    LLMBroker("a-model", ScriptedGateway([ROUND, "x"]), tracer=tracer).generate(QUESTION, [weather])
+
+    spans = telemetry._exporter.get_finished_spans()
+    tools = {span.context.span_id for span in spans if span.name == "execute_tool weather"}
+    runs = [span.parent and span.parent.span_id for span in spans if span.name == "invoke_agent"]
+    assert len(tools) == 2
+    assert sorted(runs[:-1]) == sorted(tools)
+    assert runs[-1] is None
+
+
+def test_a_tool_whose_run_is_over_has_no_span(telemetry: Telemetry):
+    exporter = OpenTelemetryExporter("a-provider", telemetry.provider)
+
+    exporter.enter(call("a", "Paris"), 0, "id", "run")
+
+    assert not get_current_span().get_span_context().is_valid
+    assert not exporter._open
+
+
+def test_a_tracer_that_fails_before_a_tool_does_not_break_the_run():
+    class Failing:
+        def begin(self, _: str) -> Failing:
+            return self
+
+        def record(self, _: object) -> None:
+            pass
+
+        def enter(self, _: object) -> None:
+            raise LookupError("full")
+
+    broker = LLMBroker("a-model", ScriptedGateway([ROUND[1:2] + ROUND[3:], "Sunny."]), tracer=Failing())
+
+    with pytest.warns(RuntimeWarning, match="^The tracer failed, the run goes on: LookupError: full$"):
+        assert broker.generate(QUESTION, [Weather()]) == "Sunny."
+
+
+@pytest.mark.parametrize("store", [EventStore(), EventStore(lambda _: None)], ids=["none", "a function"])
+def test_without_an_exporter_tools_run_as_ever(store: EventStore):
+    broker = LLMBroker("a-model", ScriptedGateway([ROUND, "Sunny."]), tracer=TracerSystem(store))
+
+    assert broker.generate(QUESTION, [Weather()]) == "Sunny."
 
 
 def test_tool_calls(telemetry: Telemetry):
@@ -213,7 +405,7 @@ def test_what_was_said_by_the_conventions_schema(telemetry: Telemetry):
     assert json.loads(chat["gen_ai.input.messages"]) == [
         {"role": "user", "parts": [{"type": "text", "content": "How is it?"}]},
         {"role": "assistant", "parts": [{"type": "reasoning", "content": "Hm."}, asked]},
-        {"role": "tool", "parts": [{"type": "tool_call_response", "id": "a", "result": "Sunny in Paris."}]},
+        {"role": "tool", "parts": [{"type": "tool_call_response", "id": "a", "response": "Sunny in Paris."}]},
     ]
     answer = [{"type": "reasoning", "content": "Ah."}, {"type": "text", "content": "It is sunny."}]
     assert json.loads(chat["gen_ai.output.messages"]) == [
@@ -255,8 +447,10 @@ def test_runs_that_never_end_are_not_held_for_ever(telemetry: Telemetry):
     for number in range(MOST_OPEN + 1):
         exporter(LLMCallTracerEvent(0, "one", str(number), model="a-model"))
 
+        exporter.enter(call("a", "Paris"), 0, "one", str(number))
+
     assert len(exporter._open) == MOST_OPEN
-    assert telemetry.names == ["invoke_agent"]
+    assert telemetry.names == ["execute_tool weather", "invoke_agent"]
 
 
 def test_an_end_that_is_recorded_by_hand(telemetry: Telemetry):

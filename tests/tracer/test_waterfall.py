@@ -6,8 +6,9 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+from fuzzing import examples
 from grammar import RUN
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mojentic_nb.llm import (
@@ -41,6 +42,10 @@ from mojentic_nb.tracer import (
 from mojentic_nb.tracer.timeline import ticks
 
 HOSTILE = "<script>alert(1)</script>\x1b[31m\u202e'\""
+
+
+def hex_of(letter: str) -> str:
+    return hex(ord(letter))
 
 
 def answer(start: float, end: float, first: float | None = None, **fields) -> LLMResponseTracerEvent:
@@ -204,6 +209,19 @@ def test_what_comes_from_elsewhere_is_text_on_one_line(render):
     assert len(shown.splitlines()) in {1, 5}
 
 
+@pytest.mark.parametrize("render", [str, Waterfall._repr_html_], ids=["text", "html"])
+@pytest.mark.parametrize("hidden", "\u200b\u200d\u3164\xad\U000e0041\u2028\ufeff", ids=hex_of)
+def test_what_cannot_be_seen_is_shown(render, hidden: str):
+    events = [failed(0, 1, f"delete{hidden}_all", f"no{hidden} such"), answer(1, 2, finish_reason="stop")]
+
+    shown = render(Waterfall(events))
+
+    assert hidden not in shown
+    assert "delete\ufffd_all" in shown
+    assert "no\ufffd such" in shown
+    assert hidden not in failed(0, 1, f"delete{hidden}").printable_summary()
+
+
 def test_an_error_after_the_last_answer_has_a_row_of_its_own():
     ended = RunTracerEvent(2.0, model="a-model", error="Too many rounds.", error_type="MaxToolIterationsExceededError")
 
@@ -345,7 +363,7 @@ def assert_shown(tracer: TracerSystem) -> None:
 
 
 @given(st.from_regex(RUN, fullmatch=True), st.integers(0, 20), st.booleans())
-@settings(max_examples=50)
+@examples(50)
 @example("tefof" + "F", 20, False)
 def test_no_run_breaks_it_wherever_it_is_and_however_it_ends(spelled: str, count: int, fails: bool):
     """The events of any run that the grammar allows, seen after each; a step begins with its request."""
@@ -375,7 +393,7 @@ RECORDED = st.one_of(
 
 @given(st.lists(RECORDED, max_size=5))
 @example([RetryTracerEvent(0.0, model="m", attempt=1, delay=1e308, reason="")])
-@settings(max_examples=50)
+@examples(50)
 def test_no_events_break_it_whatever_their_times(events: list[TracerEvent]):
     waterfall = Waterfall(events)
 

@@ -76,7 +76,7 @@ class AnthropicGateway(SDKGateway):
         return anthropic_messages.encode(request)
 
     def _decoder(self, request: Request) -> Decoder:
-        return anthropic_messages.MessagesDecoder(len(request.messages))
+        return anthropic_messages.MessagesDecoder(request)
 
 
 def make_clients(

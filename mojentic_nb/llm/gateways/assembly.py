@@ -25,6 +25,8 @@ from mojentic_nb.llm.messages import LLMToolCall
 __all__ = ["Calls", "Characters", "mended", "parsed_call"]
 
 SURROGATE = re.compile("[\ud800-\udfff]")
+DEEPEST = 100  # levels in arguments; pydantic reads 200, and Python as many as the version and its stack allow
+TOO_DEEP = f"The arguments are nested more than {DEEPEST} levels deep"
 
 
 class Characters:
@@ -68,9 +70,10 @@ class Calls:
         return self._last.id if self._last else ""
 
     def feed(
-        self, *, index: int | None, call_id: object, name: object, arguments: object
+        self, *, index: object, call_id: object, name: object, arguments: object
     ) -> Iterator[ToolCallStart | ToolCallDelta]:
         """Take one piece, as it stands in the server's JSON."""
+        index = index if type(index) is int else None
         call_id = str(call_id) if call_id else None
         name = str(name) if name else None
         call = self._last if index is None else self._by_index.get(index)
@@ -86,9 +89,9 @@ class Calls:
             self._by_index[index] = call
         call.given_id = call.given_id or call_id
         if name and not call.name:
-            call.name = name
+            call.name = mended(name)
             call.id = self._unique(call)
-            yield ToolCallStart(call.id, name)
+            yield ToolCallStart(call.id, call.name)
             yield from call.deltas()
         delta = arguments if isinstance(arguments, str) else "" if arguments is None else json.dumps(arguments)
         if delta:
@@ -104,12 +107,14 @@ class Calls:
                 yield ToolCallStart(call.id, call.name)
             call.waiting.append(call.characters.end())
             yield from call.deltas()
+        for call in self._calls:
             yield ToolCallEnd(parsed_call(call.id, call.name, call.arguments.getvalue()))
 
     def _unique(self, call: Call) -> str:
         taken = {other.id for other in self._calls}
-        if call.given_id and call.given_id not in taken:
-            return call.given_id
+        given = mended(call.given_id or "")
+        if given and given not in taken:
+            return given
         return f"call_{self._turn}_{self._calls.index(call)}"
 
 
@@ -147,13 +152,29 @@ def parsed_call(call_id: str, name: str, arguments: str) -> LLMToolCall:
         if "\\ud" in arguments.lower():  # an escape may be half a character, which no request can carry
             value = json.loads(mended(json.dumps(value, ensure_ascii=False)))
         json.dumps(value, allow_nan=False)  # nor can it carry NaN and Infinity, which Python reads
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         return unreadable_call(call_id, name, f"The arguments are no JSON ({error}): {shown(arguments)}")
+    except RecursionError:  # at a depth that differs between versions of Python
+        return unreadable_call(call_id, name, f"{TOO_DEEP}: {shown(arguments)}")
+    if nests_deeper(value, DEEPEST):
+        return unreadable_call(call_id, name, f"{TOO_DEEP}: {shown(arguments)}")
     if value is None:
         value = {}
     if not isinstance(value, dict):
         return unreadable_call(call_id, name, f"The arguments are no object: {shown(arguments)}")
     return LLMToolCall(id=call_id, name=name, arguments=value)
+
+
+def nests_deeper(value: object, levels: int) -> bool:
+    """Whether lists and objects stand within each other on more than so many levels."""
+    held = [value]
+    for _ in range(levels):
+        held = [
+            inner
+            for outer in held
+            for inner in (outer.values() if isinstance(outer, dict) else outer if isinstance(outer, list) else ())
+        ]
+    return any(isinstance(each, (dict, list)) for each in held)
 
 
 def unreadable_call(call_id: str, name: str, error: str) -> LLMToolCall:
@@ -168,4 +189,6 @@ def shown(text: str) -> str:
 
 def mended(text: str) -> str:
     """`text` with pairs of surrogates joined, and a replacement for each that is alone."""
+    if text.isascii() or not SURROGATE.search(text):
+        return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -13,13 +13,13 @@ from pydantic import BaseModel
 
 from mojentic_nb.llm.cancellation import Cancellation
 from mojentic_nb.llm.config import CompletionConfig
-from mojentic_nb.llm.events import ModelEvent
+from mojentic_nb.llm.events import ModelEvent, Usage
 from mojentic_nb.llm.messages import LLMMessage
 from mojentic_nb.llm.threads import in_thread
 
 from .schemas import rooted
 
-__all__ = ["AsyncGateway", "Gateway", "Request", "Tool", "astream", "tool_name"]
+__all__ = ["AsyncGateway", "Gateway", "Request", "Tally", "Tool", "astream", "tool_name"]
 
 
 class Tool(Protocol):
@@ -40,13 +40,23 @@ def tool_name(tool: Tool) -> str:
     return str(tool.descriptor["function"]["name"])
 
 
+@dataclass(slots=True)
+class Tally:
+    """What a request has used so far, for a provider that reports it before the end; the gateway keeps it up to date.
+
+    It counts if the answer is cancelled or breaks off, since there is no StepFinish then.
+    """
+
+    usage: Usage = field(default_factory=Usage)
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """One request to a model.
 
     `object_model` is what the answer is to be an instance of, in JSON, whose root is an object. `tool_choice` is
     *auto*, *required* (call some tool), *none*, or the name of the tool to call; None leaves it to the provider. A
-    gateway that blocks listens to `cancellation`.
+    gateway that blocks listens to `cancellation`, and one that learns of its usage early puts it into `tally`.
     """
 
     model: str
@@ -56,6 +66,7 @@ class Request:
     object_model: type[BaseModel] | None = None
     tool_choice: str | None = None
     cancellation: Cancellation = field(default_factory=Cancellation, compare=False, repr=False)
+    tally: Tally = field(default_factory=Tally, compare=False, repr=False)
 
     @property
     def schema(self) -> dict[str, Any] | None:

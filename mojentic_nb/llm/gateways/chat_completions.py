@@ -14,13 +14,15 @@ from mojentic_nb.llm.messages import LLMMessage, LLMToolCall, MessageRole
 
 from .assembly import Calls, Characters
 from .base import Request
-from .decoding import Decoder, StreamError
-from .images import load_image
+from .decoding import Decoder, StreamError, identity
+from .fields import read_count, read_object, read_objects, read_text, sendable
+from .images import load_image, with_images_after_results
 from .schemas import OPENAI, fitted
 from .tool_choice import chosen
 
-__all__ = ["ChatDecoder", "encode", "response_format"]
+__all__ = ["FINISH_REASONS", "ChatDecoder", "encode", "response_format"]
 
+REASONING = ("reasoning_content", "reasoning")  # by one server's name and by another's
 # Servers spell them in several ways; what is not known here is a stop.
 FINISH_REASONS: dict[str, FinishReason] = {
     "length": "length",
@@ -82,17 +84,17 @@ def encode_messages(messages: Iterable[LLMMessage]) -> Iterator[dict[str, Any]]:
     DeepSeek refuses a call's result without it. https://api-docs.deepseek.com/guides/thinking_mode#tool-calls
     """
     called, field = False, ""
-    for message in messages:
+    for message in with_images_after_results(messages):
         encoded = encode_message(message)
         if message.role is MessageRole.User:
             called, field = False, ""
         called = called or bool(message.tool_calls)
         for details in message.reasoning_details or ():
-            field = details.get("field", field)
+            field = details["field"] if details.get("field") in REASONING else field
             if "reasoning_details" in details:
                 encoded["reasoning_details"] = details["reasoning_details"]
             for call in encoded.get("tool_calls", ()):
-                call.update(details.get("calls", {}).get(call["id"], {}))
+                call.update(read_object(read_object(details.get("calls")).get(call["id"])))
         if called and field and message.role is MessageRole.Assistant:
             encoded[field] = message.thinking or ""
         yield encoded
@@ -139,6 +141,7 @@ class ChatDecoder(Decoder):
         self._refused = False
         self._finish_reason: FinishReason | None = None
         self._usage = Usage()
+        self._last: dict[str, Any] = {}
 
     def read(self, body: dict[str, Any]) -> Sequence[ModelEvent]:
         """The events of one chunk."""
@@ -148,11 +151,15 @@ class ChatDecoder(Decoder):
             raise StreamError(body)
         if "choices" not in body and body.keys() & {"message", "detail"}:  # a proxy's, with status 200
             raise StreamError(body)
-        if counts := body.get("usage") or (body.get("x_groq") or {}).get("usage"):
+        counts = body.get("usage")
+        if not counts and "x_groq" in body:
+            counts = read_object(body["x_groq"]).get("usage")
+        if counts:
             self._usage = read_usage(counts)
         events: list[ModelEvent] = []
         for choice in body.get("choices") or ():
-            if choice.get("index"):  # a second answer, which some servers are set up to give
+            index = choice.get("index")
+            if index and type(index) is int and index > 0:  # a second answer, which some servers are set up to give
                 continue
             piece = choice.get("delta")
             self._read_piece((choice.get("message") if piece is None else piece) or {}, events)
@@ -160,17 +167,19 @@ class ChatDecoder(Decoder):
                 self._usage = read_usage(counts)
             if reason := choice.get("finish_reason"):
                 self._finish_reason = finish_reason(reason, choice)
+                self._last = body
         return events
 
     def _read_piece(self, piece: dict[str, Any], events: list[ModelEvent]) -> None:
-        for field in ("reasoning_content", "reasoning"):
+        for field in REASONING:
             if isinstance(value := piece.get(field), str):
                 self._field = field
                 self._thought = self._thought or bool(value)
                 self._add(events, ReasoningDelta, self._reasoning.feed(value))
                 break
-        for block in piece.get("reasoning_details") or ():
-            add_block(self._details.setdefault("reasoning_details", []), block)
+        if blocks := piece.get("reasoning_details"):
+            for block in read_objects(blocks):
+                add_block(self._details.setdefault("reasoning_details", []), block)
         self._refused = self._refused or bool(piece.get("refusal"))
         content = piece.get("content") or piece.get("refusal")
         if isinstance(content, str):
@@ -207,14 +216,14 @@ class ChatDecoder(Decoder):
         if self._field and (self._thought or self._calls):  # servers that want it back want an empty one, too
             self._details["field"] = self._field
         if self._details:
-            events.append(ReasoningDelta("", self._details))
+            events.append(ReasoningDelta("", sendable(self._details)))
         reason = self._finish_reason or "stop"
         if self._calls and reason == "stop":
             events += self._calls.end()
             reason = "tool_calls"
         if self._refused and reason == "stop":
             reason = "content_filter"
-        events.append(StepFinish(reason, self._usage))
+        events.append(StepFinish(reason, self._usage, *identity(self._last)))
         return events
 
     @staticmethod
@@ -223,9 +232,9 @@ class ChatDecoder(Decoder):
             events.append(kind(text))
 
 
-def finish_reason(reason: str, choice: dict[str, Any]) -> FinishReason:
+def finish_reason(reason: object, choice: dict[str, Any]) -> FinishReason:
     """Our name for why a choice ended. Raises StreamError where it failed."""
-    name, _, more = reason.lower().partition(":")  # "content_filter: PROHIBITED_CONTENT"
+    name, _, more = str(reason).lower().partition(":")  # "content_filter: PROHIBITED_CONTENT"
     if name in FAILURES:
         raise StreamError(choice.get("error") or f"the answer ended with {more.strip() or reason!r}")
     return FINISH_REASONS.get(name, "stop")
@@ -241,20 +250,22 @@ def add_block(blocks: list[dict[str, Any]], piece: dict[str, Any]) -> None:
         blocks.append(dict(piece))
         return
     for name, value in piece.items():
-        if name in ("text", "summary", "data") and last.get(name):
-            last[name] += value or ""
+        if name in ("text", "summary", "data") and isinstance(before := last.get(name), str):
+            last[name] = before + read_text(value)
         elif value is not None:
             last[name] = value
 
 
-def read_usage(counts: dict[str, Any]) -> Usage:
+def read_usage(usage: object) -> Usage:
     """The tokens that a completion took."""
-    read = counts.get("prompt_tokens_details") or {}
-    written = counts.get("completion_tokens_details") or {}
+    counts = read_object(usage)
+    read = read_object(counts.get("prompt_tokens_details"))
+    written = read_object(counts.get("completion_tokens_details"))
+    # DeepSeek and Moonshot have names of their own.
+    cached = read.get("cached_tokens") or counts.get("prompt_cache_hit_tokens") or counts.get("cached_tokens")
     return Usage(
-        counts.get("prompt_tokens") or 0,
-        counts.get("completion_tokens") or 0,
-        # DeepSeek and Moonshot have names of their own.
-        read.get("cached_tokens") or counts.get("prompt_cache_hit_tokens") or counts.get("cached_tokens") or 0,
-        written.get("reasoning_tokens") or 0,
+        read_count(counts.get("prompt_tokens")),
+        read_count(counts.get("completion_tokens")),
+        read_count(cached),
+        read_count(written.get("reasoning_tokens")),
     )

@@ -3,52 +3,60 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
-from contextlib import aclosing
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from pydantic_core import from_json
 
 from mojentic_nb.llm.errors import IncompleteStreamError
-from mojentic_nb.llm.events import ModelEvent
+from mojentic_nb.llm.events import ModelEvent, StepFinish
 
+from .base import Request
 from .sse import BOM, SSEDecoder
 
-__all__ = ["Decoder", "StreamError", "adecoded", "decoded"]
+__all__ = ["TOO_LONG", "Decoder", "Paused", "StreamError", "decoded", "identity"]
 
-
-# The HTTP status that an error within a response, which had begun with status 200, would have had by its code or type.
-# https://platform.openai.com/docs/guides/error-codes, https://platform.claude.com/docs/en/api/errors
-STATUSES = {
-    "authentication_error": 401,
-    "billing_error": 402,
-    "context_length_exceeded": 400,
-    "insufficient_quota": 429,
-    "invalid_prompt": 400,
-    "invalid_request_error": 400,
-    "not_found_error": 404,
-    "overloaded_error": 529,
-    "permission_error": 403,
-    "rate_limit_error": 429,
-    "rate_limit_exceeded": 429,
-    "request_too_large": 413,
-}
 WHITESPACE = b" \t\r\n"
+TOO_LONG = StepFinish("length", limit="max_stream_bytes")
 
 
 class StreamError(Exception):
-    """An error object in a response that had begun with status 200 (OpenRouter, vLLM, Anthropic, proxies)."""
+    """An error object in a response that had begun with status 200 (OpenRouter, vLLM, Anthropic, proxies).
+
+    `status` is the HTTP status that it has as its code, None where it has none.
+    """
 
     def __init__(self, error: object) -> None:
         self.body = error if isinstance(error, dict) else {"message": str(error)}
-        code, kind = str(self.body.get("code")), str(self.body.get("type"))
-        self.status = int(code) if code.isdecimal() else STATUSES.get(code) or STATUSES.get(kind) or 500
+        code = str(self.body.get("code"))
+        self.status = int(code) if re.fullmatch("[45][0-9]{2}", code) else None
         super().__init__(str(self.body.get("message") or error))
+
+
+class Paused(Exception):  # noqa: N818 (nothing is wrong)
+    """The provider has paused the model's turn: `request` lets it go on."""
+
+    def __init__(self, request: Request) -> None:
+        super().__init__("the model's turn is paused")
+        self.request = request
+
+
+def identity(body: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """What the provider calls the response that `body` is of, and the model that gave it, where it says so."""
+    response, model = body.get("id"), body.get("model")
+    return response if isinstance(response, str) else None, model if isinstance(model, str) else None
 
 
 class Splitter(Protocol):
     """Parts bytes into documents."""
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether all that came without a document is space, or comments that keep the connection open."""
+        ...
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The documents that `chunk` completes."""
@@ -67,6 +75,11 @@ class EventData:
         self._start = b""
         self._document: list[bytes] = []
         self._events = SSEDecoder()
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether all that came without a document is space, or comments that keep the connection open."""
+        return self._start in (b"", b":")
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The data of the events that `chunk` completes."""
@@ -116,7 +129,7 @@ class Decoder(ABC):
     def end(self) -> Iterator[ModelEvent]:
         """Yield the events at the end of the bytes."""
         yield from self._events(self._splitter.end())
-        if self._empty:
+        if self._empty and not self._splitter.is_silent:  # a page
             raise IncompleteStreamError(
                 "The server did not answer with a streamed completion: is its address right? It usually ends in /v1."
             )
@@ -146,26 +159,21 @@ def parsed(document: bytes) -> Any:  # noqa: ANN401 (any JSON)
     """What a JSON document says, read at a third of the standard library's cost."""
     try:
         return from_json(document)
-    except ValueError:  # it is stricter: it refuses half a character, and a byte order mark
+    except ValueError as error:  # it is stricter: it refuses half a character, and a byte order mark
+        if "recursion limit" in str(error):
+            raise
         return json.loads(document.decode("utf-8-sig", errors="replace"))
 
 
-def decoded(decoder: Decoder, chunks: Iterable[bytes]) -> Iterator[ModelEvent]:
-    """The events of a response that comes in `chunks`."""
+def decoded(decoder: Decoder, chunks: Iterable[bytes], most: int | None = None) -> Iterator[ModelEvent]:
+    """The events of a response that comes in `chunks`, of which `most` bytes are read."""
+    left = most or math.inf
     for chunk in chunks:
         yield from decoder.feed(chunk)
         if decoder.done:
             return
+        left -= len(chunk)
+        if left < 0:
+            yield TOO_LONG
+            return
     yield from decoder.end()
-
-
-async def adecoded(decoder: Decoder, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[ModelEvent, None]:
-    """The same of a response that comes asynchronously."""
-    async with aclosing(chunks):
-        async for chunk in chunks:
-            for event in decoder.feed(chunk):
-                yield event
-            if decoder.done:
-                return
-    for event in decoder.end():
-        yield event

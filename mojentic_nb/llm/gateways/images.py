@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import mimetypes
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from mojentic_nb.llm.errors import ConfigurationError
+from mojentic_nb.llm.messages import LLMMessage, MessageRole
 
-__all__ = ["Image", "load_image"]
+__all__ = ["Image", "load_image", "with_images_after_results"]
 
 DATA_URI = re.compile(r"data:(image/[\w.+-]+);base64,(.*)", re.DOTALL)
 
@@ -49,3 +51,28 @@ def load_image(path: str) -> Image:
         why = getattr(error, "strerror", None) or error
         raise ConfigurationError(f"The image {path!r} can't be read ({why}): check its path.") from error
     return Image(media_type, base64.b64encode(content).decode())
+
+
+def with_images_after_results(messages: Iterable[LLMMessage]) -> Iterator[LLMMessage]:
+    """Yield the messages, with the images of results in a user's message after these.
+
+    It is for APIs in which a result is text. The results of one step stay together.
+    """
+    waiting: list[tuple[str, list[str]]] = []
+    for message in messages:
+        if message.role is not MessageRole.Tool:
+            yield from images_of_results(waiting)
+            waiting = []
+        elif message.image_paths:
+            waiting.append((message.tool_calls[0].name if message.tool_calls else "the tool", message.image_paths))
+            message = message.model_copy(update={"image_paths": None})  # noqa: PLW2901 (without them, it is the same)
+        yield message
+    yield from images_of_results(waiting)
+
+
+def images_of_results(results: list[tuple[str, list[str]]]) -> Iterator[LLMMessage]:
+    """Yield a user's message with the images of `results`, each with the name of its tool, if there are any."""
+    if results:
+        names = ", ".join(f"{len(paths)} of {name}" for name, paths in results)
+        paths = [path for _, images in results for path in images]
+        yield LLMMessage(content=f"(The images in the results of the tools: {names}.)", image_paths=paths)

@@ -7,6 +7,8 @@ from typing import Any
 
 from mojentic_nb.llm.messages import LLMMessage, LLMToolCall
 
+from .fields import sendable
+
 __all__ = ["interleaved", "placed"]
 
 AFTER = "after"
@@ -14,16 +16,21 @@ AFTER = "after"
 
 def placed(block: Mapping[str, Any], characters: int, calls: int) -> dict[str, Any]:
     """A block of reasoning as details, with how many characters of text and how many calls came before it."""
-    return {**block, AFTER: [characters, calls]} if characters or calls else dict(block)
+    kept = sendable({name: value for name, value in block.items() if name != AFTER})
+    return {**kept, AFTER: [characters, calls]} if characters or calls else kept
 
 
-def interleaved(message: LLMMessage, kind: str) -> Iterator[str | LLMToolCall | dict[str, Any]]:
-    """Yield text, calls and the blocks of reasoning whose ``type`` ends in `kind`, in the order they were written."""
+def interleaved(message: LLMMessage, kind: str | tuple[str, ...]) -> Iterator[str | LLMToolCall | dict[str, Any]]:
+    """Yield text, calls and the kept blocks whose ``type`` ends in `kind`, in the order they were written."""
     text, calls = message.content or "", message.tool_calls or []
     written = called = 0
     for details in message.reasoning_details or ():
         if str(details.get("type")).endswith(kind):
-            characters, count = details.get(AFTER, (0, 0))
+            match details.get(AFTER):
+                case [int(characters), int(count)]:
+                    pass
+                case _:
+                    characters = count = 0
             yield text[written:characters]
             yield from calls[called:count]
             written, called = characters, count

@@ -14,7 +14,9 @@ from pydantic import BaseModel, Field, SerializeAsAny
 from mojentic_nb.llm.config import CompletionConfig
 from mojentic_nb.llm.errors import ConfigurationError, IncompleteStreamError
 from mojentic_nb.llm.events import (
+    FinishReason,
     ModelEvent,
+    Notice,
     ReasoningDelta,
     StepFinish,
     TextDelta,
@@ -22,22 +24,29 @@ from mojentic_nb.llm.events import (
     ToolCallEnd,
     ToolCallStart,
 )
-from mojentic_nb.llm.messages import LLMMessage, LLMToolCall
+from mojentic_nb.llm.messages import LLMToolCall
+from mojentic_nb.llm.signatures import signature_of
 
 from .assembly import parsed_call
 from .base import Gateway, Request, Tool
+from .chat_completions import FINISH_REASONS
+from .openai_messages import Message, checked_messages
 from .tool_choice import chosen, is_forced
 
 __all__ = ["LLMGatewayResponse", "MojenticCalls", "MojenticGateway", "StreamingResponse", "as_gateway"]
 
 
 class LLMGatewayResponse(BaseModel):
-    """A whole answer: its `content`, the calls in it, its reasoning, and `object` where one was asked for."""
+    """A whole answer: its `content`, the calls in it, its reasoning, and `object` where one was asked for.
+
+    `finish_reason` says why it ended: *length* and *content_filter* mean that it isn't whole.
+    """
 
     content: str | None = None
     object: SerializeAsAny[BaseModel] | None = None
     tool_calls: list[LLMToolCall] = Field(default_factory=list)
     thinking: str | None = None
+    finish_reason: str | None = None
 
 
 class StreamingResponse(BaseModel):
@@ -62,50 +71,61 @@ class MojenticCalls(ABC):
     def complete_stream(
         self,
         model: str,
-        messages: Sequence[LLMMessage],
+        messages: Sequence[Message],
         tools: Sequence[Tool] | None = None,
         config: CompletionConfig | None = None,
         **settings: Any,  # noqa: ANN401 (Mojentic's, by name)
     ) -> Iterator[StreamingResponse]:
         """Ask once, and iterate the pieces of the answer; tools are offered, not run."""
-        return self._pieces(one_request(model, messages, tools, config, settings))
+        return pieces_of(self._events(one_request(model, messages, tools, config, settings)))
 
     def complete(
         self,
         model: str,
-        messages: Sequence[LLMMessage],
+        messages: Sequence[Message],
         object_model: type[BaseModel] | None = None,
         tools: Sequence[Tool] | None = None,
         config: CompletionConfig | None = None,
         **settings: Any,  # noqa: ANN401
     ) -> LLMGatewayResponse:
         """Ask once, and return the whole answer; with an `object_model` as an instance of it, too."""
-        pieces = list(self._pieces(one_request(model, messages, tools, config, settings, object_model)))
+        events = list(self._events(one_request(model, messages, tools, config, settings, object_model)))
+        pieces = list(pieces_of(events))
         content = "".join(piece.content or "" for piece in pieces)
         return LLMGatewayResponse(
             content=content or None,
             object=object_model.model_validate_json(content) if object_model else None,
             tool_calls=[call for piece in pieces for call in piece.tool_calls or ()],
             thinking="".join(piece.thinking or "" for piece in pieces) or None,
+            finish_reason=next(event.finish_reason for event in events if isinstance(event, StepFinish)),
         )
 
-    def _pieces(self, request: Request) -> Iterator[StreamingResponse]:
+    def _events(self, request: Request) -> Iterator[ModelEvent]:
+        """The events of an answer, which has to come to its end."""
         event: ModelEvent | None = None
         for event in self.stream(request):
-            match event:
-                case TextDelta(delta):
-                    yield StreamingResponse(content=delta)
-                case ReasoningDelta(delta) if delta:
-                    yield StreamingResponse(thinking=delta)
-                case ToolCallEnd(call):
-                    yield StreamingResponse(tool_calls=[call])
+            if isinstance(event, Notice):
+                event.warn()
+            yield event
         if not isinstance(event, StepFinish):
             raise IncompleteStreamError("The answer broke off before its end: ask again.")
 
 
+def pieces_of(events: Iterable[ModelEvent]) -> Iterator[StreamingResponse]:
+    """The events as Mojentic's pieces."""
+    for event in events:
+        match event:
+            case TextDelta(delta):
+                yield StreamingResponse(content=delta)
+            case ReasoningDelta(delta) if delta:
+                yield StreamingResponse(thinking=delta)
+            case ToolCallEnd(call):
+                yield StreamingResponse(tool_calls=[call])
+
+
 def one_request(
     model: str,
-    messages: Sequence[LLMMessage],
+    messages: Sequence[Message],
     tools: Sequence[Tool] | None,
     config: CompletionConfig | None,
     settings: dict[str, Any],
@@ -113,7 +133,7 @@ def one_request(
 ) -> Request:
     """The request for Mojentic's arguments; `config` comes before `settings`."""
     config = config or CompletionConfig(**{name: value for name, value in settings.items() if value is not None})
-    return Request(model, tuple(messages), config, tuple(tools or ()), object_model)
+    return Request(model, tuple(checked_messages(messages)), config, tuple(tools or ()), object_model)
 
 
 class MojenticGateway:
@@ -134,11 +154,13 @@ class MojenticGateway:
     def stream(self, request: Request) -> Generator[ModelEvent, None, None]:
         """Ask through the gateway, and yield what its answer tells."""
         calls: list[LLMToolCall] = []
+        finish_reason: FinishReason = "stop"
         with ExitStack() as resources:
             pieces = self._ask(request)
             if hasattr(pieces, "close"):
                 resources.callback(pieces.close)
             for piece in pieces:
+                finish_reason = FINISH_REASONS.get(str(getattr(piece, "finish_reason", "")), finish_reason)
                 if thinking := getattr(piece, "thinking", None):
                     yield ReasoningDelta(thinking)
                 if content := text_of(piece):
@@ -149,7 +171,7 @@ class MojenticGateway:
                     yield ToolCallStart(call.id or "", call.name)
                     yield ToolCallDelta(call.id or "", call.json_arguments())
         yield from map(ToolCallEnd, calls)
-        yield StepFinish("tool_calls" if calls else "stop")
+        yield StepFinish("tool_calls" if calls else finish_reason)
 
     def _ask(self, request: Request) -> Iterable[Any]:
         if not self._whole:
@@ -171,7 +193,7 @@ def as_gateway(gateway: Any, *, whole: bool = False) -> Gateway:  # noqa: ANN401
 def arguments(method: Callable[..., Any], request: Request) -> dict[str, Any]:
     """What `method` takes of all that Mojentic's broker passes; a setting that is unset only if it has to be there."""
     config = request.config
-    parameters = inspect.signature(method).parameters
+    parameters = signature_of(method).parameters
     always = {
         "model": request.model,
         "messages": list(request.messages),

@@ -7,17 +7,20 @@ https://docs.ollama.com/api/chat
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Generator, Iterator
+from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from mojentic_nb.llm.cancellation import Cancellation
 from mojentic_nb.llm.errors import BadRequestError, ConfigurationError, LLMError, ModelNotFoundError
 from mojentic_nb.llm.events import ModelEvent
+from mojentic_nb.llm.threads import in_thread
 
+from .adaptive import AdaptiveGateway
 from .base import Request
-from .decoding import StreamError, adecoded, decoded
+from .decoding import StreamError
 from .failures import (
+    ASYNCHRONOUS_CLIENT,
     HALF_CHARACTER,
     broken,
     checked_list,
@@ -29,83 +32,91 @@ from .failures import (
     unreachable_error,
 )
 from .keys import STAND_IN, Key
-from .mojentic import MojenticCalls
+from .mojentic import StreamingResponse
 from .ollama_chat import OllamaDecoder, encode
-from .transport import Lines, LoopLines, Timeout, Wire, proxy_checked, tls_context
+from .transport import LIMITS, Lines, LoopLines, Timeout, Wire, proxy_checked, tls_context
 
 if TYPE_CHECKING:
     import ollama
 
-__all__ = ["OllamaGateway"]
+__all__ = ["OllamaGateway", "StreamingResponse"]  # a Mojentic program finds both here
 
 EMBEDDING_MODEL = "mxbai-embed-large"
 CHAT = ("POST", "/api/chat")
 
 
-class OllamaGateway(MojenticCalls):
+class OllamaGateway(AdaptiveGateway):
     """The way to an Ollama server: at `host`, else at ``OLLAMA_HOST``, else on this machine.
 
-    Without `api_key` the environment's ``OLLAMA_API_KEY`` counts; "none" sends no key. `timeout` is in seconds; a
-    response may take as long to begin as a model takes to load. Raises
-    :class:`~mojentic_nb.llm.errors.ConfigurationError` for a key or an address that can't be one.
+    Without `api_key` the environment's ``OLLAMA_API_KEY`` counts; "none" sends no key. `headers` are sent with each
+    request, such as the key that a proxy before the server asks for. `timeout` is in seconds; a response may take as
+    long to begin as a model takes to load. A `client` made with the SDK (``ollama.Client(…)`` or
+    ``ollama.AsyncClient(…)``) is used as it is, and the other arguments are ignored; a cancelled request then ends once
+    its response has begun.
+
+    Raises :class:`~mojentic_nb.llm.errors.ConfigurationError` for a key or an address that can't be one.
     """
 
     def __init__(
         self,
         host: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: Timeout | float | None = Timeout(),  # noqa: B008 (frozen)
         *,
         api_key: str | Key | None = None,
-        timeout: Timeout | float | None = Timeout(),  # noqa: B008 (frozen)
+        client: ollama.Client | ollama.AsyncClient | None = None,
     ) -> None:
         import httpx
-        import ollama
 
-        api_key = Key.of(api_key) or Key.in_environment("OLLAMA_API_KEY") or Key("")
+        self._client = client
+        given = {name.lower(): value for name, value in (headers or {}).items()}
+        scheme, _, secret = given.get("authorization", "Bearer ").rpartition(" ")
+        api_key = Key.of(secret) or Key.of(api_key) or Key.in_environment("OLLAMA_API_KEY") or Key("")
         self._key = api_key.checked() if api_key.secrets() else Key("")
-        try:
-            with proxy_checked():
-                http = ollama.Client(host, verify=tls_context(httpx.create_ssl_context))._client  # noqa: SLF001 (the SDK has no other word for where it goes)
-        except ValueError as error:
-            raise ConfigurationError(
-                f"Ollama's address can't be used ({error}): check OLLAMA_HOST, which reads like http://localhost:11434."
-            ) from error
+        # Without such a header the SDK sends the key that the environment has.
+        self._headers = given | {"authorization": f"{scheme} {STAND_IN}".strip()}
+        http = (client or self._probe(host))._client  # noqa: SLF001 (the SDK has no other word for where it goes)
+        if client:
+            self._key = Key(http.headers.get("authorization", "").rpartition(" ")[2])
         self._server = str(http.base_url)
         self._host = host_of(self._server)
         self._timeout = Timeout.of(timeout)
-        self._lines = Lines(self._new_client, self._timeout.stall)
-        self._async_lines = LoopLines(self._new_async_client, self._timeout.stall)
+        self._blind = set()
+        own = client is None
+        self._lines = Lines(self._new_client, self._timeout, httpx.ReadTimeout, own=own)
+        self._async_lines = LoopLines(self._new_async_client, self._timeout, httpx.ReadTimeout, own=own)
 
-    def stream(self, request: Request) -> Generator[ModelEvent, None, None]:
-        """Ask for a chat completion and yield its events as its bytes arrive."""
+    def _attempt(self, request: Request) -> Generator[ModelEvent, None, None]:
         body = encode(request)
-        try:
-            with (
-                self._lines.line(request.cancellation) as (wire, client),
-                self._translated_errors(request.model, wire),
-                client._client.stream(*CHAT, json=body) as response,  # noqa: SLF001 (the SDK parses what it streams)
-            ):
-                if response.is_error:
-                    response.read()
-                    response.raise_for_status()
-                yield from decoded(self._decoder(request), response.iter_bytes())
-        except LLMError as error:
-            raise self._key.clean(error)  # noqa: B904 (its cause is kept)
+        with (
+            self._lines.line(request.cancellation) as (wire, client),
+            self._translated_errors(request.model, wire),
+            client._client.stream(*CHAT, json=body) as response,  # noqa: SLF001 (the SDK parses what it streams)
+        ):
+            wire.begin(response.extensions.get("network_stream"))
+            if response.is_error:
+                response.read()
+                response.raise_for_status()
+            yield from wire.read(self._decoder(request), response.iter_bytes(), request.config)
 
-    async def astream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
-        """The same, asynchronously."""
+    def _aattempt(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
+        import ollama
+
+        return in_thread(self._attempt(request)) if isinstance(self._client, ollama.Client) else self._asent(request)
+
+    async def _asent(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
         body = encode(request)
-        try:
-            async with self._async_lines.aline(request.cancellation) as (wire, client):
-                with self._translated_errors(request.model, wire):
-                    async with client._client.stream(*CHAT, json=body) as response:  # noqa: SLF001
-                        if response.is_error:
-                            await response.aread()
-                            response.raise_for_status()
-                        async with aclosing(adecoded(self._decoder(request), response.aiter_bytes())) as events:
-                            async for event in events:
-                                yield event
-        except LLMError as error:
-            raise self._key.clean(error)  # noqa: B904
+        async with self._async_lines.aline(request.cancellation) as (wire, client):
+            with self._translated_errors(request.model, wire):
+                async with client._client.stream(*CHAT, json=body) as response:  # noqa: SLF001
+                    wire.begin(response.extensions.get("network_stream"))
+                    if response.is_error:
+                        await response.aread()
+                        response.raise_for_status()
+                    answer = wire.aread(self._decoder(request), response.aiter_bytes(), request.config)
+                    async with aclosing(answer) as events:
+                        async for event in events:
+                            yield event
 
     def get_available_models(self) -> list[str]:
         """The names of the models on the server that can chat, the last changed first."""
@@ -131,17 +142,18 @@ class OllamaGateway(MojenticCalls):
         with self._asking(model) as client:
             return list(client.embed(model, text).embeddings[0])
 
-    def close(self) -> None:
-        """Close the connections that are kept for further requests."""
-        self._lines.close()
+    def _probe(self, host: str | None) -> ollama.Client:
+        """A client that says where requests go, and with which key."""
+        import httpx
+        import ollama
 
-    async def aclose(self) -> None:
-        """Close those of the running event loop as well, which else are closed with it."""
-        self.close()
-        await self._async_lines.aclose()
-
-    def __repr__(self) -> str:
-        return f"OllamaGateway({self._host!r})"
+        try:
+            with proxy_checked():
+                return ollama.Client(host, headers=self._headers, verify=tls_context(httpx.create_ssl_context))
+        except ValueError as error:
+            raise ConfigurationError(
+                f"Ollama's address can't be used ({error}): check OLLAMA_HOST, which reads like http://localhost:11434."
+            ) from error
 
     def _decoder(self, request: Request) -> OllamaDecoder:
         decoder = OllamaDecoder(len(request.messages))
@@ -151,22 +163,24 @@ class OllamaGateway(MojenticCalls):
     def _new_client(self, wire: Wire) -> ollama.Client:
         import ollama
 
-        return ollama.Client(self._server, event_hooks=wire.hooks(), **self._options())
+        if isinstance(self._client, ollama.AsyncClient):
+            raise ConfigurationError(ASYNCHRONOUS_CLIENT)
+        return self._client or ollama.Client(self._server, event_hooks=wire.hooks(), **self._options())
 
-    def _new_async_client(self, wire: Wire) -> ollama.AsyncClient:
+    def _new_async_client(self, wire: Wire) -> Any:  # noqa: ANN401 (an AsyncClient, of the user's own or a new one)
         import ollama
 
-        return ollama.AsyncClient(self._server, event_hooks=wire.async_hooks(), **self._options())
+        return self._client or ollama.AsyncClient(self._server, event_hooks=wire.async_hooks(), **self._options())
 
     def _options(self) -> dict[str, Any]:
         import httpx
 
         return {
-            "timeout": httpx.Timeout(self._timeout.connect, read=self._timeout.read),
-            "verify": tls_context(httpx.create_ssl_context),
-            # Given, or the SDK takes the key from the environment.
-            "headers": {"authorization": f"Bearer {STAND_IN}"},
+            "headers": self._headers,
             "auth": self._key.sign,
+            "timeout": httpx.Timeout(self._timeout.connect, read=self._timeout.read),
+            "limits": httpx.Limits(**LIMITS),
+            "verify": tls_context(httpx.create_ssl_context),
         }
 
     @contextmanager
@@ -198,20 +212,20 @@ class OllamaGateway(MojenticCalls):
                 self._host, f"Ollama can't be reached at {self._host}: {advice}"
             ) from self._key.clean(error)
         except httpx.HTTPError as error:
-            silent = isinstance(error, httpx.TimeoutException)
-            raise (broken if wire.answered else no_answer)("Ollama", silent=silent) from self._key.clean(error)
+            raise (broken if wire.answered else no_answer)("Ollama", error) from self._key.clean(error)
         except UnicodeEncodeError as error:
             raise BadRequestError(HALF_CHARACTER) from error
 
-    def _status_error(self, status: int, said: str, model: str) -> LLMError:
-        if status == 404 and model:
-            return ModelNotFoundError(f"Ollama has no model {model!r}: get it with `ollama pull {model}`.")
+    def _status_error(self, status: int | None, said: str, model: str) -> LLMError:
         try:
             body = json.loads(said)
         except ValueError:  # a page of a proxy
             body = None
         said = said_by(body, said, self._key)
-        return status_error(status, said, said, host="Ollama", model=model, key_name="OLLAMA_API_KEY")
+        error = status_error(status, said, said, host="Ollama", model=model, key_name="OLLAMA_API_KEY")
+        if isinstance(error, ModelNotFoundError):
+            return ModelNotFoundError(f"Ollama has no model {model!r}: get it with `ollama pull {model}`.")
+        return error
 
 
 def can_chat(client: ollama.Client, name: str) -> bool:

@@ -13,10 +13,11 @@ from mojentic_nb.llm.errors import ConfigurationError
 from mojentic_nb.llm.events import ModelEvent, ReasoningDelta, StepFinish, TextDelta, Usage
 from mojentic_nb.llm.messages import LLMMessage, MessageRole
 
-from .assembly import Calls
+from .assembly import Calls, mended
 from .base import Request
-from .decoding import Decoder, StreamError
-from .images import load_image
+from .decoding import Decoder, StreamError, identity
+from .fields import read_count
+from .images import load_image, with_images_after_results
 from .sse import LineDecoder
 from .tool_choice import chosen, is_forced
 
@@ -41,7 +42,7 @@ def encode(request: Request) -> dict[str, Any]:
     }
     return {
         "model": request.model,
-        "messages": [encode_message(message) for message in request.messages],
+        "messages": [encode_message(message) for message in with_images_after_results(request.messages)],
         "stream": True,
         **{name: value for name, value in settings.items() if value is not None},
     }
@@ -116,12 +117,12 @@ class OllamaDecoder(Decoder):
         message = body.get("message") or {}  # older servers leave it out of the last line
         events: list[ModelEvent] = []
         if text := message.get("thinking"):
-            events.append(ReasoningDelta(text))
+            events.append(ReasoningDelta(mended(text)))
         if text := message.get("content"):
-            events.append(TextDelta(text))
+            events.append(TextDelta(mended(text)))
         if calls := message.get("tool_calls"):
             events += self._called(calls)
-        if body.get("done"):
+        if body.get("done") is True:
             self._last = body
             self.done = True
         return events
@@ -138,9 +139,9 @@ class OllamaDecoder(Decoder):
         """The events at the end; none where the answer broke off."""
         if not self.done:
             return
-        usage = Usage(self._last.get("prompt_eval_count") or 0, self._last.get("eval_count") or 0)
+        usage = Usage(read_count(self._last.get("prompt_eval_count")), read_count(self._last.get("eval_count")))
         if self._last.get("done_reason") == "length":
-            yield StepFinish("length", usage)
+            yield StepFinish("length", usage, *identity(self._last))
             return
         yield from self._calls.end()
-        yield StepFinish("tool_calls" if self._calls else "stop", usage)
+        yield StepFinish("tool_calls" if self._calls else "stop", usage, *identity(self._last))

@@ -14,7 +14,7 @@ from .decoding import Decoder
 from .failures import checked_list
 from .keys import NO_KEY, STAND_IN, Key, ambient_headers
 from .openai_models import can_stream, needs_responses
-from .sdk import SDKGateway, checked_address, checked_key, http_clients
+from .sdk import SDKGateway, amend, checked_address, checked_key, http_clients
 from .transport import Timeout
 
 if TYPE_CHECKING:
@@ -25,16 +25,19 @@ __all__ = ["OpenAIGateway"]
 OPENAI = "api.openai.com"
 ORGANIZATION = ("OpenAI-Organization", "OpenAI-Project")  # headers that the SDK fills from the environment
 AZURE = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com")
+# Of the limit of tokens. OpenAI's reasoning models refuse the first, many other servers the second.
+LIMIT_NAMES = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 EMBEDDING_MODEL = "text-embedding-3-small"
 
 
 class OpenAIGateway(SDKGateway):
     """The way to OpenAI, or with `base_url` to a compatible server.
 
-    Without `api_key` and `base_url` the environment's ``OPENAI_API_KEY`` and ``OPENAI_BASE_URL`` count; a server of
-    one's own may need no key. With both, nothing that the environment has for OpenAI is sent. A `client` made with the
-    SDK (``openai.AzureOpenAI(…)``, say, or an asynchronous one) is used as it is, and `api_key`, `base_url` and
-    `timeout` are not looked at; a cancelled request then ends once its response has begun.
+    Without `api_key` the environment's ``OPENAI_API_KEY`` counts, and without `base_url` its ``OPENAI_BASE_URL``, or
+    else ``OPENAI_API_ENDPOINT``, which is Mojentic's name for it; a server of one's own may need no key. With both,
+    nothing that the environment has for OpenAI is sent. A `client` made with the SDK (``openai.AzureOpenAI(…)``, say,
+    or an asynchronous one) is used as it is, and `api_key`, `base_url` and `timeout` are not looked at; a cancelled
+    request then ends once its response has begun.
 
     `api` is OpenAI's API to use: *chat*, which all servers speak, or *responses*; None takes *chat* but for the models
     of OpenAI that know only the other. `timeout` is in seconds. Raises
@@ -42,6 +45,7 @@ class OpenAIGateway(SDKGateway):
     """
 
     _key_name = "OPENAI_API_KEY"
+    _other_names = LIMIT_NAMES
 
     def __init__(
         self,
@@ -103,22 +107,13 @@ class OpenAIGateway(SDKGateway):
             return {**responses.encode(request), "stream": stream}
         body = chat_completions.encode(request)
         if self._is_openai or self._host.endswith(AZURE):
-            body = with_limit_renamed(body)
+            amend(body, "max_tokens", "max_completion_tokens")  # all of OpenAI's models know it
         return body
 
     def _decoder(self, request: Request) -> Decoder:
         if self._speaks_responses(request.model):
             return responses.ResponsesDecoder(len(request.messages))
         return chat_completions.ChatDecoder(len(request.messages))
-
-
-def with_limit_renamed(body: dict[str, Any]) -> dict[str, Any]:
-    """`body` with the limit of tokens by the name that all of OpenAI's models know.
-
-    Its reasoning models refuse ``max_tokens``, which is deprecated for the others; other servers know only that.
-    https://platform.openai.com/docs/api-reference/chat/create
-    """
-    return {"max_completion_tokens" if name == "max_tokens" else name: value for name, value in body.items()}
 
 
 def make_clients(
@@ -131,7 +126,8 @@ def make_clients(
     import openai
 
     headers = (api_key and base_url and ambient_headers(openai, "OPENAI_CUSTOM_HEADERS", *ORGANIZATION)) or None
-    base_url = checked_address(base_url or os.environ.get("OPENAI_BASE_URL") or None, name="OPENAI_BASE_URL")
+    for name in ("OPENAI_BASE_URL", "OPENAI_API_ENDPOINT"):  # the latter is Mojentic's
+        base_url = checked_address(base_url or os.environ.get(name) or None, name=name)
     key = checked_key(api_key, name="OPENAI_API_KEY", otherwise=NO_KEY if base_url else "")
     http, ahttp = http_clients(openai, key, trust_env=trust_env)
     return key, (

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, get_args
 
 from mojentic_nb.llm import errors
-from mojentic_nb.llm.errors import LLMError
+from mojentic_nb.llm.errors import ConfigurationError, LLMError
 from mojentic_nb.llm.events import (
+    FinishReason,
     ModelEvent,
+    Notice,
     ReasoningDelta,
     StepFinish,
     TextDelta,
@@ -24,13 +26,19 @@ from mojentic_nb.llm.events import (
 )
 from mojentic_nb.llm.messages import LLMToolCall
 
+from .fields import read_count, read_object, read_text, sendable
 from .redaction import Redaction
 
 __all__ = ["Happening", "answer_in_json", "happenings"]
 
 LINE = 100  # characters of text
-KINDS: dict[str, type[LLMError]] = {name: getattr(errors, name) for name in errors.__all__}
 GRAIN = 10  # milliseconds; finer differences are noise
+LONGEST = 3_600_000  # milliseconds between two events
+FINISH_REASONS = get_args(FinishReason)
+# What a recording may name; a warning is none of them.
+ERRORS: dict[str, type[LLMError]] = {
+    name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, LLMError)
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,21 +109,23 @@ def call_in_json(event: ToolCallStart | ToolCallDelta | ToolCallEnd, name: str, 
     return {**line, "error": redaction.text(call.error)} if call.error else line
 
 
-def event_in_json(event: TextDelta | ReasoningDelta | StepFinish, redaction: Redaction) -> dict[str, Any]:
+def event_in_json(event: Notice | TextDelta | ReasoningDelta | StepFinish, redaction: Redaction) -> dict[str, Any]:
     """A line for any other event."""
     match event:
+        case Notice(text):
+            return {"notice": redaction.text(text)}
         case TextDelta(delta):
             return {"text": [delta]}
         case ReasoningDelta(delta, details):
             line: dict[str, Any] = {"reasoning": [delta]}
             return line if details is None else {**line, "details": redaction.value(dict(details))}
     usage = {name: count for name, count in asdict(event.usage).items() if count}
-    return {"finish": event.finish_reason, "usage": usage}
+    return {"finish": event.finish_reason, "usage": usage, **({"limit": event.limit} if event.limit else {})}
 
 
 def error_in_json(event: LLMError, redaction: Redaction) -> dict[str, Any]:
     """A line for the error that ended the answer."""
-    kind = next(each.__name__ for each in type(event).__mro__ if each.__name__ in KINDS)
+    kind = next(each.__name__ for each in type(event).__mro__ if each.__name__ in ERRORS)
     line = {"error": kind, "message": redaction.text(str(event)), "transient": event.transient}
     return line if event.retry_after is None else {**line, "retry_after": event.retry_after}
 
@@ -130,34 +140,57 @@ def continues(before: dict[str, Any], line: dict[str, Any]) -> bool:
     return False
 
 
-def happenings(answer: Iterable[dict[str, Any]], ms: Iterable[int]) -> Iterator[Happening]:
-    """What was recorded, in order; an error is a new one each time."""
-    waits = iter(ms)
-    for line in answer:
-        for event in events_of(line):
-            yield Happening(next(waits, 0) / 1000, event)
+def happenings(answer: object, ms: object) -> Iterator[Happening]:
+    """What was recorded, in order; an error is a new one each time.
+
+    Raises :class:`~mojentic_nb.llm.errors.ConfigurationError` for lines that no recording has.
+    """
+    waits = iter(ms if isinstance(ms, list) else [])
+    for line in answer if isinstance(answer, list) else [answer]:
+        try:
+            events = list(events_of(line))
+        except (TypeError, ValueError) as error:
+            raise ConfigurationError(
+                f"A line of the recording can't be read: {str(line)[:80]!r}. Record the exchange again."
+            ) from error
+        for event in events:
+            yield Happening(min(read_count(next(waits, 0)), LONGEST) / 1000, event)
 
 
-def events_of(line: dict[str, Any]) -> Iterator[ModelEvent | LLMError]:
-    """The events of one line."""
+def events_of(line: Any) -> Iterator[ModelEvent | LLMError]:  # noqa: ANN401 (any JSON)
+    """The events of one line. Raises TypeError or ValueError for what is none."""
     match line:
+        case {"notice": text}:
+            yield Notice(text)
         case {"text": pieces}:
-            yield from map(TextDelta, pieces)
-        case {"reasoning": [delta], "details": details}:
-            yield ReasoningDelta(delta, details)
+            yield from map(TextDelta, texts(pieces))
+        case {"reasoning": [str(delta)], "details": dict(details)}:
+            yield ReasoningDelta(delta, sendable(details))
         case {"reasoning": pieces}:
-            yield from map(ReasoningDelta, pieces)
-        case {"json": pieces, "call": call_id}:
-            yield from (ToolCallDelta(call_id, piece) for piece in pieces)
-        case {"arguments": arguments, "call": call_id, "name": name}:
-            yield ToolCallEnd(LLMToolCall(id=call_id, name=name, arguments=arguments, error=line.get("error")))
-        case {"call": call_id, "name": name}:
+            yield from map(ReasoningDelta, texts(pieces))
+        case {"json": pieces, "call": str(call_id)}:
+            yield from (ToolCallDelta(call_id, piece) for piece in texts(pieces))
+        case {"arguments": dict(arguments), "call": call_id, "name": name}:
+            call = LLMToolCall(id=call_id, name=name, arguments=sendable(arguments), error=line.get("error"))
+            yield ToolCallEnd(call)
+        case {"call": str(call_id), "name": str(name)} if "arguments" not in line:
             yield ToolCallStart(call_id, name)
-        case {"finish": reason}:
-            yield StepFinish(reason, Usage(**line.get("usage", {})))
-        case {"error": kind, "message": message, "transient": transient} if kind in KINDS:
-            error = KINDS[kind](message)
-            error.transient, error.retry_after = transient, line.get("retry_after")
+        case {"finish": reason} if reason in FINISH_REASONS:
+            counts = read_object(line.get("usage"))
+            usage = Usage(**{name: read_count(count) for name, count in counts.items()})
+            yield StepFinish(reason, usage, limit=read_text(line.get("limit")))
+        case {"error": str(kind), "message": str(message)} if kind in ERRORS:
+            error = ERRORS[kind](message)
+            error.transient = line.get("transient") is True
+            wait = line.get("retry_after")
+            error.retry_after = wait if isinstance(wait, int | float) and wait >= 0 else None
             yield error
         case _:
-            raise ValueError(f"{line} is no part of an answer.")
+            raise ValueError(line)
+
+
+def texts(pieces: object) -> list[str]:
+    """The pieces of a text."""
+    if not isinstance(pieces, list) or not all(isinstance(piece, str) for piece in pieces):
+        raise TypeError(pieces)
+    return pieces

@@ -27,13 +27,13 @@ from mojentic_nb.llm.messages import LLMMessage, MessageRole
 from .base import Request
 from .images import load_image
 from .locking import locked
-from .recorded_events import happenings
 from .redaction import Redaction
 
 __all__ = ["Exchange", "changed", "key_of", "load", "request_in_json"]
 
 FORMAT, VERSION = "mojentic_nb recording", 1
-CLIENTS = {"max_tool_iterations", "think_tags"}  # settings that no provider is told
+# Settings that no provider is told.
+CLIENTS = {"max_answer_chars", "max_stream_bytes", "max_tool_iterations", "think_tags"}
 EXPANDED = 4  # levels of JSON that are written over several lines
 
 
@@ -124,7 +124,6 @@ def exchange_of(each: Mapping[str, Any]) -> Exchange:
     """An exchange as it stands in a file; raises what its use would raise if it is none."""
     exchange = Exchange(each["request"], each["answer"], each["ms"])
     place_of(exchange)
-    list(happenings(exchange.answer, exchange.ms))
     return exchange
 
 

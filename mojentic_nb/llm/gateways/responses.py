@@ -15,7 +15,8 @@ from mojentic_nb.llm.messages import LLMMessage, LLMToolCall, MessageRole
 from .assembly import Calls, Characters
 from .base import Request
 from .chat_completions import response_format
-from .decoding import Decoder, StreamError
+from .decoding import Decoder, StreamError, identity
+from .fields import read_count, read_index, read_object, read_objects, read_text
 from .images import load_image
 from .interleaving import interleaved, placed
 from .tool_choice import chosen
@@ -70,14 +71,11 @@ def encode_message(message: LLMMessage) -> Iterator[dict[str, Any]]:
     """The items of one message: its reasoning, its content and its calls, or a call's result."""
     if message.role is MessageRole.Tool:
         call_id = message.tool_calls[0].id if message.tool_calls else None
-        yield {"type": "function_call_output", "call_id": call_id, "output": message.content or ""}
+        output = content_parts(message) if message.image_paths else message.content or ""
+        yield {"type": "function_call_output", "call_id": call_id, "output": output}
         return
     if message.image_paths:
-        content = [{"type": "input_text", "text": message.content}] if message.content else []
-        content += [
-            {"type": "input_image", "image_url": load_image(path).url, "detail": "auto"} for path in message.image_paths
-        ]
-        yield {"role": message.role.value, "content": content}
+        yield {"role": message.role.value, "content": content_parts(message)}
         return
     for part in interleaved(message, "reasoning"):
         match part:
@@ -90,6 +88,15 @@ def encode_message(message: LLMMessage) -> Iterator[dict[str, Any]]:
                 yield part
 
 
+def content_parts(message: LLMMessage) -> list[dict[str, Any]]:
+    """A message's text and images."""
+    images = [
+        {"type": "input_image", "image_url": load_image(path).url, "detail": "auto"}
+        for path in message.image_paths or ()
+    ]
+    return [{"type": "input_text", "text": message.content}, *images] if message.content else images
+
+
 class ResponsesDecoder(Decoder):
     """Reads a streamed response; also a whole one, of a model that can't stream."""
 
@@ -100,9 +107,9 @@ class ResponsesDecoder(Decoder):
         self._written = 0  # characters
         self._told = False  # whether there was anything of the answer
         self._calls = Calls(turn)
-        self._argued: set[int] = set()  # the indices of calls of which arguments have come
+        self._argued: set[int | None] = set()  # the indices of calls of which arguments have come
         self._refused = False
-        self._response: dict[str, Any] = {}
+        self._response: dict[str, Any] | None = None
 
     def read(self, body: dict[str, Any]) -> Sequence[ModelEvent]:
         """The events of one of the API's events."""
@@ -116,15 +123,15 @@ class ResponsesDecoder(Decoder):
                 return self._thought(body["delta"])
             case "response.reasoning_summary_part.added" if body.get("summary_index"):
                 return [ReasoningDelta("\n\n")]
-            case "response.output_item.added" if body["item"].get("type") == "function_call":
-                return self._called(body["output_index"], body["item"])
+            case "response.output_item.added" if (item := read_object(body.get("item"))).get("type") == "function_call":
+                return self._called(read_index(body.get("output_index")), item)
             case "response.function_call_arguments.delta":
-                return self._called(body["output_index"], {"arguments": body["delta"]})
+                return self._called(read_index(body.get("output_index")), {"arguments": body["delta"]})
             case "response.function_call_arguments.done" | "response.output_item.done":
-                return self._completed(body["output_index"], body.get("item") or body)
+                return self._completed(read_index(body.get("output_index")), read_object(body.get("item")) or body)
             case "response.completed" | "response.incomplete" | "response.failed":
                 self.done = True
-                return self._ended(body["response"])
+                return self._ended(read_object(body.get("response")))
             case "error":
                 raise StreamError(body.get("error") or body)
             case None if body.get("error"):
@@ -139,22 +146,17 @@ class ResponsesDecoder(Decoder):
             yield ReasoningDelta(half)
         if half := self._text.end():
             yield TextDelta(half)
-        if not self._response:
+        if self._response is None:
             return
-        counts = self._response.get("usage") or {}
-        usage = Usage(
-            counts.get("input_tokens") or 0,
-            counts.get("output_tokens") or 0,
-            (counts.get("input_tokens_details") or {}).get("cached_tokens") or 0,
-            (counts.get("output_tokens_details") or {}).get("reasoning_tokens") or 0,
-        )
-        reason = (self._response.get("incomplete_details") or {}).get("reason")
+        usage = read_usage(self._response.get("usage"))
+        called = identity(self._response)
+        reason = read_object(self._response.get("incomplete_details")).get("reason")
         if reason or self._response.get("status") == "incomplete":
-            yield StepFinish("content_filter" if reason == "content_filter" else "length", usage)
+            yield StepFinish("content_filter" if reason == "content_filter" else "length", usage, *called)
             return
         yield from self._calls.end()
         stop: FinishReason = "content_filter" if self._refused else "stop"
-        yield StepFinish("tool_calls" if self._calls else stop, usage)
+        yield StepFinish("tool_calls" if self._calls else stop, usage, *called)
 
     def _said(self, text: str) -> list[ModelEvent]:
         whole = self._text.feed(text)
@@ -172,7 +174,7 @@ class ResponsesDecoder(Decoder):
         self._told = True
         return ReasoningDelta(summary, placed(item, self._written, len(self._calls)))
 
-    def _completed(self, index: int, item: dict[str, Any]) -> Sequence[ModelEvent]:
+    def _completed(self, index: int | None, item: dict[str, Any]) -> Sequence[ModelEvent]:
         """An item is complete; some servers send a call's arguments, or all of it, or a text, only then."""
         match item.get("type"):
             case "reasoning":
@@ -186,12 +188,12 @@ class ResponsesDecoder(Decoder):
     def _message(self, item: dict[str, Any]) -> list[ModelEvent]:
         """A message that comes in one piece."""
         events: list[ModelEvent] = []
-        for part in item["content"]:
+        for part in read_objects(item.get("content")):
             self._refused = self._refused or bool(part.get("refusal"))
             events += self._said(part.get("text") or part.get("refusal") or "")
         return events
 
-    def _called(self, index: int, item: dict[str, Any]) -> list[ModelEvent]:
+    def _called(self, index: int | None, item: dict[str, Any]) -> list[ModelEvent]:
         if item.get("arguments"):
             self._argued.add(index)
         self._told = True
@@ -201,12 +203,12 @@ class ResponsesDecoder(Decoder):
     def _whole(self, response: dict[str, Any]) -> list[ModelEvent]:
         """The events of a response that comes in one piece."""
         events: list[ModelEvent] = []
-        for index, item in enumerate(response.get("output") or ()):
+        for index, item in enumerate(read_objects(response.get("output"))):
             match item.get("type"):
                 case "message":
                     events += self._message(item)
                 case "reasoning":
-                    summary = "\n\n".join(part.get("text") or "" for part in item.get("summary") or ())
+                    summary = "\n\n".join(read_text(part.get("text")) for part in read_objects(item.get("summary")))
                     events.append(self._reasoned(item, summary))
                 case "function_call":
                     events += self._called(index, item)
@@ -218,3 +220,14 @@ class ResponsesDecoder(Decoder):
             raise StreamError(response.get("error") or "the response failed, without a word why")
         self._response = response
         return [] if self._told else self._whole(response)
+
+
+def read_usage(usage: object) -> Usage:
+    """The tokens that a response took."""
+    counts = read_object(usage)
+    return Usage(
+        read_count(counts.get("input_tokens")),
+        read_count(counts.get("output_tokens")),
+        read_count(read_object(counts.get("input_tokens_details")).get("cached_tokens")),
+        read_count(read_object(counts.get("output_tokens_details")).get("reasoning_tokens")),
+    )

@@ -7,21 +7,23 @@ loops cost several times the CPU per chunk. Retries are the run's, which shows t
 from __future__ import annotations
 
 import re
-import warnings
 from abc import abstractmethod
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from types import ModuleType
 from typing import Any
+from urllib.parse import urlsplit
 
 from mojentic_nb.llm.cancellation import Cancellation
 from mojentic_nb.llm.errors import BadRequestError, ConfigurationError, LLMError
-from mojentic_nb.llm.events import ModelEvent
+from mojentic_nb.llm.events import ModelEvent, Notice
 from mojentic_nb.llm.threads import in_thread
 
+from .adaptive import AdaptiveGateway
 from .base import Request
-from .decoding import Decoder, StreamError, adecoded, decoded
+from .decoding import Decoder, StreamError
 from .failures import (
+    ASYNCHRONOUS_CLIENT,
     HALF_CHARACTER,
     broken,
     host_of,
@@ -32,8 +34,7 @@ from .failures import (
     unreachable_error,
 )
 from .keys import Key
-from .mojentic import MojenticCalls
-from .transport import Hooks, Lines, LoopLines, Timeout, Wire, proxy_checked, tls_context
+from .transport import LIMITS, Hooks, Lines, LoopLines, Timeout, Wire, proxy_checked, tls_context
 
 __all__ = ["SDKGateway", "checked_address", "checked_key", "http_clients"]
 
@@ -45,14 +46,16 @@ OPTIONAL = (
 )
 AUTO = ("auto", {"type": "auto"})  # OpenAI's and Anthropic's word for it
 REFUSED = re.compile(
-    "unsupported|not support|deprecated|only the default|may only be set|not permitted|unknown|unrecognized|verified"
+    "unsupported|not support|deprecated|only the default|may only be set|not permitted|unknown|unrecognized|unexpected"
+    "|verified"
 )
 
 
-class SDKGateway(MojenticCalls):
+class SDKGateway(AdaptiveGateway):
     """A gateway over an SDK, with the user's own `client`, or with the two that `sdk` made here."""
 
     _key_name: str
+    _other_names: Mapping[str, str] = {}  # of settings, which a server knows by one name or the other
 
     def __init__(
         self,
@@ -64,6 +67,8 @@ class SDKGateway(MojenticCalls):
         timeout: Timeout | float | None,
         trust_env: bool = True,
     ) -> None:
+        import httpx2
+
         self._sdk = sdk
         self._client, self._async_client = clients
         self._timeout = Timeout.of(timeout)
@@ -71,11 +76,15 @@ class SDKGateway(MojenticCalls):
         self._trust_env = trust_env
         some_client = self._client or self._async_client
         self._host = host_of(str(some_client.base_url))
+        self._path = urlsplit(str(some_client.base_url)).path
         # That of a client of the user's; some clouds' clients have none.
         self._key = key or Key(str(getattr(some_client, "api_key", None) or ""))
         self._refused: dict[str, set[str]] = {}
-        self._lines: Lines[Any] = Lines(self._line_client, self._timeout.stall, own=own)
-        self._async_lines: LoopLines[Any] = LoopLines(self._async_line_client, self._timeout.stall, own=own)
+        self._blind = set()
+        self._lines: Lines[Any] = Lines(self._line_client, self._timeout, httpx2.ReadTimeout, own=own)
+        self._async_lines: LoopLines[Any] = LoopLines(
+            self._async_line_client, self._timeout, httpx2.ReadTimeout, own=own
+        )
 
     @abstractmethod
     def _endpoint(self, client: Any, request: Request) -> Callable[..., Any]:  # noqa: ANN401 (the SDK's)
@@ -89,41 +98,6 @@ class SDKGateway(MojenticCalls):
     def _decoder(self, request: Request) -> Decoder:
         """What reads the response to `request`."""
 
-    def stream(self, request: Request) -> Generator[ModelEvent, None, None]:
-        """Ask for a completion and yield its events as its bytes arrive."""
-        while True:
-            try:
-                yield from self._attempt(request)
-                return
-            except LLMError as error:
-                if not self._leaves_out(request, error):
-                    raise self._key.clean(error)  # noqa: B904 (its cause is kept)
-
-    async def astream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
-        """The same, asynchronously."""
-        while True:
-            try:
-                attempt = in_thread(self._attempt(request)) if self._async_client is None else self._aattempt(request)
-                async with aclosing(attempt) as events:
-                    async for event in events:
-                        yield event
-                return
-            except LLMError as error:
-                if not self._leaves_out(request, error):
-                    raise self._key.clean(error)  # noqa: B904
-
-    def close(self) -> None:
-        """Close the connections that are kept for further requests; a client of the user's own stays as it is."""
-        self._lines.close()
-
-    async def aclose(self) -> None:
-        """Close those of the running event loop as well, which else are closed with it."""
-        self.close()
-        await self._async_lines.aclose()
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._host!r})"
-
     @contextmanager
     def _asking(self, model: str = "") -> Iterator[Any]:
         """A client for a request other than a completion, and the SDK's errors turned into ours."""
@@ -132,9 +106,7 @@ class SDKGateway(MojenticCalls):
 
     def _line_client(self, wire: Wire) -> Any:  # noqa: ANN401
         if self._client is None:
-            raise ConfigurationError(
-                "This gateway has an asynchronous client: use the broker's asynchronous methods, or give it another."
-            )
+            raise ConfigurationError(ASYNCHRONOUS_CLIENT)
         if not self._own:
             return self._client.with_options(max_retries=0)
         http = http_client(self._sdk.DefaultHttpxClient, self._key, wire.hooks(), trust_env=self._trust_env)
@@ -157,9 +129,12 @@ class SDKGateway(MojenticCalls):
             self._endpoint(client, request)(**arguments) as response,
         ):
             wire.watch(response.http_response.extensions.get("network_stream"))
-            yield from decoded(self._reader(request), response.iter_bytes())
+            yield from wire.read(self._reader(request), response.iter_bytes(), request.config)
 
-    async def _aattempt(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
+    def _aattempt(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
+        return in_thread(self._attempt(request)) if self._async_client is None else self._asent(request)
+
+    async def _asent(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
         arguments = self._arguments(request)
         with self._translated_errors(request.model):
             async with (
@@ -167,7 +142,7 @@ class SDKGateway(MojenticCalls):
                 self._endpoint(client, request)(**arguments) as response,
             ):
                 wire.watch(response.http_response.extensions.get("network_stream"))
-                async with aclosing(adecoded(self._reader(request), response.iter_bytes())) as events:
+                async with aclosing(wire.aread(self._reader(request), response.iter_bytes(), request.config)) as events:
                     async for event in events:
                         yield event
 
@@ -186,26 +161,29 @@ class SDKGateway(MojenticCalls):
         return {**required, "stream": body.pop("stream"), "extra_body": body}
 
     def _body(self, request: Request) -> dict[str, Any]:
-        """The JSON body, without what this model has refused before."""
+        """The JSON body, without what this model has refused before, or with the other name for it."""
         body = self._encode(request)
         for path in self._refused.get(request.model, ()):
-            remove(body, path)
+            amend(body, path, self._other_names.get(path))
         return body
 
-    def _leaves_out(self, request: Request, error: LLMError) -> bool:
-        """Whether `error` names a setting to do without; from here on it is left out for that model."""
-        if not isinstance(error, BadRequestError):
-            return False
+    def _adapted(self, request: Request, error: LLMError) -> Sequence[Notice] | None:
+        """Learn from `error` also which setting to do without, or to call by its other name."""
+        known = super()._adapted(request, error)
+        if known is not None or not isinstance(error, BadRequestError):
+            return known
         body = self._body(request)
+        refused = self._refused.setdefault(request.model, set())
         said = f"{error} {getattr(error.__cause__, 'param', None)}"  # some name it there alone
-        for path in OPTIONAL:
-            name = path.rpartition(".")[2]
-            if re.search(rf"\b{name}\b", said) and REFUSED.search(said.lower()) and remove(body, path):
-                self._refused.setdefault(request.model, set()).add(path)
-                if name in request.config.model_fields_set:
-                    warnings.warn(f"{request.model!r} does not take {name!r}: it is left out.", stacklevel=2)
-                return True
-        return False
+        for path in (*OPTIONAL, *self._other_names):
+            name, other = path.rpartition(".")[2], self._other_names.get(path)
+            if not re.search(rf"\b{name}\b", said) or not REFUSED.search(said.lower()) or other in refused:
+                continue
+            if amend(body, path, other):
+                refused.add(path)
+                missed = other is None and name in request.config.model_fields_set
+                return [Notice(f"{request.model!r} does not take {name!r}: it is left out.")] if missed else []
+        return None
 
     @contextmanager
     def _translated_errors(self, model: str) -> Iterator[None]:
@@ -218,32 +196,30 @@ class SDKGateway(MojenticCalls):
             headers = error.response.headers
             failure = self._status_error(error.status_code, error.body, error.message, headers, model)
             raise failure from self._key.clean(error)
-        except self._sdk.APITimeoutError as error:
-            raise no_answer(self._host, silent=True) from self._key.clean(error)
         except self._sdk.APIConnectionError as error:
             if isinstance(error.__cause__, httpx2.ConnectError):
                 raise unreachable_error(self._host) from self._key.clean(error)
-            raise no_answer(self._host, silent=False) from self._key.clean(error)
+            raise no_answer(self._host, error.__cause__) from self._key.clean(error)
         except httpx2.HTTPError as error:
-            silent = isinstance(error, httpx2.TimeoutException)
-            raise broken(self._host, silent=silent) from self._key.clean(error)
+            raise broken(self._host, error) from self._key.clean(error)
         except StreamError as error:
             failure = self._status_error(error.status, error.body, str(error), {}, model)
             raise failure from self._key.clean(error)
         except UnicodeEncodeError as error:
             raise BadRequestError(HALF_CHARACTER) from error
 
-    def _status_error(self, status: int, body: object, message: str, headers: Any, model: str) -> Exception:  # noqa: ANN401
+    def _status_error(self, status: int | None, body: object, message: str, headers: Any, model: str) -> Exception:  # noqa: ANN401
         said = said_by(body, message, self._key)
-        error = status_error(status, body, said, host=self._host, model=model, key_name=self._key_name)
+        error = status_error(status, body, said, host=self._host, model=model, key_name=self._key_name, path=self._path)
         error.retry_after = retry_after(headers)
         return error
 
 
-def remove(body: dict[str, Any], path: str) -> bool:
+def amend(body: dict[str, Any], path: str, other: str | None) -> bool:
     """Take out of `body` what is at `path`, in each element of a list on the way; tell whether there was any.
 
-    A choice of tools other than *auto* stays: without it the request would mean another thing.
+    If it has an `other` name, it is there under that instead. A choice of tools other than *auto* stays: without it the
+    request would mean another thing.
     """
     if path == "tool_choice" and body.get(path) not in AUTO:
         return False
@@ -251,7 +227,9 @@ def remove(body: dict[str, Any], path: str) -> bool:
     inside = body.get(outer, ()) if outer else body
     found = [part for part in (inside if isinstance(inside, list) else [inside]) if name in part]
     for part in found:
-        del part[name]
+        value = part.pop(name)
+        if other:
+            part[other] = value
     return bool(found)
 
 
@@ -269,7 +247,8 @@ def http_client(kind: type[Any], key: Key, hooks: Hooks | None = None, *, trust_
     import httpx2
 
     tls = tls_context(httpx2.create_ssl_context, trust_env=trust_env)
-    return kind(auth=key.sign, event_hooks=hooks, trust_env=trust_env, verify=tls)
+    limits = httpx2.Limits(**LIMITS)
+    return kind(auth=key.sign, event_hooks=hooks, trust_env=trust_env, verify=tls, limits=limits)
 
 
 def checked_key(key: Key | None, *, name: str, otherwise: str = "") -> Key:

@@ -16,20 +16,25 @@ class SSEDecoder:
     """Feed it chunks of a response as they come; it tells the data of each event."""
 
     def __init__(self) -> None:
-        self._buffer = b""
+        self._pieces: list[bytes] = []  # of a line without end, put together once
+        self._half = False
         self._data: list[bytes] = []
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The data of every event that `chunk` completes."""
-        buffer = self._buffer + chunk
+        self._pieces.append(chunk)
+        if not (self._half or b"\n" in chunk or b"\r" in chunk):
+            return []
+        buffer = b"".join(self._pieces)
         # A CR at the end may be half of a CRLF, so it waits for what follows.
         cut = max(buffer.rfind(b"\n"), buffer.rfind(b"\r", 0, -1)) + 1
-        self._buffer = buffer[cut:]
+        self._pieces = [buffer[cut:]]
+        self._half = buffer.endswith(b"\r")
         return self._read(buffer[:cut].splitlines())
 
     def end(self) -> list[bytes]:
         """The data of a last event that no blank line closed."""
-        return self._read([self._buffer.rstrip(b"\r"), b""])
+        return self._read([b"".join(self._pieces).rstrip(b"\r"), b""])
 
     def _read(self, lines: list[bytes]) -> list[bytes]:
         events = []
@@ -47,12 +52,18 @@ class SSEDecoder:
 class LineDecoder:
     """Feed it chunks of a response as they come; it tells each line that is not empty."""
 
+    is_silent = True  # where there was no line, for any line but an empty one is told
+
     def __init__(self) -> None:
-        self._buffer = b""
+        self._pieces: list[bytes] = []
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """Every line that `chunk` completes."""
-        *lines, self._buffer = (self._buffer + chunk).split(b"\n")
+        self._pieces.append(chunk)
+        if b"\n" not in chunk:
+            return []
+        *lines, rest = b"".join(self._pieces).split(b"\n")
+        self._pieces = [rest]
         return list(filter(bytes.strip, lines))
 
     def end(self) -> list[bytes]:

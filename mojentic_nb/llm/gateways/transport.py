@@ -3,6 +3,10 @@
 A thread that waits for a server can't be woken by closing the connection from another thread, only by shutting its
 socket down. So each request has an HTTP client of its own, with one connection, and the client's hooks say which socket
 that is. When the request is done, the client waits for the next one.
+
+An answer's last event arrives before its response ends, and the HTTP library closes a connection whose response wasn't
+read to the end. So :meth:`Wire.read` reads what follows the last event, for a moment, and the next request, in the next
+round of tools or minutes later, needs no new connection.
 """
 
 from __future__ import annotations
@@ -12,18 +16,30 @@ import math
 import os
 import socket
 import ssl
+import time
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 from mojentic_nb.llm.cancellation import Cancellation
+from mojentic_nb.llm.config import CompletionConfig
 from mojentic_nb.llm.errors import ConfigurationError
+from mojentic_nb.llm.events import ModelEvent
 
-__all__ = ["Hooks", "Lines", "LoopLines", "Timeout", "Wire", "proxy_checked", "tls_context"]
+from .decoding import TOO_LONG, Decoder, decoded
+
+__all__ = ["LIMITS", "Hooks", "Lines", "LoopLines", "Timeout", "Wire", "proxy_checked", "tls_context"]
+
+# For an HTTP client of a line's: with a second connection, after a redirect say, nobody would know which one is in use.
+# Many load balancers hang up after 60 idle seconds; the HTTP library would already do so after 5.
+LIMITS: dict[str, Any] = {"max_connections": 1, "keepalive_expiry": 50.0}
+# How much to read after an answer's last event. In more time than that a new connection is there.
+REST_SECONDS = 0.25
+REST_READS = 16  # of 64 kB at most
 
 Client = TypeVar("Client")
 Hooks = dict[str, list[Callable[..., Any]]]
@@ -65,7 +81,8 @@ def made_once(create: Callable[..., ssl.SSLContext], trust_env: bool, *_: str | 
 class Timeout:
     """How long to wait, in seconds; None waits for ever.
 
-    `connect` is for the connection to be there, `read` for the response to begin, `stall` for each further piece.
+    `connect` is for the connection to be there, `read` for the response to begin (for its headers as a whole), `stall`
+    for each further piece.
     Raises ValueError for anything but None and finite numbers above 0.
     """
 
@@ -89,17 +106,23 @@ class Timeout:
 class Wire:
     """The connection beneath one HTTP client, of httpx or httpx2, known from the hooks it is made with.
 
-    `answered` tells whether the response to the request under way has begun.
+    `late` is that library's ReadTimeout. `answered` tells whether the response to the request under way has begun.
     """
 
-    def __init__(self, stall: float | None) -> None:
-        self._stall = stall
+    def __init__(self, timeout: Timeout, late: type[Exception]) -> None:
+        self._timeout = timeout
+        self._late = late
+        self._stream: Any = None
         self._socket: Any = None
         self.reset()
 
     def hooks(self) -> Hooks:
         """The ``event_hooks`` for a synchronous client."""
-        return {"request": [self._begun], "response": [self._answered]}
+
+        def begun(request: Any) -> None:  # noqa: ANN401 (httpx's or httpx2's)
+            request.extensions["trace"] = self._traced
+
+        return {"request": [begun], "response": [self._answered]}
 
     def async_hooks(self) -> Hooks:
         """The ``event_hooks`` for an asynchronous client."""
@@ -107,7 +130,7 @@ class Wire:
         async def traced(name: str, info: dict[str, Any]) -> None:
             self._traced(name, info)
 
-        async def begun(request: Any) -> None:  # noqa: ANN401 (httpx's or httpx2's)
+        async def begun(request: Any) -> None:  # noqa: ANN401
             request.extensions["trace"] = traced
 
         async def answered(response: Any) -> None:  # noqa: ANN401
@@ -124,9 +147,65 @@ class Wire:
 
     def watch(self, network_stream: Any) -> None:  # noqa: ANN401 (httpcore's or httpcore2's)
         """Take `network_stream` for the connection; a client with a transport of its own may have none."""
+        self._stream = network_stream
         self._socket = network_stream and network_stream.get_extra_info("socket")
         if self._aborted:
             self.abort(self._loan)
+
+    def begin(self, network_stream: Any) -> None:  # noqa: ANN401
+        """The response begins on `network_stream`; a client that was made without the hooks doesn't tell."""
+        self.answered = True
+        self.watch(network_stream)
+
+    def read(self, decoder: Decoder, chunks: Iterator[bytes], config: CompletionConfig) -> Iterator[ModelEvent]:
+        """Yield the events of the response that comes in `chunks`, and read it to its end.
+
+        It is also read to its end for a reader who leaves at the last event, but not where it is longer than it may be.
+        """
+        try:
+            yield from decoded(decoder, chunks, config.max_stream_bytes)
+        finally:
+            if decoder.done:
+                with self._rest() as reads:
+                    for _ in reads:
+                        next(chunks, None)
+
+    async def aread(
+        self, decoder: Decoder, chunks: AsyncGenerator[bytes, None], config: CompletionConfig
+    ) -> AsyncGenerator[ModelEvent, None]:
+        """The same of a response that comes asynchronously."""
+        left = config.max_stream_bytes or math.inf
+        async with aclosing(chunks):
+            try:
+                async for chunk in chunks:
+                    for event in decoder.feed(chunk):
+                        yield event
+                    if decoder.done:
+                        return
+                    left -= len(chunk)
+                    if left < 0:
+                        yield TOO_LONG
+                        return
+                for event in decoder.end():
+                    yield event
+            finally:
+                if decoder.done:
+                    with self._rest() as reads:
+                        for _ in reads:
+                            await anext(chunks, None)
+
+    @contextmanager
+    def _rest(self) -> Iterator[range]:
+        """Have what is read in the block, in as many reads as there are numbers in the range, be there in a moment."""
+        if not hasattr(self._stream, "__dict__"):  # a transport of the user's own, whose reads can't be limited
+            yield range(0)
+            return
+        self._limit(REST_SECONDS)
+        try:
+            with suppress(Exception):  # the answer is complete, whatever becomes of its connection
+                yield range(REST_READS)
+        finally:
+            self._limit(None)
 
     def abort(self, loan: object) -> None:
         """End the request's connection, from any thread: whoever waits on it is woken. Another request's stays."""
@@ -140,17 +219,40 @@ class Wire:
                 with socket.fromfd(self._socket.fileno(), self._socket.family, self._socket.type) as twin:
                     twin.shutdown(socket.SHUT_RDWR)
 
-    def _begun(self, request: Any) -> None:  # noqa: ANN401
-        request.extensions["trace"] = self._traced
-
     def _traced(self, name: str, info: dict[str, Any]) -> None:
         if name.endswith(("connect_tcp.complete", "connect_unix_socket.complete", "start_tls.complete")):
             self.watch(info["return_value"])
+        elif name.endswith("receive_response_headers.started"):
+            self._limit(self._timeout.read)
+        elif name.endswith("receive_response_headers.complete"):
+            self._limit(None)
+
+    def _limit(self, seconds: float | None) -> None:
+        """Let all that is read from here on arrive within `seconds`; None takes that back.
+
+        The HTTP library's own limit is for each read, and a server that sends a byte now and then meets it for ever.
+        """
+        vars(self._stream).pop("read", None)
+        if seconds is not None:
+            self._stream.read = in_time(self._stream.read, seconds, self._late)
 
     def _answered(self, response: Any) -> None:  # noqa: ANN401
-        self.answered = True
-        # The HTTP library reads this when it begins to read the body.
-        response.request.extensions["timeout"]["read"] = self._stall
+        if not response.has_redirect_location:
+            self.answered = True
+            # The HTTP library reads this when it begins to read the body.
+            response.request.extensions["timeout"]["read"] = self._timeout.stall
+
+
+def in_time(read: Callable[..., Any], seconds: float, late: type[Exception]) -> Callable[..., Any]:
+    """`read`, of a network stream, synchronous or not, for as long as the `seconds` from now last; then `late`."""
+    end = time.monotonic() + seconds
+
+    def read_in_time(max_bytes: int, timeout: float | None = None) -> Any:  # noqa: ANN401, ARG001 (what is left counts)
+        if (left := end - time.monotonic()) <= 0:
+            raise late(f"Not complete after {seconds:g} s.")
+        return read(max_bytes, timeout=left)
+
+    return read_in_time
 
 
 Idle = list[tuple[Wire, Client]]
@@ -159,12 +261,14 @@ Idle = list[tuple[Wire, Client]]
 class Lines(Generic[Client]):
     """Clients that each have one connection; `make` makes one more, on the wire that it is given.
 
-    The clients are closed with the lines, unless they are not their `own`.
+    `late` is the HTTP library's ReadTimeout. The clients are closed with the lines, unless they are not their `own`.
     """
 
-    def __init__(self, make: Callable[[Wire], Client], stall: float | None, *, own: bool = True) -> None:
+    def __init__(
+        self, make: Callable[[Wire], Client], timeout: Timeout, late: type[Exception], *, own: bool = True
+    ) -> None:
         self._make = make
-        self._stall = stall
+        self._wire = partial(Wire, timeout, late)
         self._idle: Idle[Client] = []
         self._own = own
         if own:
@@ -186,7 +290,7 @@ class Lines(Generic[Client]):
         try:
             wire, client = idle.pop()
         except IndexError:
-            wire = Wire(self._stall)
+            wire = self._wire()
             client = self._make(wire)
         abort = partial(wire.abort, wire.reset())
         try:
@@ -199,8 +303,10 @@ class Lines(Generic[Client]):
 class LoopLines(Lines[Client]):
     """The same for asynchronous clients, whose connections belong to the event loop in which they were opened."""
 
-    def __init__(self, make: Callable[[Wire], Client], stall: float | None, *, own: bool = True) -> None:
-        super().__init__(make, stall, own=own)
+    def __init__(
+        self, make: Callable[[Wire], Client], timeout: Timeout, late: type[Exception], *, own: bool = True
+    ) -> None:
+        super().__init__(make, timeout, late, own=own)
         self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[Idle[Client], AsyncGenerator[None, None]]]
         self._loops = WeakKeyDictionary()
 

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import aclosing, closing, suppress
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -18,7 +19,8 @@ from mojentic_nb.llm.events import ToolProgress, ToolResult
 from mojentic_nb.llm.threads import PATIENCE, Raised, in_background, settled
 
 from .job import Job
-from .results import done, failed
+from .results import done, failed, with_printed
+from .running import PRINTED, RUNNING, Printed
 
 __all__ = ["Attempt", "Happening", "Pending"]
 
@@ -40,17 +42,20 @@ class Attempt:
         self._job = job
         self._started = time.perf_counter()
         self._heard = True
+        self._printed = Printed()
 
     def here(self) -> Generator[Happening | Pending, None, None]:
         """Run the tool in this thread: yield its progress and, last, its result or what is still to be awaited."""
+        context = copy_context()  # of the tool alone: the caller's is another between two steps
+        context.run(self._enter)
         steps = self._job.steps()
         try:
-            while isinstance(happening := self._advance(steps), ToolProgress):
+            while isinstance(happening := self._advance(partial(context.run, next, steps)), ToolProgress):
                 yield happening
             yield happening
         finally:
             with suppress(Exception):  # what cleaning up raises concerns nobody any more
-                steps.close()
+                context.run(steps.close)
 
     async def on_loop(self, hear: Hear) -> None:
         """Run the tool, on this event loop or in a thread as it needs, for as long as it may take."""
@@ -70,6 +75,7 @@ class Attempt:
         return self._failed(result.error) if isinstance(result, Raised) else result
 
     async def _through(self, hear: Hear) -> ToolResult:
+        self._enter()  # in this task
         if self._job.is_async:
             return await self._awaited(self._job.begin(), hear)
         loop = asyncio.get_running_loop()
@@ -96,6 +102,7 @@ class Attempt:
 
     async def _awaited(self, value: object, hear: Hear) -> ToolResult:
         """The result, when `value` has been awaited; the last value of an asynchronous generator is its result."""
+        self._enter()  # in this task
         if inspect.isawaitable(value):
             value = await value
         if inspect.isasyncgen(value):
@@ -106,10 +113,10 @@ class Attempt:
             value = last
         return self._done(value)
 
-    def _advance(self, steps: Generator[object, None, object]) -> Happening | Pending:
-        """Run the tool till it reports or ends."""
+    def _advance(self, step: Callable[[], object]) -> Happening | Pending:
+        """Run the tool till it reports or ends, by one `step` of it."""
         try:
-            return self._progress(next(steps))
+            return self._progress(step())
         except StopIteration as end:
             value = end.value
         except BaseException as error:  # noqa: BLE001 (a tool may raise anything)
@@ -117,7 +124,7 @@ class Attempt:
         return Pending(value) if inspect.isawaitable(value) or inspect.isasyncgen(value) else self._done(value)
 
     def _progress(self, value: object) -> ToolProgress:
-        return ToolProgress(self._job.call.id or "", value)
+        return ToolProgress(self._job.call.id or "", value, self._job.call)
 
     def _tell(self, hear: Hear, progress: ToolProgress, taken: threading.Event | None = None) -> None:
         if self._heard:
@@ -136,7 +143,14 @@ class Attempt:
             raise error
         return self._kept(failed(self._job.call, error))
 
+    def _enter(self) -> None:
+        """Have the context that runs the tool know its call, where it prints, and the tracer's span."""
+        RUNNING.set(self._job.call)
+        PRINTED.set(self._printed)
+        self._job.batch.enter(self._job.call)
+
     def _kept(self, result: ToolResult) -> ToolResult:
+        result = with_printed(result, self._printed)
         result = replace(result, duration=time.perf_counter() - self._started)
         self._job.batch.keep(result)
         return result

@@ -11,7 +11,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 from mojentic_nb.llm.gateways.base import Tool, tool_name
 
 from .docstrings import read_docstring
-from .parameters import Parameters, innermost, underlying
+from .parameters import Bound, Parameters, innermost, underlying
 
 __all__ = ["FunctionTool", "ToolChoice", "Tools", "as_tools", "checked_choice", "is_tool", "tool"]
 
@@ -81,8 +81,15 @@ class FunctionTool(Generic[P, R]):
 
         Raises ValueError, in one line that the model can act on, for arguments that are wrong, missing or unknown.
         """
-        positional, by_name = self._parameters.bind(arguments)
-        return cast(Callable[..., R], self.function)(*positional, **by_name)
+        return self.call(self.bind(arguments))
+
+    def bind(self, arguments: Mapping[str, object]) -> Bound:
+        """Check a model's arguments. Raises ValueError as :meth:`run` does."""
+        return self._parameters.bind(arguments)
+
+    def call(self, bound: Bound) -> object:
+        """Call the function with arguments that were checked."""
+        return cast(Callable[..., R], self.function)(*bound.positional, **bound.by_name)
 
     def matches(self, name: str) -> bool:
         """Whether the model means this tool by `name`."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import Any
 
 from mojentic_nb.llm.cancellation import Cancellation
 from mojentic_nb.llm.events import ToolResult
@@ -14,7 +16,9 @@ from mojentic_nb.llm.gateways.base import Tool, tool_name
 from mojentic_nb.llm.messages import LLMToolCall
 from mojentic_nb.llm.threads import Raised, settled
 
-from .results import described, failed
+from .function_tool import FunctionTool
+from .parameters import defaults_of
+from .results import described, drained, failed
 
 __all__ = ["Approve", "Job", "ToolBatch"]
 
@@ -28,7 +32,7 @@ class ToolBatch:
     """The `calls` of one step, the `tools` there are, who is to `approve` of a call, and the run's `cancellation`.
 
     `keep` is given each result the moment it is there, from whichever thread: before its turn, and also where the run
-    ends before it is told.
+    ends before it is told. `enter` is called in the context of each call's tool before it runs.
     """
 
     calls: tuple[LLMToolCall, ...]
@@ -36,16 +40,20 @@ class ToolBatch:
     approve: Approve | None
     cancellation: Cancellation
     keep: Callable[[ToolResult], object] = lambda _: None
+    enter: Callable[[LLMToolCall], object] = lambda _: None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Job:
-    """A call of a batch and its tool, None if there is none of that name."""
+    """A call of a batch and its tool, None if there is none of that name.
 
-    call: LLMToolCall
-    tool: Tool | None
-    batch: ToolBatch
-    default_timeout: float | None
+    The arguments are checked once. Who approves is shown a copy of what came of it, and the tool gets the same.
+    """
+
+    def __init__(self, call: LLMToolCall, tool: Tool | None, batch: ToolBatch, default_timeout: float | None) -> None:
+        self.call = call
+        self.tool = tool
+        self.batch = batch
+        self.default_timeout = default_timeout
 
     @property
     def sequential(self) -> bool:
@@ -68,29 +76,36 @@ class Job:
     @property
     def asks(self) -> bool:
         """Whether the hook has to be asked: not of what fails anyway."""
-        return self.batch.approve is not None and self.tool is not None and not self.call.error
+        return self.batch.approve is not None and isinstance(self._prepared, Prepared)
+
+    @cached_property
+    def _prepared(self) -> Prepared | Raised:
+        """The call with checked arguments, or what is wrong with it."""
+        try:
+            return prepare(self.call, self.tool, self.batch.tools)
+        except Exception as error:  # noqa: BLE001 (of the validators of a caller's own types)
+            return Raised(error)
 
     def begin(self) -> object:
         """Call the tool; returns its value, or a generator or an awaitable of it. Raises what is wrong with it."""
-        if self.call.error:
-            raise ValueError(self.call.error)
-        if self.tool is None:
-            names = ", ".join(map(tool_name, self.batch.tools)) or "none"
-            raise LookupError(f"There is no tool {self.call.name!r}; there are: {names}.")
-        return self.tool.run(**deepcopy(self.call.arguments))
+        if isinstance(self._prepared, Raised):
+            raise self._prepared.error
+        return self._prepared.run()
 
     def steps(self) -> Generator[object, None, object]:
         """Run what there is to run in this thread: yield the progress, return the value or an awaitable of it."""
-        value = self.begin()
-        return (yield from value) if inspect.isgenerator(value) else value
+        value: Any = self.begin()
+        return (yield from drained(value)) if inspect.isgenerator(value) else value
 
     def ask(self) -> object:
         """What is said of whether it may run; by the hook, this may be an awaitable, or a Raised for what it raised."""
-        if not self.asks:
-            unapproved = not self.call.error and getattr(self.tool, "approval", False)
+        if isinstance(self._prepared, Raised):
+            return True
+        if self.batch.approve is None:
+            unapproved = getattr(self.tool, "approval", False)
             return "it needs approval, and nobody is there to give it" if unapproved else True
         try:
-            return self.batch.approve(self.call) if self.batch.approve else None
+            return self.batch.approve(self.call.with_checked(self._prepared.shown))
         except Exception as error:  # noqa: BLE001 (of the caller's own code)
             return Raised(error)
 
@@ -124,3 +139,25 @@ class Job:
         """The result of a call whose time is up."""
         error = TimeoutError(f"{self.call.name} had no result after {self.timeout:g} s, and was given up.")
         return failed(self.call, error, "timed_out")
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A call that can run: `run` calls the tool with what `shown` says as JSON."""
+
+    run: Callable[[], object]
+    shown: dict[str, Any]
+
+
+def prepare(call: LLMToolCall, tool: Tool | None, tools: Sequence[Tool]) -> Prepared:
+    """Check a call's arguments as far as its tool can; raises what is wrong with the call."""
+    if call.error:
+        raise ValueError(call.error)
+    if tool is None:
+        names = ", ".join(map(tool_name, tools)) or "none"
+        raise LookupError(f"There is no tool {call.name!r}; there are: {names}.")
+    if isinstance(tool, FunctionTool) and type(tool).run is FunctionTool.run:
+        bound = tool.bind(call.arguments)
+        return Prepared(partial(tool.call, bound), bound.shown)
+    arguments = deepcopy(call.arguments)
+    return Prepared(partial(tool.run, **arguments), defaults_of(tool.run) | arguments)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
+from mojentic_nb.llm.gateways.base import Tool, tool_name
 from mojentic_nb.llm.messages import LLMToolCall
 
-from .results import done
+from .results import done, drain
 
-__all__ = ["LLMTool", "ToolTracer"]
+__all__ = ["LLMTool", "ToolTracer", "find_tool"]
 
 
 class ToolTracer(Protocol):
@@ -27,8 +29,8 @@ class LLMTool(ABC):
     """A tool: a `descriptor` that tells the model about it, and :meth:`run`. Any object that has both will do as well.
 
     What :meth:`run` returns goes to the model: text as it is, all else as JSON. What it raises is told to the model. A
-    generator reports progress with what it yields, and its return value is the result. `tracer` is told of what
-    :meth:`call_tool` calls; a run's calls are traced by the broker's.
+    generator reports progress with what it yields; its result is what it returns, or the last that it yielded. `tracer`
+    is told of what :meth:`call_tool` calls; a run's calls are traced by the broker's.
     """
 
     tracer: ToolTracer | None = None
@@ -47,7 +49,10 @@ class LLMTool(ABC):
 
     def call_tool(self, correlation_id: str | None = None, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401
         """Run the tool without a model; its result is what the model would be told, in Mojentic's form."""
-        output = done(LLMToolCall(name=self.name, arguments=arguments), self.run(**arguments)).output
+        value: Any = self.run(**arguments)
+        if inspect.isgenerator(value):
+            value = drain(value)
+        output = done(LLMToolCall(name=self.name, arguments=arguments), value).output
         if self.tracer is not None:
             self.tracer.record_tool_call(self.name, arguments, output, correlation_id=correlation_id)
         return {"content": [{"type": "text", "text": output, "annotations": None}]}
@@ -63,5 +68,13 @@ class LLMTool(ABC):
         return str(self.descriptor["function"]["description"])
 
     def matches(self, name: str) -> bool:
-        """Whether the model means this tool by `name`."""
+        """Whether the model means this tool by `name`; override it for a tool that answers to several names."""
         return name == self.name
+
+
+def find_tool(name: str, tools: Iterable[Tool]) -> Tool | None:
+    """Find the tool that a model means by `name`: the first that matches, None if none does."""
+    for tool in tools:
+        if tool.matches(name) if isinstance(tool, LLMTool) else tool_name(tool) == name:
+            return tool
+    return None

@@ -9,8 +9,10 @@ import sys
 import types
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from dataclasses import dataclass
+from typing import Annotated, Any, Unpack, get_args, get_origin, get_type_hints
 
+import typing_extensions
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError, PydanticUserError
 from pydantic.fields import FieldInfo
@@ -19,12 +21,23 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from mojentic_nb.llm.complaints import complaint
 from mojentic_nb.llm.gateways.assembly import mended
+from mojentic_nb.llm.signatures import signature_of
+from mojentic_nb.llm.typed_dicts import replace_typed_dicts
 
 from .schemas import inlined
 
-__all__ = ["Parameters", "innermost", "underlying"]
+__all__ = ["Bound", "Parameters", "defaults_of", "innermost", "underlying"]
 
 NO_JSON = (PydanticInvalidForJsonSchema, PydanticSchemaGenerationError, TypeError)
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """Checked arguments: `positional` and `by_name` as the function gets them, `shown` as JSON, with the defaults."""
+
+    positional: list[object]
+    by_name: dict[str, object]
+    shown: dict[str, object]
 
 
 class Parameters:
@@ -37,18 +50,17 @@ class Parameters:
     def __init__(self, function: Callable[..., object], descriptions: Mapping[str, str]) -> None:
         parameters = list(taken_by(function))
         self._taken = [parameter for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD]
-        hints = resolved(function, self._taken)
-        # Names that no argument has, and a field can have; the model sees the alias.
-        config = ConfigDict(
-            extra="forbid" if self._taken == parameters else "allow",
-            coerce_numbers_to_str=True,  # a model may well write a number for a text of digits
-        )
+        others = next((parameter for parameter in parameters if parameter.kind is parameter.VAR_KEYWORD), None)
+        hints = resolved(function, parameters)
         try:
+            # Names that no argument has, and a field can have; the model sees the alias.
             fields: dict[str, Any] = {
                 f"field {number}": field(parameter, hints[parameter.name], descriptions.get(parameter.name))
                 for number, parameter in enumerate(self._taken)
             }
-            self._model: type[BaseModel] = create_model("Arguments", __config__=config, **fields)
+            self._description = descriptions.get(others.name) if others else None
+            base = taking_others(hints[others.name]) if others else OnlyThese
+            self._model: type[BaseModel] = create_model("Arguments", __base__=base, **fields)
             self.schema: dict[str, Any] = self._schema()
         except (PydanticUserError, TypeError) as error:
             unfit = ", ".join(f"{name}: {hint!r}" for name, hint in hints.items() if not fits_json(hint))
@@ -62,10 +74,15 @@ class Parameters:
         for parameter in self._taken:
             if (default := json_default(parameter)) is not MISSING:
                 schema["properties"][parameter.name]["default"] = default
+        if self._description:
+            others = schema["additionalProperties"]
+            schema["additionalProperties"] = (others if isinstance(others, dict) else {}) | {
+                "description": self._description
+            }
         return schema
 
-    def bind(self, arguments: Mapping[str, object]) -> tuple[list[object], dict[str, object]]:
-        """What to call the function with; raises ValueError, in one line for the model, for what does not fit."""
+    def bind(self, arguments: Mapping[str, object]) -> Bound:
+        """Check a model's arguments; raises ValueError, in one line for the model, for those that do not fit."""
         try:
             # As JSON, which is what they were: a date is a text, also where a model is strict.
             text = json.dumps(arguments, ensure_ascii=False, default=to_jsonable_python)
@@ -74,14 +91,38 @@ class Parameters:
             names = ", ".join(parameter.name for parameter in self._taken) or "none"
             raise ValueError(complaint(error, f"The arguments are: {names}.")) from error
         positional: list[object] = []
-        by_name: dict[str, object] = dict(valid.__pydantic_extra__ or {})
+        others: dict[str, object] = dict(valid.__pydantic_extra__ or {})
+        by_name: dict[str, object] = {}
+        shown: dict[str, object] = {}
         for number, parameter in enumerate(self._taken):
-            value = vars(valid)[f"field {number}"]
+            given = vars(valid)[f"field {number}"]
+            value = parameter.default if given is MISSING else given
             if parameter.kind is parameter.POSITIONAL_ONLY:
-                positional.append(parameter.default if value is MISSING else value)
-            elif value is not MISSING:
+                positional.append(value)
+            elif given is not MISSING:
                 by_name[parameter.name] = value
-        return positional, by_name
+            shown[parameter.name] = in_json(value)
+        shown |= {name: in_json(value) for name, value in others.items() if name not in shown}
+        return Bound(positional, by_name | others, shown)
+
+
+class OnlyThese(BaseModel):
+    """Arguments of a function that takes no others."""
+
+    # A model may well write a number for a text of digits.
+    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
+
+
+def taking_others(hint: Any) -> type[BaseModel]:  # noqa: ANN401 (a type hint)
+    """Arguments of a function that takes others, each of which fits `hint`."""
+    if get_origin(hint) in (Unpack, typing_extensions.Unpack):  # the hints of single ones, which are not checked
+        hint = Any
+    fields = {
+        "__annotations__": {"__pydantic_extra__": dict[str, hint]},
+        "__module__": __name__,
+        "model_config": ConfigDict(extra="allow", coerce_numbers_to_str=True),
+    }
+    return types.new_class("TakingOthers", (BaseModel,), exec_body=lambda namespace: namespace.update(fields))
 
 
 class Untitled(GenerateJsonSchema):
@@ -93,6 +134,25 @@ class Untitled(GenerateJsonSchema):
 
 
 MISSING = object()
+
+
+def defaults_of(function: Callable[..., object]) -> dict[str, object]:
+    """The defaults of a function's parameters, as JSON; none where a function doesn't have its parameters known."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return {}
+    return {each.name: in_json(each.default) for each in parameters if each.default is not each.empty}
+
+
+def in_json(value: object) -> object:
+    """An argument as JSON, for a person: what JSON has no way to say is text."""
+    try:
+        said = to_jsonable_python(value, by_alias=True, bytes_mode="base64", fallback=repr)
+        json.dumps(said)
+    except Exception:  # noqa: BLE001 (of the value's own code)
+        return f"<{type(value).__name__}>"
+    return said
 
 
 def json_default(parameter: inspect.Parameter) -> object:
@@ -132,7 +192,7 @@ def fits_json(hint: Any) -> bool:  # noqa: ANN401
 def taken_by(function: Callable[..., object]) -> Iterator[inspect.Parameter]:
     """The parameters that are left to the model; raises TypeError where that can't be told."""
     try:
-        signature = inspect.signature(function)
+        signature = signature_of(function)
     except (TypeError, ValueError) as error:
         raise TypeError(f"{named(function)} does not tell its parameters: wrap it in a function that does.") from error
     fixed = function.keywords if isinstance(function, functools.partial) else {}
@@ -154,7 +214,8 @@ def resolved(function: Callable[..., object], parameters: list[inspect.Parameter
         hint = Any if parameter.annotation is parameter.empty else parameter.annotation
         annotated = types.SimpleNamespace(__annotations__={parameter.name: hint})
         try:
-            hints |= get_type_hints(annotated, scope, local, include_extras=True)
+            hint = get_type_hints(annotated, scope, local, include_extras=True)[parameter.name]
+            hints[parameter.name] = replace_typed_dicts(hint)
         except Exception as error:
             why = f"{type(error).__name__}: {error}"
             raise TypeError(f"The hint of {parameter.name!r} in {named(function)} can't be resolved: {why}") from error

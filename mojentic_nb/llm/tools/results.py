@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import Any, Never
 
 from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
@@ -12,9 +14,14 @@ from pydantic_core import to_jsonable_python
 from mojentic_nb.llm.events import ToolOutcome, ToolResult
 from mojentic_nb.llm.gateways.assembly import mended
 from mojentic_nb.llm.messages import LLMToolCall
+from mojentic_nb.llm.pictures import data_uri, draw_picture, image_kind
 
-__all__ = ["ToolOutput", "described", "done", "failed"]
+from .running import Printed
 
+__all__ = ["ToolOutput", "described", "done", "drain", "drained", "failed", "with_printed"]
+
+MOST_PICTURES = 20  # of a result
+LARGEST = 3_700_000  # bytes: Anthropic takes images of up to 5 MB in base64
 ANYTHING = TypeAdapter[Any](Any)
 
 
@@ -32,13 +39,53 @@ class ToolOutput:
 def done(call: LLMToolCall, value: object) -> ToolResult:
     """The result of a call whose tool returned `value`; raises what JSON has no way to say."""
     parts = value if isinstance(value, ToolOutput) else ToolOutput(value, value)
-    return ToolResult(call, mended(as_text(parts.output)), display=parts.display)
+    images: list[str] = []
+    output = without_pictures(parts.output, images)
+    return ToolResult(call, mended(as_text(output)), display=parts.display, images=tuple(images))
+
+
+def without_pictures(value: object, images: list[str]) -> object:
+    """Return `value` with a name in place of each picture, which is put into `images`."""
+    match value:
+        case list() | tuple() if len(value) <= MOST_PICTURES:
+            items = [without_pictures(item, images) for item in value]
+            return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
+        case dict() if len(value) <= MOST_PICTURES:
+            named = {key: without_pictures(item, images) for key, item in value.items()}
+            return named if any(named[key] is not value[key] for key in value) else value
+    picture = drawn(value)
+    if picture is None:
+        return value
+    if len(picture) > LARGEST or len(images) == MOST_PICTURES:
+        return f"[an image of {len(picture):,} bytes, which was left out]"
+    images.append(data_uri(picture))
+    return f"[image {len(images)}]"
+
+
+def drawn(value: object) -> bytes | None:
+    """Return the file of the picture that `value` is; None if it is none, or can't be drawn."""
+    try:
+        picture = draw_picture(value)
+    except Exception:  # noqa: BLE001 (of code that is not ours; the value has a text as well)
+        return None
+    return picture if picture and image_kind(picture) else None
 
 
 def failed(call: LLMToolCall, error: BaseException, outcome: ToolOutcome = "failed") -> ToolResult:
     """The result of a call that ended with `error`."""
     said = described(error) if outcome == "failed" else str(error)
     return ToolResult(call, mended(said), is_error=True, display=error, outcome=outcome)
+
+
+def with_printed(result: ToolResult, printed: Printed) -> ToolResult:
+    """Return the result with what the tool printed and displayed, for the model and for a person."""
+    if text := printed.text:
+        result = replace(result, output=f"{result.output}\n\n[printed]\n{mended(text)}")
+    if displayed := printed.displayed:
+        images = [*result.images, *(each.image for each in displayed if each.image)]
+        display = result.display if result.is_error else [result.display, *displayed]
+        result = replace(result, images=tuple(images[:MOST_PICTURES]), display=display)
+    return result
 
 
 def described(error: BaseException) -> str:
@@ -50,6 +97,28 @@ def described(error: BaseException) -> str:
     if isinstance(error, BaseExceptionGroup):
         said = f"{error.message}: {'; '.join(map(described, error.exceptions))}"
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
+def drained(steps: Generator[object, Never, object]) -> Generator[object, None, object]:
+    """Yield what a generator yields; return what it returns, else the last that it yielded."""
+    last = None
+    with closing(steps):
+        while True:
+            try:
+                last = next(steps)
+            except StopIteration as end:
+                return last if end.value is None else end.value
+            yield last
+
+
+def drain(steps: Generator[object, Never, object]) -> object:
+    """Run a generator to its end; return its result."""
+    running = drained(steps)
+    while True:
+        try:
+            next(running)
+        except StopIteration as end:
+            return end.value
 
 
 def as_text(value: object) -> str:

@@ -24,11 +24,11 @@ from functools import partial
 from itertools import groupby
 
 from mojentic_nb.llm.events import ToolResult
-from mojentic_nb.llm.gateways.base import tool_name
 from mojentic_nb.llm.threads import from_own_loop
 
 from .attempt import Attempt, Happening, Pending
 from .job import Job, ToolBatch
+from .llm_tool import find_tool
 
 __all__ = ["AsyncParallelToolRunner", "SerialToolRunner", "ToolRunner"]
 
@@ -64,8 +64,7 @@ class ToolRunner:
 
     def _groups(self, batch: ToolBatch) -> Iterator[list[Job]]:
         """The calls that may run at once, one group after the other, until the run is cancelled."""
-        tools = {tool_name(tool): tool for tool in batch.tools}
-        jobs = [Job(call, tools.get(call.name), batch, self.timeout) for call in batch.calls]
+        jobs = [Job(call, find_tool(call.name, batch.tools), batch, self.timeout) for call in batch.calls]
 
         def group_of(numbered: tuple[int, Job]) -> int:
             number, job = numbered

@@ -1,5 +1,5 @@
 import { button, element, keepingEnd, say } from "./elements.js";
-import { printable } from "./escape.js";
+import { printable, printableJson } from "./escape.js";
 import { drawnJson } from "./json.js";
 import { morph } from "./morph.js";
 import { drawParts } from "./parts.js";
@@ -8,7 +8,7 @@ import { duration, ICONS, running, STATES } from "./words.js";
 /**
  * @typedef {import("./state.js").ToolBlock} ToolBlock
  * @typedef {import("./state.js").Failure} Failure
- * @typedef {(id: string, approved: boolean) => void} Decide
+ * @typedef {(approved: boolean) => void} Decide
  */
 
 const CLOSED = new Set(["done", "cancelled"]); // what went wrong stays open
@@ -51,7 +51,7 @@ export class Card {
     this.element.dataset["state"] = block.state;
     say(this.icon, ICONS[block.state]);
     say(this.name, printable(block.name));
-    say(this.summary, printable(block.summary));
+    say(this.summary, printableJson(block.summary));
     say(this.state, STATES[block.state]);
     if (this.drawn !== block.arguments) {
       this.drawn = block.arguments;
@@ -61,7 +61,7 @@ export class Card {
     }
     const over = OVER.has(block.state);
     this.given.hidden = block.arguments === "" || (over && block.arguments === "{}");
-    say(this.progress, over ? "" : printable(block.progress ?? ""));
+    say(this.progress, over ? "" : printable(block.progress ?? "", true));
     this.#ask(block);
     if (over) this.#end(block);
   }
@@ -77,7 +77,7 @@ export class Card {
   }
 
   /** @param {ToolBlock} block */
-  #ask({ id, name, state }) {
+  #ask({ name, state }) {
     if ((state === "approval") === this.question.hasChildNodes()) return;
     this.question.replaceChildren();
     if (state !== "approval") return;
@@ -87,7 +87,7 @@ export class Card {
     const answer = (/** @type {boolean} */ approved) => () => {
       this.header.focus(); // not nowhere: the button goes
       for (const made of this.question.querySelectorAll("button")) made.disabled = true;
-      this.decide(id, approved);
+      this.decide(approved);
     };
     this.question.append(
       asked,
@@ -106,7 +106,7 @@ export class Card {
     if (block.output !== null) {
       const told = element("details", "mnb-told", element("summary", "", "What the model was told"));
       told.dataset["part"] = "told";
-      told.append(element("pre", "mnb-plain", printable(block.output)));
+      told.append(element("pre", "mnb-plain", printable(block.output, true)));
       this.result.append(told);
     }
     if (!this.chosen && CLOSED.has(block.state)) this.element.open = false;
@@ -124,7 +124,7 @@ function section(title, content) {
 
 /** @param {Failure} failure */
 function drawFailure({ type, message, traceback }) {
-  const said = element("pre", "mnb-error", printable([type, message].filter(Boolean).join(": ")));
+  const said = element("pre", "mnb-error", printable([type, message].filter(Boolean).join(": "), true));
   said.dir = "auto";
   if (traceback === null) return said;
   const trace = element("details", "mnb-told", element("summary", "", "Traceback"), element("pre", "mnb-code", printable(traceback)));

@@ -1,4 +1,4 @@
-import { printable } from "./escape.js";
+import { printableJson } from "./escape.js";
 import { highlight } from "./highlight.js";
 
 const DEEPEST = 20; // levels that are indented
@@ -44,5 +44,5 @@ export function indented(text) {
  * @param {string} text
  */
 export function drawnJson(text) {
-  return highlight(printable(text.length > LONGEST ? text : indented(text)), "json");
+  return highlight(printableJson(text.length > LONGEST ? text : indented(text)), "json");
 }

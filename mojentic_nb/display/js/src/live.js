@@ -18,7 +18,7 @@ export default () => {
     render({ model, el }) {
       const view = new View(el, session, {
         stop: () => model.send({ type: "stop" }),
-        decide: (id, approved) => model.send({ type: "decision", id, approved }),
+        decide: (block, approved) => model.send({ type: "decision", run: session.run, block, approved }),
         fold: (fold) => model.send({ type: "fold", ...fold }),
         clickable: () => model.get("_clickable"),
       });

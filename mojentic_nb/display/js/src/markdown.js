@@ -1,8 +1,9 @@
 import DOMPurify from "dompurify";
 import { Lexer, Marked, Parser, Tokenizer } from "marked";
 
-import { escape } from "./escape.js";
+import { escape, printable } from "./escape.js";
 import { highlight } from "./highlight.js";
+import { harmless } from "./tex.js";
 
 /** @typedef {import("marked").Token} Token */
 
@@ -54,23 +55,19 @@ export const sanitize = (html) => purify().sanitize(html, PURIFY);
  * @param {string} text
  */
 function placeholder(address, text) {
-  const host = /^https?:/i.test(address) && URL.canParse(address) ? new URL(address).hostname : "";
+  const sure = /^https?:\/\/[^/?#@]+(?:[/?#]|$)/i.test(address) && !/[\\\s]/.test(address) && URL.canParse(address);
+  const host = sure ? new URL(address).hostname : "";
   if (!host) return escape(`[${text || "image"}]`);
   const label = `[image at ${host}${text ? `: ${text}` : ""}]`;
   return `<button type="button" class="mnb-image" data-mnb-key="${escape(address)}" title="Load ${escape(address)}">${escape(label)}</button>`;
 }
-
-// Commands by which a formula would link, style or identify elements of the page, load extensions, or change what the
-// commands in other formulas mean: as in display/formulas.py.
-const HARMFUL =
-  /\\(href|url|style|class|cssId|data|require|bbox|mmlToken|includegraphics|unicode|csname|html[A-Za-z]*|[egx]?def|let|futurelet|(new|renew|provide)(command|environment)|Declare[A-Za-z]*|Newextarrow|global|catcode)(?![A-Za-z])/;
 
 /**
  * A formula: its source, for the front end to typeset.
  * @param {string} source
  */
 function formula(source) {
-  if (HARMFUL.test(source)) return `<code>${escape(source)}</code>`;
+  if (!harmless(source)) return `<code>${escape(printable(source))}</code>`;
   return `<span class="mnb-math" data-mnb-key="${escape(source)}">${escape(source)}</span>`;
 }
 
@@ -179,7 +176,8 @@ const options = new Marked({
     },
   },
   renderer: {
-    code: ({ text, lang }) => codeBlock(lang ?? "", highlight(text, /^\S*/.exec(lang ?? "")?.[0] ?? "")),
+    code: ({ text, lang }) => codeBlock(printable(lang ?? ""), highlight(printable(text), /^\S*/.exec(lang ?? "")?.[0] ?? "")),
+    codespan: ({ text }) => `<code>${escape(printable(text))}</code>`,
     image: ({ href, text }) => placeholder(href, text),
     checkbox: ({ checked }) => (checked ? "☑ " : "☐ "),
     table(table) {

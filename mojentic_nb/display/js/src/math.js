@@ -10,6 +10,10 @@ let typesetter;
 /** @type {Map<string, HTMLElement>} */
 const done = new Map();
 const MOST = 1000; // formulas that are kept
+const ALLOWED = 15_000; // characters of the formulas of an answer that are typeset, and the least that one counts for
+const LEAST = 50;
+/** @param {Element} formula */
+const cost = (formula) => Math.max(formula.getAttribute("data-mnb-key")?.length ?? 0, LEAST);
 
 /**
  * Note what the front end offers.
@@ -25,8 +29,13 @@ export function useTypesetter(manager) {
  */
 export function typeset(root) {
   if (!typesetter) return;
-  for (const formula of root.querySelectorAll(".mnb-math:not(.mnb-typeset)")) {
-    if (!(formula instanceof HTMLElement)) continue;
+  const fresh = root.querySelectorAll(".mnb-math:not(.mnb-typeset)");
+  if (!fresh.length) return;
+  const answer = root.closest(".mnb") ?? root;
+  let left = ALLOWED - [...answer.querySelectorAll(".mnb-typeset")].reduce((sum, formula) => sum + cost(formula), 0);
+  for (const formula of fresh) {
+    left -= cost(formula);
+    if (left < 0 || !(formula instanceof HTMLElement)) return;
     formula.classList.add("mnb-typeset");
     const source = formula.dataset["mnbKey"] ?? "";
     const known = done.get(source);

@@ -1,5 +1,5 @@
 import { element } from "./elements.js";
-import { printable } from "./escape.js";
+import { printable, printableJson } from "./escape.js";
 import { highlight } from "./highlight.js";
 import { Prose } from "./prose.js";
 
@@ -21,7 +21,7 @@ function drawPart(part) {
   switch (part.type) {
     case "json": {
       const code = element("code", "");
-      code.innerHTML = highlight(printable(part.text ?? ""), "json");
+      code.innerHTML = highlight(printableJson(part.text ?? ""), "json");
       return element("pre", "mnb-code", code);
     }
     case "markdown": {
@@ -42,6 +42,6 @@ function drawPart(part) {
       return image;
     }
     case "text":
-      return element("pre", "mnb-plain", printable(part.text ?? ""));
+      return element("pre", "mnb-plain", printable(part.text ?? "", true));
   }
 }

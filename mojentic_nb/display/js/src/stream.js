@@ -43,7 +43,8 @@ export class MarkdownStream {
    * @param {boolean} final whether no more will come
    */
   update(text, final = false) {
-    const lines = printable(text);
+    // How the last character looks may depend on the next one.
+    const lines = printable(final ? text : text.replace(/[\r\u200c\u200d]$/, ""), true);
     const same = lines === this.#text;
     if (same && final === this.#final) return;
     if (!lines.startsWith(this.#text)) this.#reset();

@@ -14,7 +14,7 @@ import { StatusLine } from "./statusline.js";
  * @typedef {{ element: HTMLElement, update: (block: any, final: boolean) => void, tick?: (now: number) => void,
  *   children?: HTMLElement }} BlockView
  * @typedef {{ block: number, part: string, open: boolean }} Fold
- * @typedef {{ stop: () => void, decide: (id: string, approved: boolean) => void, fold: (fold: Fold) => void,
+ * @typedef {{ stop: () => void, decide: (block: number, approved: boolean) => void, fold: (fold: Fold) => void,
  *   clickable: () => boolean }} Actions
  */
 
@@ -114,7 +114,7 @@ export class View {
   viewOf(index, block) {
     const known = this.views[index];
     if (known) return known;
-    const made = this.make(block);
+    const made = this.make(index, block);
     this.views[index] = made;
     made.element.dataset["block"] = String(index);
     const card = block.parent === null ? undefined : this.views[block.parent];
@@ -123,10 +123,11 @@ export class View {
   }
 
   /**
+   * @param {number} index
    * @param {Block} block
    * @returns {BlockView}
    */
-  make(block) {
+  make(index, block) {
     switch (block.kind) {
       case "text": {
         if (block.source) return new Source(block.source);
@@ -136,9 +137,9 @@ export class View {
       case "reasoning":
         return new Reasoning();
       case "tool":
-        return new Card(this.actions.decide);
+        return new Card((approved) => this.actions.decide(index, approved));
       case "notice": {
-        const notice = element("div", `mnb-notice mnb-${block.level === "error" ? "failure" : block.level}`, SIGNS[block.level] + printable(block.text));
+        const notice = element("div", `mnb-notice mnb-${block.level === "error" ? "failure" : block.level}`, SIGNS[block.level] + printable(block.text, true));
         notice.dir = "auto";
         return { element: notice, update: () => {} };
       }

@@ -36,7 +36,11 @@ class ServerGateway(OpenAIGateway):
         with self._asking() as client:
             properties: Any = client.get(f"{process.url}/props", cast_to=object)
         self._knows_tools = bool(properties["chat_template_caps"]["supports_tools"])
+        self._reads_images = bool(properties["modalities"]["vision"])
         self._warned = False
+
+    def _sees(self, model: str) -> bool:
+        return self._reads_images and super()._sees(model)
 
     def _encode(self, request: Request) -> dict[str, Any]:
         if tools := callable_tools(request):

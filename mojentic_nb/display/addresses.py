@@ -1,0 +1,80 @@
+"""Addresses: a Markdown rule that makes links of those in the text, and the host that a browser would go to."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from urllib.parse import urlsplit
+
+from markdown_it import MarkdownIt
+from markdown_it.rules_inline import StateInline
+
+__all__ = ["host_of", "with_addresses"]
+
+LONGEST = 2_000  # characters: no server takes more, and what goes on is looked at again from each of its parts
+SCHEME = re.compile(r"(?<![A-Za-z0-9.+-])https?$", re.IGNORECASE)
+# What ends an address; the last ones are East Asia's.
+END = r"\s<>\"`|\\\u2018-\u201f\u2026\u3001\u3002\u300a-\u3011\uff01\uff08\uff09\uff0c\uff1a\uff1b\uff1f"
+REST = re.compile(f"://[^/?#{END}][^{END}]*")
+PAIRS = {")": "(", "]": "[", "}": "{"}
+TRAILING = set("?!.,:;*_~'") | set(PAIRS)
+# A host of ASCII letters, or one in brackets. Browsers read others anew: they decode and map what they find, and take
+# a backslash for a slash.
+HOST = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\]")
+NUMBER = re.compile(r"(?:\d+|0x[0-9a-f]*)\.?")
+
+
+def with_addresses(parser: MarkdownIt) -> None:
+    """Let `parser` make links of addresses that begin with http:// or https://."""
+    parser.inline.ruler.after("text", "address", address)
+
+
+def address(state: StateInline, silent: bool) -> bool:
+    """A link for the address whose scheme stands before a colon."""
+    if silent or state.linkLevel or state.src[state.pos] != ":":
+        return False
+    scheme = SCHEME.search(state.pending[-6:])
+    rest = scheme and REST.match(state.src, state.pos, min(state.posMax, state.pos + LONGEST))
+    if not scheme or not rest or rest.end() == state.pos + LONGEST:
+        return False
+    url = scheme[0] + trimmed(rest[0])
+    link = state.md.normalizeLink(url)
+    if len(url) <= len(scheme[0]) + len("://") or not state.md.validateLink(link):
+        return False
+    state.pending = state.pending[: -len(scheme[0])]
+    state.push("link_open", "a", 1).attrs = {"href": link}
+    state.push("text", "", 0).content = state.md.normalizeLinkText(url)
+    state.push("link_close", "a", -1)
+    state.pos += len(url) - len(scheme[0])
+    return True
+
+
+def trimmed(text: str) -> str:
+    """`text` without the marks at its end, which are the sentence's, but for a bracket that is opened in it."""
+    end = len(text)
+    while end and text[end - 1] in TRAILING:
+        last = text[end - 1]
+        if last in PAIRS and text.count(PAIRS[last], 0, end) >= text.count(last, 0, end):
+            break
+        end -= 1
+    return text[:end]
+
+
+def host_of(url: str) -> str:
+    """The host that a browser goes to for `url`; "" where that can't be told for sure.
+
+    Browsers follow https://url.spec.whatwg.org, which mends what ``urlsplit`` takes to mean something else.
+    """
+    if not url.isascii() or not url.isprintable() or re.search(r"[\s\\]", url):
+        return ""
+    try:
+        parts = urlsplit(url)
+        host = parts.netloc.lower().removesuffix(f":{parts.port}") if parts.port is not None else parts.netloc.lower()
+        host = host.removesuffix(":")
+        if parts.scheme not in ("http", "https") or not HOST.fullmatch(host):
+            return ""
+        if host.startswith("["):
+            return f"[{ipaddress.IPv6Address(host[1:-1])}]"
+        return str(ipaddress.IPv4Address(host)) if NUMBER.fullmatch(host.rpartition(".")[2]) else host
+    except ValueError:
+        return ""

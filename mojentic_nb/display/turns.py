@@ -1,0 +1,86 @@
+"""One run at a time in one view, in the order of asking, from any thread and any event loop.
+
+An ``asyncio.Lock`` belongs to one event loop. JupyterLab can run the callbacks of widgets in subshells, each a thread
+with a loop of its own, and may end one at any time. So whoever waits here holds a ticket, which any thread can grant.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import Future, wait
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from .watching import WAKE
+
+__all__ = ["Turns"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ticket:
+    """A place in the line: `granted` is done when its turn has come, `loop` is the event loop that waits, if any."""
+
+    loop: asyncio.AbstractEventLoop | None = None
+    thread: int = field(default_factory=threading.get_ident)
+    granted: Future[None] = field(default_factory=Future)
+
+
+held: ContextVar[tuple[Ticket, ...]] = ContextVar("held", default=())
+
+
+class Turns:
+    """Grants a turn to one at a time. Raises RuntimeError where waiting for it would never end."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._line: list[Ticket] = []  # the first one has its turn
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait in this thread for a turn, and have it within the ``with`` block."""
+        with self._queued(Ticket()) as ticket:
+            while not ticket.granted.done():
+                wait([ticket.granted], WAKE)
+                self._advance()
+            yield
+
+    @asynccontextmanager
+    async def aturn(self) -> AsyncIterator[None]:
+        """The same, asynchronously; also in an event loop with nothing else to do, an interrupt ends the waiting."""
+        with self._queued(Ticket(asyncio.get_running_loop())) as ticket:
+            while not ticket.granted.done():
+                await asyncio.wait([asyncio.wrap_future(ticket.granted)], timeout=WAKE)
+                self._advance()
+            yield
+
+    @contextmanager
+    def _queued(self, ticket: Ticket) -> Iterator[Ticket]:
+        around = held.get()
+        with self._lock:
+            self._check(ticket, around)
+            self._line.append(ticket)
+        self._advance()
+        held.set((*around, ticket))
+        try:
+            yield ticket
+        finally:
+            held.set(around)
+            with self._lock:
+                self._line = [each for each in self._line if each is not ticket]
+            self._advance()
+
+    def _check(self, ticket: Ticket, around: tuple[Ticket, ...]) -> None:
+        """Raise RuntimeError where the holder of the turn waits for the caller: it is in this thread, or runs it."""
+        blocked = ticket.loop is None and any(each.thread == ticket.thread for each in self._line)
+        if blocked or any(each in self._line for each in around):
+            raise RuntimeError("This `LiveView` is still showing another run. Wait for its end, or make another view.")
+
+    def _advance(self) -> None:
+        """Grant the first in line its turn, leaving out those whose event loop was closed under them."""
+        with self._lock:
+            self._line = [each for each in self._line if each.loop is None or not each.loop.is_closed()]
+            if self._line and not self._line[0].granted.done():
+                self._line[0].granted.set_result(None)

@@ -1,0 +1,89 @@
+"""Values of Python that are pictures, as files of PNG.
+
+They are known by their methods, as Jupyter knows them: no library is imported for it.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import struct
+import zlib
+from typing import Any
+
+__all__ = ["data_uri", "draw_picture", "figure_of", "image_kind"]
+
+SIGNATURES = {b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpeg", b"GIF87a": "gif", b"GIF89a": "gif"}
+COLOURS = {3: 2, 4: 6}  # PNG's types of pixels, by the number of bytes that a pixel has
+
+
+def draw_picture(value: Any) -> bytes | None:  # noqa: ANN401 (anything)
+    """Return the file of the picture that `value` is; None if it is none. Raises what its methods raise.
+
+    Pictures are figures and axes of Matplotlib, images of PIL, arrays of bytes whose shape is that of an image (height,
+    width, and 3 or 4 for colours), files of images as bytes, and whatever else can show itself as PNG and not as HTML.
+    """
+    if isinstance(value, bytes | bytearray):
+        return bytes(value) if image_kind(value) else None
+    if value is None or isinstance(value, str | int | float | dict | list | tuple | type):
+        return None
+    if (figure := figure_of(value)) is not None:
+        return saved(figure.savefig, format="png", bbox_inches="tight")
+    if hasattr(value, "save") and hasattr(value, "getbands"):  # PIL's
+        return saved(value.save, format="PNG")
+    if is_image_array(value):
+        return png(value.tobytes(), *value.shape)
+    if hasattr(value, "_repr_png_") and not hasattr(value, "_repr_html_") and (data := value._repr_png_()):
+        data = data[0] if isinstance(data, tuple) else data  # some add data about the data
+        return base64.b64decode(data) if isinstance(data, str) else bytes(data)
+    return None
+
+
+def figure_of(value: Any) -> Any:  # noqa: ANN401
+    """Return the figure that `value` is or belongs to; None if there is none."""
+    if not hasattr(value, "savefig") and callable(getattr(value, "get_figure", None)):
+        value = value.get_figure()
+    return value if hasattr(value, "savefig") else None
+
+
+def saved(save: Any, **options: str) -> bytes:  # noqa: ANN401
+    """Return what `save` writes into a file."""
+    buffer = io.BytesIO()
+    save(buffer, **options)
+    return buffer.getvalue()
+
+
+def is_image_array(value: Any) -> bool:  # noqa: ANN401
+    """Whether `value` is an array that can only be an image."""
+    if str(getattr(value, "dtype", "")) != "uint8" or not hasattr(value, "__array_interface__"):
+        return False
+    return len(value.shape) == 3 and value.shape[2] in COLOURS and value.size > 0
+
+
+def png(pixels: bytes, height: int, width: int, depth: int) -> bytes:
+    """Return the PNG of an image with `depth` bytes a pixel, row by row.
+
+    https://www.w3.org/TR/png-3/
+    """
+    stride = width * depth
+    rows = b"".join(b"\0" + pixels[start : start + stride] for start in range(0, len(pixels), stride))
+    header = struct.pack(">IIBBBBB", width, height, 8, COLOURS[depth], 0, 0, 0)
+    chunks = (b"IHDR", header), (b"IDAT", zlib.compress(rows, 6)), (b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(map(chunk, *zip(*chunks, strict=True)))
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    """Return a chunk of a PNG."""
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def image_kind(data: bytes | bytearray) -> str | None:
+    """What an image in `data` is: *png*, *jpeg*, *gif* or *webp*; None where it is none of these."""
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":  # a RIFF may also be a sound or a film
+        return "webp"
+    return next((kind for signature, kind in SIGNATURES.items() if data.startswith(signature)), None)
+
+
+def data_uri(data: bytes) -> str:
+    """Return the image in `data` as a ``data:`` URI."""
+    return f"data:image/{image_kind(data) or 'png'};base64,{base64.b64encode(data).decode()}"

@@ -1,0 +1,73 @@
+"""Which call a tool is running for, and what it prints meanwhile, for code that runs in the tool's context."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Mapping
+from contextvars import ContextVar
+from typing import Any
+
+from mojentic_nb.llm.messages import LLMToolCall
+
+__all__ = ["PRINTED", "RUNNING", "Printed"]
+
+HALF = 2000  # characters of printed text that the model is told, from its beginning and from its end
+OVERWRITTEN = re.compile(r"[^\n]*\r(?!\n)")  # by a progress bar
+
+
+class Displayed:
+    """What a tool displays, as Jupyter knows it: data by its media types."""
+
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        self.data = dict(data)
+
+    def _repr_mimebundle_(self) -> dict[str, Any]:
+        return self.data
+
+    @property
+    def image(self) -> str | None:
+        """The image in it, as a ``data:`` URI."""
+        for kind in ("image/png", "image/jpeg"):
+            if data := self.data.get(kind):
+                text = data if isinstance(data, str) else base64.b64encode(data).decode()
+                return f"data:{kind};base64,{''.join(text.split())}"
+        return None
+
+
+class Printed:
+    """What a tool prints and displays. Whoever redirects these writes it here, from any thread."""
+
+    def __init__(self) -> None:
+        self.displayed: list[Displayed] = []
+        self._beginning = ""
+        self._end = ""
+        self._left_out = 0
+
+    def write(self, text: str) -> None:
+        """Take a piece of it; of a long text, its middle is not kept."""
+        room = HALF - len(self._beginning)
+        self._beginning += text[:room]
+        end = self._end + text[room:]
+        self._end = OVERWRITTEN.sub("", end)[-HALF:]
+        self._left_out += len(end) - len(self._end)
+
+    def display(self, data: Mapping[str, Any]) -> None:
+        """Take something that is displayed."""
+        displayed = Displayed(data)
+        if data.keys() - {"text/plain"}:
+            self.displayed.append(displayed)
+        self.write("[displayed image]\n" if displayed.image else f"{data.get('text/plain', '')}\n")
+
+    @property
+    def text(self) -> str:
+        """The text, with a word on what was left out."""
+        gap = f"\n… ({self._left_out:,} more characters)\n" if self._left_out else ""
+        return OVERWRITTEN.sub("", f"{self._beginning}{gap}{self._end}").strip("\n")
+
+
+RUNNING: ContextVar[LLMToolCall | None] = ContextVar("mojentic_nb_call", default=None)
+"""The call for which the current context runs a tool; None where none does."""
+
+PRINTED: ContextVar[Printed | None] = ContextVar("mojentic_nb_printed", default=None)
+"""Where text belongs that this context prints; None for where it always goes."""

@@ -1,0 +1,5 @@
+"""The path at which programs written for Mojentic find the tracer; it lives in :mod:`mojentic_nb.tracer.system`."""
+
+from .system import TracerSystem
+
+__all__ = ["TracerSystem"]

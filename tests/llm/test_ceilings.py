@@ -1,0 +1,92 @@
+"""An answer without end: it is cut off, with what had arrived, and the server is left at once."""
+
+from __future__ import annotations
+
+from itertools import count, repeat
+
+import pytest
+from driving import BOTH, begin, events_of
+from loopback import Hold, Loopback, Reply
+from providers_on_wire import PROVIDERS, QUESTION, Provider
+
+from mojentic_nb.llm import (
+    CompletionConfig,
+    Finish,
+    LLMBroker,
+    ReasoningDelta,
+    StepFinish,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallStart,
+)
+from mojentic_nb.llm.gateways import ScriptedGateway
+from mojentic_nb.llm.gateways.recorded_events import Happening, answer_in_json, happenings
+from mojentic_nb.llm.gateways.redaction import Redaction
+
+SAID = {
+    "text": lambda: repeat(TextDelta("four")),
+    "reasoning": lambda: repeat(ReasoningDelta("four")),
+    "arguments": lambda: (ToolCallDelta("1", "four") if number else ToolCallStart("1", "f") for number in count()),
+}
+
+
+@pytest.mark.parametrize("how", BOTH)
+@pytest.mark.parametrize("kind", SAID)
+def test_what_is_said_without_end_is_cut_off_and_kept(kind: str, how: str):
+    run = begin(
+        LLMBroker("m", ScriptedGateway([SAID[kind]()])), how, QUESTION, config=CompletionConfig(max_answer_chars=10)
+    )
+
+    events = events_of(run)
+
+    assert "".join(getattr(event, "delta", "") for event in events) == "fourfourfour"
+    assert events[-2:] == [
+        StepFinish("length", limit="max_answer_chars"),
+        Finish("length", limit="max_answer_chars"),
+    ]
+    assert run.finish_reason == "length"
+    if kind == "text":
+        assert run.messages[-1].content == "fourfourfour"
+
+
+def test_think_tags_are_cut_off_too():
+    config = CompletionConfig(max_answer_chars=10, think_tags=True)
+    run = LLMBroker("m", ScriptedGateway([repeat(TextDelta("<think>a</think>b"))])).stream(QUESTION, config=config)
+
+    assert list(run)[-1].limit == "max_answer_chars"
+    assert (run.messages[-1].thinking, run.messages[-1].content) == ("a", "b")
+
+
+def test_an_answer_that_fits_is_whole():
+    """To the last character; the limits are of each request, and None is none."""
+    for limit in (20, None):
+        config = CompletionConfig(max_answer_chars=limit, max_stream_bytes=None)
+        events = list(LLMBroker("m", ScriptedGateway(["x" * 20])).stream(QUESTION, config=config))
+
+        assert events[-1] == Finish("stop", events[-1].usage)
+
+
+@pytest.mark.parametrize("how", BOTH)
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_a_response_without_end_is_cut_off(server: Loopback, name: str, how: str):
+    """Whatever it says: here nothing but what holds the line."""
+    provider: Provider = PROVIDERS[name]
+    filler, hold = b"\n" * 1_000, Hold()
+    server.play(Reply([provider.piece("So"), *[filler] * 20, hold]))
+    run = begin(
+        LLMBroker("m", provider.gateway(server.url)), how, QUESTION, config=CompletionConfig(max_stream_bytes=10_000)
+    )
+
+    events = events_of(run)
+
+    assert events[-2:] == [StepFinish("length", limit="max_stream_bytes"), Finish("length", limit="max_stream_bytes")]
+    assert run.messages[-1].content == "So"
+    assert hold.hung_up.wait(30) or server.hung_up.wait(30)
+
+
+def test_a_recording_remembers_what_cut_its_answer_off():
+    event = StepFinish("length", limit="max_stream_bytes")
+
+    lines, ms = answer_in_json([Happening(0, event)], 0, Redaction.of(()))
+
+    assert [happening.event for happening in happenings(lines, ms)] == [event]

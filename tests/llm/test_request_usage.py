@@ -1,0 +1,51 @@
+"""What a request took, where its provider reported it and where it didn't."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import BaseModel
+from weather import Weather
+
+from mojentic_nb.llm import LLMMessage, ReasoningDelta, StepFinish, TextDelta, ToolCallDelta, ToolCallStart, Usage
+from mojentic_nb.llm.gateways.base import Request
+from mojentic_nb.llm.request_usage import RequestUsage
+
+
+class City(BaseModel):
+    name: str
+
+
+MESSAGES = (LLMMessage(content="x" * 400),)  # 100 tokens, and 4 for the message
+BARE = Request("m", MESSAGES)
+
+
+def fed(*events: object) -> RequestUsage:
+    """What a bare request took, after these events."""
+    followed = RequestUsage(BARE)
+    for event in events:
+        followed.feed(event)
+    return followed
+
+
+def test_what_the_provider_reports_counts():
+    followed = fed(TextDelta("Hello"), StepFinish("stop", Usage(7, 2, 1)))
+
+    assert (followed.usage, followed.estimated) == (Usage(7, 2, 1), False)
+
+
+@pytest.mark.parametrize("end", [[], [StepFinish("stop")]], ids=["interrupted", "not reported"])
+def test_all_that_has_arrived_is_estimated(end: list[StepFinish]):
+    """A token for 4 bytes: text, reasoning, and arguments of calls."""
+    pieces = [ReasoningDelta("Hm, hm."), TextDelta("Grüße"), ToolCallStart("a", "look"), ToolCallDelta("a", '{"a":')]
+
+    followed = fed(*pieces, *end)
+
+    assert (followed.usage, followed.estimated, followed.begun) == (Usage(104, 5), True, True)
+
+
+def test_what_was_sent_is_estimated_with_tools_and_schema():
+    bare = RequestUsage(BARE)
+    whole = RequestUsage(Request("m", MESSAGES, tools=(Weather(),), object_model=City))
+
+    assert (bare.usage, bare.begun) == (Usage(104, 0), False)
+    assert whole.usage.input_tokens > 104 + 40

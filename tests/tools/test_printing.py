@@ -1,0 +1,144 @@
+"""What a tool prints: it stays with its call, and the model is told of it after the result."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+
+import pytest
+from driving import BOTH, events_of
+from paced import asking
+from toolbox import QUESTION, Gate, Tool, calling, outputs, results, step
+
+from mojentic_nb.display import LiveView
+from mojentic_nb.display.printing import keeping_prints
+from mojentic_nb.llm import AsyncRun, Run
+from mojentic_nb.llm.events import StepFinish
+from mojentic_nb.llm.tools.running import HALF, Printed
+
+
+def speak() -> str:
+    print("to the model")
+    print("warning", file=sys.stderr)
+    sys.stdout.writelines(["a", "b"])
+    return "result"
+
+
+async def aspeak() -> str:
+    await asyncio.sleep(0)
+    return speak()
+
+
+def report():
+    speak()
+    yield 1
+    return "result"
+
+
+def fail() -> None:
+    print("before")
+    raise ValueError("no")
+
+
+SPOKEN = "\n\n[printed]\nto the model\nwarning\nab"
+
+
+@pytest.mark.parametrize("how", BOTH)
+@pytest.mark.parametrize("count", [1, 2], ids=["alone", "together"])
+@pytest.mark.parametrize(
+    ("function", "told"),
+    [
+        (speak, "result" + SPOKEN),
+        (aspeak, "result" + SPOKEN),
+        (report, "result" + SPOKEN),
+        (fail, "ValueError: no\n\n[printed]\nbefore"),
+        (lambda: "quiet", "quiet"),
+    ],
+    ids=["plain", "async", "generator", "failing", "quiet"],
+)
+def test_the_model_is_told_after_the_result(how: str, count: int, function, told: str, capsys: pytest.CaptureFixture):
+    with keeping_prints():
+        events = events_of(calling(how, [Tool(function, "speak")], *["speak"] * count))
+
+    assert outputs(events) == [told] * count
+    assert capsys.readouterr() == ("", "")
+
+
+def test_others_print_where_they_always_do(capsys: pytest.CaptureFixture):
+    """So do other threads while a tool runs, and all once the last block has ended."""
+    inside, printed = Gate(), Gate()
+
+    def other() -> None:
+        inside.pass_through()
+        print("from a thread")
+        printed.open()
+
+    def wait() -> str:
+        inside.open()
+        printed.pass_through()
+        return "waited"
+
+    thread = threading.Thread(target=other)
+    before = sys.stdout, sys.stderr
+    with keeping_prints():
+        thread.start()
+        with keeping_prints():
+            events = events_of(calling("async", [Tool(wait)]), lambda _: print("from the reader"))
+        assert sys.stdout.isatty() is before[0].isatty()
+    thread.join()
+
+    assert (sys.stdout, sys.stderr) == before
+    assert outputs(events) == ["waited"]
+    out = capsys.readouterr().out
+    assert "from a thread\n" in out
+    assert out.count("from the reader\n") == len(events)
+
+
+def test_what_took_the_place_of_a_stream_stays(monkeypatch: pytest.MonkeyPatch):
+    with keeping_prints():
+        other = sys.stderr
+        monkeypatch.setattr(sys, "stdout", other)
+        mine = sys.stdout = Printed()
+
+    assert sys.stdout is mine
+
+
+def test_without_a_view_prints_go_where_they_always_do(capsys: pytest.CaptureFixture):
+    (result,) = results(events_of(calling("sync", [Tool(speak)])))
+
+    assert result.output == "result"
+    assert capsys.readouterr().out == "to the model\nab"
+
+
+@pytest.mark.parametrize("how", BOTH)
+def test_a_view_keeps_prints_in_the_card(how: str, capsys: pytest.CaptureFixture):
+    view = LiveView()
+    broker = asking(step("speak"), [StepFinish("stop")])
+    run: Run | AsyncRun = (broker.astream if how == "async" else broker.stream)(QUESTION, [Tool(speak)])
+
+    if isinstance(run, AsyncRun):
+        asyncio.run(view.awatch(run))
+    else:
+        view.watch(run)
+
+    (card,) = [block for block in view.transcript.state()["blocks"] if block["kind"] == "tool"]
+    assert card["output"] == "result" + SPOKEN
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("pieces", "text"),
+    [
+        (["a\n", "b"], "a\nb"),
+        (["1 %\r", "50 %\r", "100 %\n", "done\r\n"], "100 %\ndone"),
+        (["x" * HALF, "y" * HALF], "x" * HALF + "y" * HALF),
+        (["x" * HALF, "y" * 10, "z" * HALF], "x" * HALF + "\n… (10 more characters)\n" + "z" * HALF),
+    ],
+)
+def test_printed_text_is_bounded(pieces: list[str], text: str):
+    printed = Printed()
+    for piece in pieces:
+        printed.write(piece)
+
+    assert printed.text.replace("\r\n", "\n").strip() == text
