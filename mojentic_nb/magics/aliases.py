@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from IPython.core.error import UsageError
 
+from mojentic_nb.llm.gateways.keys import NO_KEY, Key
 from mojentic_nb.llm.gateways.providers import PROVIDERS
-from mojentic_nb.llm.gateways.sdk import NO_KEY
 
 from .line import words
 
@@ -58,14 +57,14 @@ class Model:
             check_address(alias, self.base_url)
 
     @property
-    def key(self) -> str | None:
+    def key(self) -> Key | None:
         """The key, None where it is the provider's own. Raises UsageError where the environment has none.
 
         The provider's own key is nobody else's business: another address gets none unless it is named.
         """
         if self.key_variable is None:
-            return NO_KEY if self.base_url else None
-        if not (key := os.environ.get(self.key_variable, "").strip()):
+            return Key(NO_KEY) if self.base_url else None
+        if not (key := Key.in_environment(self.key_variable)):
             raise UsageError(f"There is no key in the environment's {self.key_variable}: set it, outside the notebook.")
         return key
 

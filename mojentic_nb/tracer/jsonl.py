@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
 from mojentic_nb.llm import Usage
+from mojentic_nb.llm.gateways.redaction import Redaction
 
 from .events import LLMResponseTracerEvent, TracerEvent
 
@@ -18,9 +19,10 @@ __all__ = ["lines", "plain"]
 
 
 def lines(events: Iterable[TracerEvent]) -> Iterable[str]:
-    """A line for each event, ASCII only, so that it survives any encoding."""
+    """A line for each event, without secrets, and in ASCII only, so that it survives any encoding."""
+    redaction = Redaction.of_secrets()
     for event in events:
-        yield json.dumps(as_json(event), default=str) + "\n"
+        yield json.dumps(redaction.value(as_json(event)), default=str) + "\n"
 
 
 def as_json(event: TracerEvent) -> dict[str, Any]:

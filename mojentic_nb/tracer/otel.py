@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mojentic_nb.llm import LLMMessage, LLMToolCall, MessageRole, Usage
+from mojentic_nb.llm.gateways.redaction import Redaction, without_secrets
 
 from .events import (
     LLMCallTracerEvent,
@@ -170,8 +171,9 @@ class OpenTelemetryExporter:
             "error.type": event.outcome if event.is_error else None,
         }
         if self.capture_content:
-            attributes["gen_ai.tool.call.arguments"] = json.dumps(plain(event.arguments))
-            attributes["gen_ai.tool.call.result"] = event.result
+            arguments = Redaction.of_secrets().value(plain(event.arguments))
+            attributes["gen_ai.tool.call.arguments"] = json.dumps(arguments)
+            attributes["gen_ai.tool.call.result"] = without_secrets(event.result)
         span = run.tools.pop(id(event.arguments), None) or self._tool_span(run, event.tool_name, event.started)
         span.set_attributes(known(attributes))
         end(span, event.timestamp, f"The call {event.outcome}." if event.is_error else None)
@@ -244,8 +246,9 @@ def known(attributes: Attributes) -> Attributes:
 
 
 def said(messages: list[LLMMessage], finish_reason: str | None = None) -> str:
-    """The messages as the conventions' JSON has them."""
-    told = [{"role": message.role.value, "parts": parts(message)} for message in messages]
+    """The messages as the conventions' JSON has them, without secrets."""
+    redaction = Redaction.of_secrets()
+    told = [{"role": message.role.value, "parts": redaction.value(parts(message))} for message in messages]
     return json.dumps([message | ({"finish_reason": finish_reason} if finish_reason else {}) for message in told])
 
 

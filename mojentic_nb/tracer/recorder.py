@@ -6,7 +6,6 @@ reads to their end leave nothing behind.
 
 from __future__ import annotations
 
-import re
 import time
 import uuid
 from collections.abc import Callable
@@ -28,6 +27,7 @@ from mojentic_nb.llm import (
     Usage,
 )
 from mojentic_nb.llm.gateways.base import Request, tool_name
+from mojentic_nb.llm.gateways.redaction import without_secrets
 
 from .events import (
     LLMCallTracerEvent,
@@ -40,9 +40,6 @@ from .events import (
 )
 
 __all__ = ["Recorder"]
-
-
-KEY = re.compile(r"(?i)(bearer\s+|api[-_]?key\W{1,4})\S+|\b(sk-)[\w-]{8,}")
 
 
 class Recorder:
@@ -85,7 +82,11 @@ class Recorder:
                 now = time.perf_counter()
                 self._store(
                     RetryTracerEvent(
-                        *self._stamp(now), model=self._model, attempt=attempt, delay=delay, reason=without_keys(reason)
+                        *self._stamp(now),
+                        model=self._model,
+                        attempt=attempt,
+                        delay=delay,
+                        reason=without_secrets(reason),
                     )
                 )
             case StepFinish():
@@ -145,7 +146,7 @@ class Recorder:
                 usage=usage,
                 duration=now - response.started,
                 time_to_first_token=None if response.first is None else response.first - response.started,
-                error=without_keys(str(error)) if error else None,
+                error=without_secrets(str(error)) if error else None,
                 error_type=type(error).__name__ if error else None,
                 response_id=end.response_id if end else None,
                 response_model=end.response_model if end else None,
@@ -198,7 +199,7 @@ class Recorder:
                 finish_reason=end.finish_reason if isinstance(end, Finish) else None,
                 usage=self._usage,
                 duration=now - (self._begun or now),
-                error=without_keys(str(error)) if error else None,
+                error=without_secrets(str(error)) if error else None,
                 error_type=type(error).__name__ if error else None,
             )
         )
@@ -258,8 +259,3 @@ def output_type(request: Request) -> str | None:
     """The kind of answer that is asked for, where it isn't text."""
     form = (request.config.response_format or {}).get("type")
     return "json" if request.schema or form == "json_object" else None
-
-
-def without_keys(text: str) -> str:
-    """An error's text, without what looks like an API key: a gateway from elsewhere may quote the one it sent."""
-    return KEY.sub(r"\1\2…", text)

@@ -6,13 +6,15 @@ import gc
 import json
 import logging
 import re
+import signal
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
+from canary import forms, shown, verbose
 from driving import BOTH
 from loopback import PATIENCE, Cut, Hold, Loopback, Reply, json_reply
 from providers_on_wire import KEY, PROVIDERS, QUESTION, Provider, ask, connections_to
@@ -27,7 +29,11 @@ from mojentic_nb.llm.errors import (
     ProviderUnavailableError,
     RateLimitError,
 )
-from mojentic_nb.llm.gateways import Timeout
+from mojentic_nb.llm.gateways import RecordingGateway, Timeout
+from mojentic_nb.llm.gateways.base import Request
+from mojentic_nb.llm.gateways.providers import broker_for
+from mojentic_nb.tracer import TracerSystem
+from mojentic_nb.tracer.jsonl import lines
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -77,6 +83,20 @@ def half_a_character(provider: Provider) -> bytes:
 def failing(provider: Provider, message: str) -> dict:
     """The document of an error in mid-stream, with that message."""
     return json.loads(json.dumps(provider.fails).replace("Overloaded", message))
+
+
+def escaped(key: str) -> str:
+    """All forms of the key."""
+    return " ".join(forms(key))
+
+
+def garbage_with_the_key(provider: Provider) -> bytes:
+    return provider.frame('{"oops": [' + escaped(KEY))
+
+
+def garbage_with_the_key_at_the_cut(provider: Provider) -> bytes:
+    """An error quotes so much of it that a part of the key would be quoted."""
+    return provider.frame('{"oops": "' + "x" * (70 - len(KEY) // 2) + KEY)
 
 
 def garbage(provider: Provider) -> bytes:
@@ -206,6 +226,21 @@ FAULTS = {
     "garbage in the answer": Fault(
         after_hello(garbage), IncompleteStreamError, "is no completion: .*[Aa]sk again", "json", "Hello"
     ),
+    "garbage that quotes the key": Fault(
+        lambda provider: Reply([garbage_with_the_key(provider)]), IncompleteStreamError, "the key", "json"
+    ),
+    "garbage that quotes the key at its end": Fault(
+        after_hello(garbage_with_the_key_at_the_cut), IncompleteStreamError, "is no completion", "json", "Hello"
+    ),
+    "500, the key in all its forms": Fault(
+        lambda provider: json_reply(provider.refuses(escaped(KEY), ""), 500),
+        ProviderUnavailableError,
+        "It said: (.the key. ?)+$",
+        "status",
+    ),
+    "a page that quotes the key": Fault(
+        lambda _: Reply([PAGE, escaped(KEY).encode()], 502, "text/html"), ProviderUnavailableError, "502", "status"
+    ),
     "an error with status 200": Fault(
         lambda provider: Reply([provider.failure()]),
         ProviderUnavailableError,
@@ -232,25 +267,30 @@ def old_objects():
 
 
 @pytest.fixture(autouse=True)
-def key_of_ollama(monkeypatch: pytest.MonkeyPatch):
-    """Ollama's SDK knows its key from the environment alone."""
+def canary(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture):
+    """The key is seen in no output and no log record of any test. Ollama's comes from the environment."""
     monkeypatch.setenv("OLLAMA_API_KEY", KEY)
+    caplog.set_level(logging.DEBUG)
+    yield
+    seen = f"{capfd.readouterr()} {caplog.text} {[vars(record) for record in caplog.records]}"
+    assert not [form for form in forms(KEY[:9]) if form in seen]
 
 
 @pytest.mark.parametrize("how", BOTH)
 @pytest.mark.parametrize("provider", PROVIDERS.values(), ids=PROVIDERS.keys())
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
-def test_a_fault(server: Loopback, caplog: pytest.LogCaptureFixture, fault: Fault, provider: Provider, how: str):
-    caplog.set_level(logging.DEBUG)
+def test_a_fault(server: Loopback, tmp_path: Path, fault: Fault, provider: Provider, how: str):
+    """Nor is the key in the error, its causes, the variables of their frames, the trace or a recording."""
     if fault.reply:
         replies = fault.reply(provider)
         server.play(*(replies if isinstance(replies, list) else [replies]))
     else:
         server.close()
-    gateway = provider.gateway(server.url, timeout=fault.timeout)
+    gateway = RecordingGateway(provider.gateway(server.url, timeout=fault.timeout), tmp_path / "runs.json")
+    tracer = TracerSystem()
 
     begun = time.monotonic()
-    error = ask(LLMBroker("a-model", gateway, max_retries=0), how).error
+    error = ask(LLMBroker("a-model", gateway, tracer=tracer, max_retries=0), how).error
     took = time.monotonic() - begun
     gc.collect()  # what was left open warns when it is freed
 
@@ -263,6 +303,54 @@ def test_a_fault(server: Loopback, caplog: pytest.LogCaptureFixture, fault: Faul
     answer = [LLMMessage(role=MessageRole.Assistant, content=fault.partial)] if fault.partial else []
     assert [error.partial] == (answer or [None])
     assert error.run.messages == [*QUESTION, *answer]
-    shown = "".join(traceback.format_exception(error))
-    assert KEY[:9] not in f"{shown} {getattr(error.__cause__, '__dict__', None)} {gateway!r} {caplog.text}"
+    recorded = "".join(path.read_text() for path in tmp_path.iterdir())
+    seen = f"{shown(error)} {gateway!r} {''.join(lines(tracer.get_events()))} {recorded}"
+    assert not [form for form in forms(KEY[:9]) if form in seen]
     assert connections_to(server) == []
+
+
+@pytest.mark.parametrize("how", BOTH)
+@pytest.mark.parametrize("provider", PROVIDERS.values(), ids=PROVIDERS.keys())
+@pytest.mark.parametrize("fault", ["nothing listens", "401", "cut between events", "garbage that quotes the key"])
+def test_a_verbose_traceback_does_not_show_the_key(server: Loopback, fault: str, provider: Provider, how: str):
+    if reply := FAULTS[fault].reply:
+        server.play(reply(provider))
+    else:
+        server.close()
+
+    error = ask(LLMBroker("a-model", provider.gateway(server.url), max_retries=0), how).error
+
+    said = verbose(error)
+    assert "providers_on_wire.py" in said
+    assert not [form for form in forms(KEY[:9]) if form in said]
+
+
+@pytest.mark.parametrize("provider", PROVIDERS.values(), ids=PROVIDERS.keys())
+def test_an_interrupt_in_the_middle_does_not_show_the_key(server: Loopback, provider: Provider):
+    """The frames of the SDK and the HTTP library stand in such a traceback, with all their variables."""
+    hold = Hold()
+    server.play(Reply([provider.piece("Hello"), hold]))
+    gateway = provider.gateway(server.url)
+    main = threading.main_thread().ident
+    interrupter = threading.Thread(
+        target=lambda: hold.reached.wait(PATIENCE) and signal.pthread_kill(main, signal.SIGINT)
+    )
+    interrupter.start()
+
+    with pytest.raises(KeyboardInterrupt) as interrupt:
+        list(gateway.stream(Request("a-model", tuple(QUESTION))))
+    interrupter.join()
+    gateway.close()
+
+    said = shown(interrupt.value) + verbose(interrupt.value)
+    assert "httpcore" in said
+    assert KEY[:9] not in said
+
+
+@pytest.mark.parametrize("name", ["openai", "anthropic", "ollama"])
+def test_a_key_that_cannot_be_one_is_not_shown(name: str):
+    with pytest.raises(ConfigurationError, match="has a character that no key has") as failure:
+        broker_for(f"{name}:a-model", api_key=f"{KEY}\N{EM DASH}")
+
+    failure.value.__traceback__ = failure.tb.tb_next  # this test's own variables are not at fault
+    assert KEY[:9] not in verbose(failure.value)

@@ -5,18 +5,23 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from driving import BOTH, begin, closed_after, events_of, interrupted_after
 from fuzzing import examples
 from grammar import assert_run
 from hypothesis import given
 from hypothesis import strategies as st
-from loopback import Loopback, Reply, json_reply
+from loopback import PATIENCE, Loopback, Reply, json_reply
 from providers_on_wire import KEY, PROVIDERS
 from pydantic import BaseModel
 from weather import Weather, call
@@ -55,9 +60,10 @@ from mojentic_nb.llm.gateways import (
     ScriptedGateway,
     record_or_replay,
 )
+from mojentic_nb.llm.gateways.locking import locked
 from mojentic_nb.llm.gateways.models import LLMGatewayResponse
 from mojentic_nb.llm.gateways.providers import broker_for
-from mojentic_nb.llm.gateways.recordings import save
+from mojentic_nb.llm.gateways.recordings import Exchange, save
 
 QUESTION = [LLMMessage(role=MessageRole.System, content="Be brief."), LLMMessage(content="Is it sunny in Rome?")]
 SIGNED = {"type": "thinking", "thinking": "Hm.", "signature": "x/y+z="}
@@ -387,6 +393,74 @@ def test_several_threads_record_to_one_file(path: Path):
     assert [replay.generate(question) for question in questions] == [f"Answer {number}." for number in range(8)]
 
 
+RECORDING = """
+import sys
+from mojentic_nb.llm import LLMBroker, LLMMessage
+from mojentic_nb.llm.gateways import RecordingGateway, ScriptedGateway
+who, path = sys.argv[1:]
+broker = LLMBroker("a-model", RecordingGateway(ScriptedGateway(["Yes."] * 30), path))
+sys.stdin.readline()
+for number in range(30):
+    broker.generate([LLMMessage(content=f"{who} {number}?")])
+"""
+
+
+def test_several_processes_record_to_one_file(path: Path):
+    command = [sys.executable, "-c", RECORDING]
+    writers = [subprocess.Popen([*command, who, str(path)], stdin=subprocess.PIPE) for who in ("One", "Two")]
+    for writer in writers:
+        writer.stdin.write(b"\n")
+        writer.stdin.close()
+
+    assert [writer.wait(4 * PATIENCE) for writer in writers] == [0, 0]
+    assert len(content_of(path)["exchanges"]) == 60
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_recording_waits_for_whoever_changes_the_file(path: Path):
+    """The lock's file is another one after the holder has removed it, so whoever waited has to look again."""
+    path.parent.mkdir()
+    asking = [threading.Thread(target=recorder(path, "Yes.").generate, args=(QUESTION,)) for _ in range(3)]
+    deadline = time.monotonic() + PATIENCE
+    with locked(path):
+        for thread in asking:
+            thread.start()
+        while sum(file.path.endswith(".lock") for file in psutil.Process().open_files()) < 4:
+            assert time.monotonic() < deadline
+    for thread in asking:
+        thread.join(PATIENCE)
+
+    assert replayer(path).generate(QUESTION) == "Yes."
+
+
+def test_an_interrupt_while_another_changes_the_file_leaves_nothing_open(path: Path):
+    path.parent.mkdir()
+    asking, main = recorder(path, "Yes."), threading.main_thread().ident
+    begun, ended = threading.Event(), threading.Event()
+
+    def locks() -> int:
+        return sum(file.path.endswith(".lock") for file in psutil.Process().open_files())
+
+    def change() -> None:
+        with locked(path):
+            begun.set()
+            while locks() < 2:
+                pass
+            signal.pthread_kill(main, signal.SIGINT)
+            ended.wait(PATIENCE)
+
+    other = threading.Thread(target=change)
+    other.start()
+    begun.wait(PATIENCE)
+    with pytest.raises(KeyboardInterrupt):
+        asking.adapter._keep(Exchange({"model": "a-model", "messages": []}, [], []))
+    assert locks() == 1
+    ended.set()
+    other.join()
+
+    assert locks() == 0
+
+
 # How answers end
 
 
@@ -650,33 +724,66 @@ def test_the_root_is_no_place_to_hide(path: Path, monkeypatch: pytest.MonkeyPatc
 
 # The file
 
+EXCHANGE = '{"format": "mojentic_nb recording", "version": 1, "exchanges": [{"request": %s}]}'
+
 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("{", "is no recording"),
-        ("[]", "is no recording"),
-        ('{"format": "mojentic_nb recording", "version": 1}', "is no recording"),
-        (
-            '{"format": "har", "version": 1, "exchanges": []}',
-            "is 'har', version 1, not 'mojentic_nb recording', version 1",
-        ),
-        (
-            '{"format": "mojentic_nb recording", "version": 2, "exchanges": []}',
-            "version 2, not .*, version 1: record it",
-        ),
+        ("{", "it isn't JSON"),
+        (b"\xff\xfe", "it isn't JSON"),
+        ("[]", "a part of it has another form"),
+        ('{"model": "a"}', "it has no `format`"),
+        ('{"format": "mojentic_nb recording", "version": 1}', "it has no `exchanges`"),
+        ('{"format": "mojentic_nb recording", "version": 1, "exchanges": [1]}', "a part of it has another form"),
+        (EXCHANGE % '{"no": "model"}, "answer": [], "ms": []', "it has no `model`"),
+        (EXCHANGE % ('{"model": "a", "messages": []}, "answer": ' + "[" * 5000), "its JSON is nested too deep"),
+        ('{"format": "har", "version": 1, "exchanges": []}', "its format is 'har'"),
     ],
 )
 @pytest.mark.parametrize("make", [ReplayGateway, lambda path: RecordingGateway(ScriptedGateway([]), path)])
 def test_a_file_that_is_no_recording(path: Path, content: str, words: str, make):
     path.parent.mkdir()
-    path.write_text(content)
+    data = content if isinstance(content, bytes) else content.encode()
+    path.write_bytes(data)
 
-    with pytest.raises(ConfigurationError, match=words) as failure:
+    with pytest.raises(ConfigurationError, match=f"isn't a recording .*{words}.*. Check the path.$") as failure:
         make(path)
 
     assert "\n" not in str(failure.value)
-    assert path.read_text() == content
+    assert path.read_bytes() == data
+
+
+def test_a_recording_of_another_version(path: Path):
+    path.parent.mkdir()
+    path.write_text('{"format": "mojentic_nb recording", "version": 2, "exchanges": []}')
+
+    with pytest.raises(ConfigurationError, match="has version 2, but this program reads version 1. Record it again"):
+        ReplayGateway(path)
+
+
+@pytest.mark.parametrize("make", [ReplayGateway, lambda path: RecordingGateway(ScriptedGateway([]), path)])
+def test_what_is_no_file_is_refused_at_once(path: Path, make):
+    """Reading a pipe would wait for a writer, and a device may have no end."""
+    path.parent.mkdir()
+    os.mkfifo(path)
+
+    for place in (path, Path("/dev/zero"), path.parent):
+        with pytest.raises(
+            ConfigurationError, match="can't be read. (It isn't a file|Is a directory): .*check the path"
+        ):
+            make(place)
+
+
+def test_an_answer_that_is_nested_too_deep_to_be_recorded(path: Path):
+    deep: list = []
+    for _ in range(600):
+        deep = [deep]
+    made = LLMToolCall(id="a", name="weather", arguments={"city": deep})
+
+    with pytest.raises(ConfigurationError, match="nested too deep to be recorded"):
+        recorder(path, [ToolCallEnd(made), StepFinish("tool_calls")]).generate(QUESTION)
+    assert not path.exists()
 
 
 def test_a_file_that_is_not_there_or_cannot_be_written(path: Path, tmp_path: Path):
@@ -698,7 +805,7 @@ def test_a_file_that_cannot_be_replaced_leaves_nothing_beside_it(path: Path):
 
     with pytest.raises(ConfigurationError, match="can't be read"):
         asking.generate(QUESTION)
-    with pytest.raises(ConfigurationError, match="can't be written"):
+    with pytest.raises(IsADirectoryError):
         save(path, [])
 
     assert list(path.parent.iterdir()) == [path]
@@ -785,6 +892,13 @@ def test_record_or_replay(path: Path, how: str, server: Loopback, monkeypatch: p
 
     assert (type(first), type(second)) == (RecordingGateway, ReplayGateway)
     assert len(server.requests) == 1
+
+
+def test_a_gateway_that_has_nothing_to_close(path: Path):
+    asking = recorder(path, "One.").adapter
+
+    asking.close()
+    asyncio.run(asking.aclose())
 
 
 def test_a_model_by_the_name_of_its_recording(path: Path):

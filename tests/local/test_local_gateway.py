@@ -6,6 +6,7 @@ import asyncio
 import gc
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -29,6 +30,7 @@ from mojentic_nb.llm.gateways.local import process
 from mojentic_nb.llm.gateways.local.model_file import SMOLLM2
 
 QUESTION = [LLMMessage(content="What makes a good chart?")]
+FILE = SMOLLM2.path()
 BRIEF = CompletionConfig(temperature=0, max_tokens=20)
 
 
@@ -125,7 +127,16 @@ def fetch(gateway: LocalGateway, path: str, *, key: str | None = None, origin: s
     return urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=PATIENCE)
 
 
-@pytest.mark.parametrize("path", ["/v1/models", "/slots", "/props", "/"])
+@pytest.mark.parametrize("path", ["/health", "/v1/health"])
+def test_anybody_may_ask_whether_the_server_is_up_and_learns_no_more(gateway: LocalGateway, path: str):
+    """llama.cpp keeps these open, as docs/security.md says."""
+    ask(gateway)
+
+    with fetch(gateway, path) as answer:
+        assert json.load(answer) == {"status": "ok"}
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/models", "/api/tags", "/metrics", "/slots", "/props", "/"])
 def test_the_server_is_closed_to_whoever_lacks_the_key(gateway: LocalGateway, path: str):
     ask(gateway)
 
@@ -194,6 +205,33 @@ def test_the_key_is_not_to_be_seen(gateway: LocalGateway):
     seen = psutil.Process(gateway.process.pid)
 
     assert gateway.process.api_key not in " ".join([*seen.cmdline(), *seen.environ().values(), repr(gateway)])
+
+
+def test_the_process_gets_no_keys_and_leaves_no_core(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "canary")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+    with LocalGateway() as gateway:
+        assert ask(gateway)
+        process = psutil.Process(gateway.process.pid)
+
+        assert "canary" not in process.environ().values()
+        assert process.environ().keys() >= {"PATH", "OMP_NUM_THREADS"}
+        assert process.rlimit(psutil.RLIMIT_CORE) == (0, 0)
+
+
+def test_a_model_file_that_has_changed_is_not_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (tmp_path / "mojentic_nb" / "models").mkdir(parents=True)
+    file = tmp_path / "mojentic_nb" / "models" / SMOLLM2.file_name
+    shutil.copy(FILE, file)
+    with LocalGateway() as gateway:
+        assert gateway.model_path == file
+        file.unlink()
+        file.write_bytes(b"GGUF")
+
+        with pytest.raises(ConfigurationError, match="isn't the published one any more. Make a new LocalGateway"):
+            ask(gateway)
 
 
 def test_a_context_that_is_full_says_so(gateway: LocalGateway):
@@ -330,7 +368,8 @@ def test_the_process_ends_with_the_program_however_that_ends(end: str, fork: str
 
 def test_where_a_process_cannot_fork_a_thread_watches():
     """As on Windows: the script in an interpreter that has no fork."""
-    program = f"import os, runpy; del os.fork; runpy.run_path({str(process.SCRIPT)!r}, run_name='__main__')"
+    without = "import os, runpy, sys; del os.fork; sys.modules['resource'] = None"
+    program = f"{without}; runpy.run_path({str(process.SCRIPT)!r}, run_name='__main__')"
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with LocalGateway() as gateway, subprocess.Popen([sys.executable, "-c", program], **pipes) as serving:
         serving.stdin.write(json.dumps({**asdict(gateway._options), "api_key": "key"}).encode() + b"\n")

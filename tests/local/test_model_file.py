@@ -17,6 +17,7 @@ import pytest
 from loopback import PATIENCE, Hold, Loopback, Reply
 
 from mojentic_nb.llm.errors import ConfigurationError
+from mojentic_nb.llm.gateways.local.environment import PIP, environment
 from mojentic_nb.llm.gateways.local.model_file import SMOLLM2, ModelPackage
 
 FILE = b"GGUF" + bytes(range(256)) * 64
@@ -43,6 +44,7 @@ TINY = ModelPackage(
     wheel_sha256=hashlib.sha256(WHEEL).hexdigest(),
     file_name="tiny.gguf",
     file_bytes=len(FILE),
+    file_sha256=hashlib.sha256(FILE).hexdigest(),
 )
 
 
@@ -148,6 +150,97 @@ def test_the_installed_package_is_used_as_it_is(cache: Path, tmp_path: Path, mon
 
     assert TINY.path() == package / "tiny.gguf"
     assert replace(TINY, file_bytes=1).installed() is None
+
+
+def test_a_folder_beside_the_notebook_is_not_the_package(cache: Path, monkeypatch: pytest.MonkeyPatch):
+    """Anybody's folder may have that name, with or without an `__init__.py`, where Python searches it first."""
+    (cache / "tiny_model").mkdir()
+    (cache / "tiny_model" / "tiny.gguf").write_bytes(FILE)
+    monkeypatch.chdir(cache)
+    for place in ("", str(cache)):
+        monkeypatch.setattr(sys, "path", [place, *sys.path])
+        assert TINY.installed() is None
+        (cache / "tiny_model" / "__init__.py").touch()
+        assert TINY.installed() is None
+
+    monkeypatch.chdir("/")
+    assert TINY.installed() == cache / "tiny_model" / "tiny.gguf"
+
+
+OTHER = FILE[:-1] + b"X"  # as long
+
+
+def keep_time(path: Path, content: bytes) -> None:
+    """Write `content` to the file and turn its time back."""
+    times = path.stat().st_atime_ns, path.stat().st_mtime_ns
+    path.write_bytes(content)
+    os.utime(path, ns=times)
+
+
+@pytest.fixture
+def model(cache: Path) -> Path:
+    """The model file, fetched and found good."""
+    path = cache / "cache" / "mojentic_nb" / "models" / "tiny.gguf"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(FILE)
+    assert TINY.installed() == path
+    return path
+
+
+def test_a_file_with_other_content_is_not_taken(model: Path):
+    keep_time(model, OTHER)
+    assert TINY.installed() is None
+
+    keep_time(model, FILE)
+    assert TINY.installed() == model
+
+
+def test_a_file_is_read_once_until_it_changes(model: Path):
+    assert times_read(model) == 0
+
+    os.utime(model)
+
+    assert [times_read(model), times_read(model)] == [1, 0]
+
+
+def times_read(path: Path) -> int:
+    """How often a look for the file at `path` opens it."""
+    opened = []
+    sys.addaudithook(lambda name, told: name == "open" and told[0] == str(path) and opened.append(path))
+    assert TINY.installed() == path
+    return len(opened)
+
+
+@pytest.mark.parametrize("spoil", [lambda known: known.chmod(0o666), lambda known: known.write_text("{")])
+def test_what_others_may_have_written_does_not_count(model: Path, spoil):
+    (known,) = model.parent.parent.glob("known*")
+    assert known.stat().st_mode & 0o777 == 0o600
+    spoil(known)
+
+    assert times_read(model) == 1
+
+
+def test_where_nothing_can_be_kept_the_file_is_read_each_time(model: Path):
+    (known,) = model.parent.parent.glob("known*")
+    known.unlink()
+    known.mkdir()
+
+    assert [times_read(model), times_read(model)] == [1, 1]
+    assert {path.name for path in known.parent.iterdir()} == {known.name, "models"}
+
+
+def test_pip_gets_no_keys(index: Loopback, cache: Path, monkeypatch: pytest.MonkeyPatch):
+    """It runs what the package index gives it, at least its own code."""
+    for name in ("OPENAI_API_KEY", "AWS_SECRET_ACCESS_KEY", "HF_TOKEN"):
+        monkeypatch.setenv(name, "canary")
+    kept = dict.fromkeys(("PATH", "PIP_INDEX_URL", "UV_CACHE_DIR", "HTTPS_PROXY", "no_proxy", "SSL_CERT_FILE"), "x")
+    for name, value in kept.items():
+        monkeypatch.setenv(name, value)
+
+    given = environment(PIP)
+
+    assert kept.items() <= given.items()
+    assert "canary" not in given.values()
 
 
 def test_an_interrupted_fetch_leaves_nothing_behind(index: Loopback, cache: Path):

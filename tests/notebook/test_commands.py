@@ -201,15 +201,27 @@ def test_an_alias_has_an_address_and_the_name_of_a_key(said, model: Loopback, mo
     assert "sk-secret" not in told
 
 
-@pytest.mark.parametrize("provider", ["openai", "anthropic"])
-def test_another_address_does_not_get_the_providers_key(said, model: Loopback, monkeypatch, provider: str):
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
-    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-secret")
-    said(f"%llm alias mine {provider}:m --base-url {model.url}")
+AMBIENT = (
+    *("OPENAI_API_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_ADMIN_KEY", "OPENAI_WEBHOOK_SECRET"),
+    *("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_WEBHOOK_SIGNING_KEY", "OLLAMA_API_KEY"),
+)
+
+
+@pytest.mark.parametrize("key", ["", " --key-variable MY_KEY"], ids=["no key", "a key"])
+@pytest.mark.parametrize("provider", ["openai", "anthropic", "ollama"])
+def test_another_address_gets_nothing_of_the_providers(said, model: Loopback, monkeypatch, provider: str, key: str):
+    """No key, organization, project or header that the environment has for the provider itself."""
+    for name in AMBIENT:
+        monkeypatch.setenv(name, "canary")
+    for name in ("OPENAI_CUSTOM_HEADERS", "ANTHROPIC_CUSTOM_HEADERS"):
+        monkeypatch.setenv(name, "X-Gateway: canary\nAuthorization: Bearer canary\nno header")
+    monkeypatch.setenv("MY_KEY", "sk-mine")
+    said(f"%llm alias mine {provider}:m --base-url {model.url}{key}")
 
     said("%%llm -m mine\nWell?")
 
-    assert "sk-secret" not in str(model.requests[0].headers)
+    assert "canary" not in str(model.requests[0].headers)
+    assert ("sk-mine" in str(model.requests[0].headers)) == bool(key)
 
 
 @pytest.mark.parametrize("path", ["/no such folder/x.gguf", r"C:\models\new.gguf", "/it's/x.gguf", '/a "b" c.gguf'])

@@ -98,3 +98,17 @@ def test_what_json_has_no_way_to_say_is_text():
         "bytes": "_w==",
         "any": str(print),
     }
+
+
+def test_secrets_are_not_exported(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("DB_PWD", "open sesame 1")
+    tracer = TracerSystem()
+    LLMBroker("a-model", ScriptedGateway(["It is open sesame 1."]), tracer=tracer).generate(
+        [LLMMessage(content=f"Use {'ghp_' + 'a1B2' * 9}, in {Path.cwd()}.")]
+    )
+
+    told = tracer.to_jsonl()
+
+    assert "sesame" not in told
+    assert "ghp_" not in told
+    assert f"Use (secret), in {Path.cwd()}." in told

@@ -416,6 +416,17 @@ def test_what_was_said_by_the_conventions_schema(telemetry: Telemetry):
     assert tool["gen_ai.tool.call.result"] == "Sunny in Paris."
 
 
+def test_secrets_are_in_no_span(telemetry: Telemetry):
+    tracer, secret = telemetry.tracer(capture_content=True), "ghp_" + "a1B2" * 9
+    script = [[ToolCallEnd(call("a", secret)), StepFinish("tool_calls")], f"It is {secret}."]
+
+    LLMBroker("a-model", ScriptedGateway(script), tracer=tracer).generate([LLMMessage(content=secret)], [Weather()])
+
+    spans = "".join(span.to_json() for span in telemetry._exporter.get_finished_spans())
+    assert spans.count("(secret)") >= 4
+    assert secret not in spans
+
+
 def test_what_is_recorded_by_hand_has_no_run(telemetry: Telemetry):
     tracer = telemetry.tracer()
 

@@ -18,6 +18,7 @@ from mojentic_nb.llm.messages import LLMMessage
 
 from .base import Request
 from .decoding import Paused
+from .keys import Key
 from .mojentic import MojenticCalls
 from .transport import Lines, LoopLines
 
@@ -44,10 +45,11 @@ IMAGE = "(an image)"  # for the content of a message that has only images
 class AdaptiveGateway(MojenticCalls):
     """A gateway over connections that it keeps.
 
-    A subclass sets `_host`, `_lines`, `_async_lines` and `_blind`, the models that read no images.
+    A subclass sets `_host`, `_key`, `_lines`, `_async_lines` and `_blind`, the models that read no images.
     """
 
     _host: str
+    _key: Key
     _lines: Lines[Any]
     _async_lines: LoopLines[Any]
     _blind: set[str]
@@ -66,7 +68,7 @@ class AdaptiveGateway(MojenticCalls):
             except LLMError as error:
                 adapted = self._adapted(request, error)
                 if adapted is None:
-                    raise
+                    raise self._key.clean(error)  # noqa: B904 (its cause is kept)
                 notices = adapted
             yield from notices
 
@@ -87,7 +89,7 @@ class AdaptiveGateway(MojenticCalls):
             except LLMError as error:
                 adapted = self._adapted(request, error)
                 if adapted is None:
-                    raise
+                    raise self._key.clean(error)  # noqa: B904 (its cause is kept)
                 notices = adapted
             for notice in notices:
                 yield notice

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from mojentic_nb.llm.errors import ConfigurationError
+from mojentic_nb.llm.errors import ConfigurationError, LLMError
 
 from . import anthropic_messages
 from .base import Request
 from .decoding import Decoder
 from .failures import checked_list
+from .keys import STAND_IN, Key, ambient_headers
 from .sdk import SDKGateway, checked_address, checked_key, http_clients
 from .transport import Timeout
 
@@ -27,7 +28,8 @@ MISSING_EXTRA = "Anthropic's models need its SDK: pip install 'mojentic_nb[anthr
 class AnthropicGateway(SDKGateway):
     """The way to Anthropic's models.
 
-    Without `api_key` and `base_url` the environment's ``ANTHROPIC_API_KEY`` and ``ANTHROPIC_BASE_URL`` count. A
+    Without `api_key` and `base_url` the environment's ``ANTHROPIC_API_KEY`` and ``ANTHROPIC_BASE_URL`` count; with
+    both, nothing that the environment has for Anthropic is sent. A
     `client` made with the SDK (``anthropic.AnthropicVertex(…)``, say; not ``AnthropicBedrock``, whose streams are
     binary) is used as it is, as with :class:`~mojentic_nb.llm.gateways.OpenAIGateway`. `timeout` is in seconds. Raises
     :class:`~mojentic_nb.llm.errors.ConfigurationError` for a missing extra or key.
@@ -39,7 +41,7 @@ class AnthropicGateway(SDKGateway):
 
     def __init__(
         self,
-        api_key: str | None = None,
+        api_key: str | Key | None = None,
         base_url: str | None = None,
         *,
         client: anthropic.Anthropic | anthropic.AsyncAnthropic | None = None,
@@ -49,16 +51,22 @@ class AnthropicGateway(SDKGateway):
             raise ConfigurationError(MISSING_EXTRA)
         import anthropic
 
+        api_key, key = Key.of(api_key), None  # before anything can fail, and show it
         if hasattr(client, "__aenter__"):  # the clients of clouds have no class in common
             clients: tuple[Any, Any] = None, client
+        elif client:
+            clients = client, None
         else:
-            clients = (client, None) if client else make_clients(api_key, base_url)
-        super().__init__(anthropic, clients, own=client is None, timeout=timeout)
+            key, clients = make_clients(api_key, base_url)
+        super().__init__(anthropic, clients, own=client is None, key=key, timeout=timeout)
 
     def get_available_models(self) -> list[str]:
         """The names of the models that Anthropic offers."""
-        with checked_list(self._host), self._asking() as client:
-            return [model.id for model in client.models.list()]
+        try:
+            with checked_list(self._host, self._key), self._asking() as client:
+                return [model.id for model in client.models.list()]
+        except LLMError as error:
+            raise self._key.clean(error)  # noqa: B904 (its cause is kept)
 
     def _endpoint(self, client: Any, request: Request) -> Callable[..., Any]:  # noqa: ANN401, ARG002 (the SDK's)
         create: Callable[..., Any] = client.messages.with_streaming_response.create
@@ -71,14 +79,17 @@ class AnthropicGateway(SDKGateway):
         return anthropic_messages.MessagesDecoder(request)
 
 
-def make_clients(api_key: str | None, base_url: str | None) -> tuple[anthropic.Anthropic, anthropic.AsyncAnthropic]:
-    """The SDK's clients."""
+def make_clients(
+    api_key: Key | None, base_url: str | None
+) -> tuple[Key, tuple[anthropic.Anthropic, anthropic.AsyncAnthropic]]:
+    """The key, and the SDK's clients. With a key and an address, headers that the environment has aren't sent."""
     import anthropic
 
+    headers = (api_key and base_url and ambient_headers(anthropic, "ANTHROPIC_CUSTOM_HEADERS")) or None
     address = checked_address(base_url or os.environ.get("ANTHROPIC_BASE_URL") or None, name="ANTHROPIC_BASE_URL")
-    key = checked_key(api_key or os.environ.get("ANTHROPIC_API_KEY"), name="ANTHROPIC_API_KEY")
-    http, ahttp = http_clients(anthropic)
-    return (
-        anthropic.Anthropic(api_key=key, base_url=address, http_client=http),
-        anthropic.AsyncAnthropic(api_key=key, base_url=address, http_client=ahttp),
+    key = checked_key(api_key, name="ANTHROPIC_API_KEY")
+    http, ahttp = http_clients(anthropic, key)
+    return key, (
+        anthropic.Anthropic(api_key=STAND_IN, base_url=address, http_client=http, default_headers=headers),
+        anthropic.AsyncAnthropic(api_key=STAND_IN, base_url=address, http_client=ahttp, default_headers=headers),
     )

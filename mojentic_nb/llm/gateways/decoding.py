@@ -6,7 +6,7 @@ import json
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from pydantic_core import from_json
@@ -103,8 +103,11 @@ class EventData:
 class Decoder(ABC):
     """Reads one response. Feed it the bytes as they come, however they are split, then :meth:`end` it.
 
-    Raises StreamError for an error that the server reports, IncompleteStreamError for what can't be read.
+    Raises StreamError for an error that the server reports, IncompleteStreamError for what can't be read, of which it
+    quotes the beginning, passed through `hide`.
     """
+
+    hide: Callable[[str], str] = staticmethod(str)
 
     def __init__(self, splitter: Splitter | None = None) -> None:
         self.done = False
@@ -142,7 +145,7 @@ class Decoder(ABC):
                 try:
                     events = self.read(parsed(document))
                 except (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError) as error:
-                    start = document[:80].decode(errors="replace")
+                    start = self.hide(document.decode(errors="replace"))[:80]
                     raise IncompleteStreamError(
                         f"The server sent something that is no completion: {start!r}. Ask again, or check its address."
                     ) from error

@@ -21,6 +21,8 @@ from mojentic_nb.llm.errors import (
     RateLimitError,
 )
 
+from .keys import Key
+
 __all__ = [
     "ASYNCHRONOUS_CLIENT",
     "HALF_CHARACTER",
@@ -32,7 +34,6 @@ __all__ = [
     "said_by",
     "status_error",
     "unreachable_error",
-    "without_key",
 ]
 
 ASYNCHRONOUS_CLIENT = (
@@ -100,9 +101,9 @@ def is_loopback(host: str) -> bool:
     return host.startswith(("127.", "localhost", "::1"))
 
 
-def said_by(body: object, otherwise: str, key: str) -> str:
+def said_by(body: object, otherwise: str, key: Key) -> str:
     """What the server said, in one line, without the API key that some servers quote."""
-    return hidden(" ".join(str(words_in(body) or otherwise).split()), key)[:300]
+    return key.hide(" ".join(str(words_in(body) or otherwise).split()))[:300]
 
 
 def words_in(body: object) -> object:
@@ -117,24 +118,6 @@ def words_in(body: object) -> object:
         case str() if not body.startswith("<"):
             return body
     return None
-
-
-def hidden(text: str, key: str) -> str:
-    """`text` without the API key; one as short as "none" or "ollama" is looked for as a word."""
-    if not key:
-        return text
-    pattern = re.escape(key) if len(key) > 8 else rf"(?<!\w){re.escape(key)}(?!\w)"
-    return re.sub(pattern, "(the key)", text)
-
-
-def without_key(error: Exception, key: str) -> Exception:
-    """The SDK's `error`, which is shown below ours as its cause, without the API key that some servers quote."""
-    if key and key in f"{error} {vars(error)}":
-        error.args = (hidden(str(error), key),)
-        for name, value in vars(error).items():
-            if isinstance(value, str | dict):
-                setattr(error, name, hidden(str(value), key))
-    return error
 
 
 def status_error(
@@ -255,12 +238,12 @@ def broken(host: str, error: BaseException) -> IncompleteStreamError:
 
 
 @contextmanager
-def checked_list(host: str) -> Iterator[None]:
+def checked_list(host: str, key: Key) -> Iterator[None]:
     """Our error where what the server of `host` sends as its models is no list of some, such as a proxy's page."""
     try:
         yield
     except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise ConfigurationError(f"{host} answers with no list of models: is its address right?") from error
+        raise ConfigurationError(f"{host} answers with no list of models: is its address right?") from key.clean(error)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

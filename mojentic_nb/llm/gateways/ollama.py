@@ -30,8 +30,8 @@ from .failures import (
     said_by,
     status_error,
     unreachable_error,
-    without_key,
 )
+from .keys import STAND_IN, Key
 from .mojentic import StreamingResponse
 from .ollama_chat import OllamaDecoder, encode
 from .transport import LIMITS, Lines, LoopLines, Timeout, Wire, proxy_checked, tls_context
@@ -48,12 +48,13 @@ CHAT = ("POST", "/api/chat")
 class OllamaGateway(AdaptiveGateway):
     """The way to an Ollama server: at `host`, else at ``OLLAMA_HOST``, else on this machine.
 
-    `headers` are sent with each request, such as the key that a proxy before the server asks for. `timeout` is in
-    seconds; a response may take as long to begin as a model takes to load. A `client` made with the SDK
-    (``ollama.Client(…)`` or ``ollama.AsyncClient(…)``) is used as it is, and the other arguments are ignored; a
-    cancelled request then ends once its response has begun.
+    Without `api_key` the environment's ``OLLAMA_API_KEY`` counts; "none" sends no key. `headers` are sent with each
+    request, such as the key that a proxy before the server asks for. `timeout` is in seconds; a response may take as
+    long to begin as a model takes to load. A `client` made with the SDK (``ollama.Client(…)`` or
+    ``ollama.AsyncClient(…)``) is used as it is, and the other arguments are ignored; a cancelled request then ends once
+    its response has begun.
 
-    Raises :class:`~mojentic_nb.llm.errors.ConfigurationError` for an address that can't be one.
+    Raises :class:`~mojentic_nb.llm.errors.ConfigurationError` for a key or an address that can't be one.
     """
 
     def __init__(
@@ -62,16 +63,23 @@ class OllamaGateway(AdaptiveGateway):
         headers: Mapping[str, str] | None = None,
         timeout: Timeout | float | None = Timeout(),  # noqa: B008 (frozen)
         *,
+        api_key: str | Key | None = None,
         client: ollama.Client | ollama.AsyncClient | None = None,
     ) -> None:
         import httpx
 
         self._client = client
-        self._headers = dict(headers or {})
+        given = {name.lower(): value for name, value in (headers or {}).items()}
+        scheme, _, secret = given.get("authorization", "Bearer ").rpartition(" ")
+        api_key = Key.of(secret) or Key.of(api_key) or Key.in_environment("OLLAMA_API_KEY") or Key("")
+        self._key = api_key.checked() if api_key.secrets() else Key("")
+        # Without such a header the SDK sends the key that the environment has.
+        self._headers = given | {"authorization": f"{scheme} {STAND_IN}".strip()}
         http = (client or self._probe(host))._client  # noqa: SLF001 (the SDK has no other word for where it goes)
+        if client:
+            self._key = Key(http.headers.get("authorization", "").rpartition(" ")[2])
         self._server = str(http.base_url)
         self._host = host_of(self._server)
-        self._key = http.headers.get("authorization", "").removeprefix("Bearer ")
         self._timeout = Timeout.of(timeout)
         self._blind = set()
         own = client is None
@@ -89,7 +97,7 @@ class OllamaGateway(AdaptiveGateway):
             if response.is_error:
                 response.read()
                 response.raise_for_status()
-            yield from wire.read(OllamaDecoder(len(request.messages)), response.iter_bytes(), request.config)
+            yield from wire.read(self._decoder(request), response.iter_bytes(), request.config)
 
     def _aattempt(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
         import ollama
@@ -105,7 +113,7 @@ class OllamaGateway(AdaptiveGateway):
                     if response.is_error:
                         await response.aread()
                         response.raise_for_status()
-                    answer = wire.aread(OllamaDecoder(len(request.messages)), response.aiter_bytes(), request.config)
+                    answer = wire.aread(self._decoder(request), response.aiter_bytes(), request.config)
                     async with aclosing(answer) as events:
                         async for event in events:
                             yield event
@@ -120,8 +128,11 @@ class OllamaGateway(AdaptiveGateway):
         Models in Ollama's cloud are left out.
         """
         with self._asking() as client:
-            with checked_list(self._host):
-                names = [model.model or "" for model in client.list().models]
+            try:
+                with checked_list(self._host, self._key):
+                    names = [model.model or "" for model in client.list().models]
+            except LLMError as error:
+                raise self._key.clean(error)  # noqa: B904
             for name in names:
                 if not name.endswith("cloud") and can_chat(client, name):
                     yield name
@@ -144,6 +155,11 @@ class OllamaGateway(AdaptiveGateway):
                 f"Ollama's address can't be used ({error}): check OLLAMA_HOST, which reads like http://localhost:11434."
             ) from error
 
+    def _decoder(self, request: Request) -> OllamaDecoder:
+        decoder = OllamaDecoder(len(request.messages))
+        decoder.hide = self._key.hide
+        return decoder
+
     def _new_client(self, wire: Wire) -> ollama.Client:
         import ollama
 
@@ -161,6 +177,7 @@ class OllamaGateway(AdaptiveGateway):
 
         return {
             "headers": self._headers,
+            "auth": self._key.sign,
             "timeout": httpx.Timeout(self._timeout.connect, read=self._timeout.read),
             "limits": httpx.Limits(**LIMITS),
             "verify": tls_context(httpx.create_ssl_context),
@@ -183,17 +200,19 @@ class OllamaGateway(AdaptiveGateway):
         except httpx.HTTPStatusError as error:
             failure = self._status_error(error.response.status_code, error.response.text, model)
             failure.retry_after = retry_after(error.response.headers)
-            raise failure from error
+            raise failure from self._key.clean(error)
         except ollama.ResponseError as error:
             failure = self._status_error(error.status_code, error.error, model)
-            raise failure from without_key(error, self._key)
+            raise failure from self._key.clean(error)
         except StreamError as error:
-            raise self._status_error(error.status, str(error), model) from without_key(error, self._key)
+            raise self._status_error(error.status, str(error), model) from self._key.clean(error)
         except (ConnectionError, httpx.ConnectError, httpx.ConnectTimeout) as error:
             advice = "start it with `ollama serve`, or set OLLAMA_HOST to where it runs."
-            raise unreachable_error(self._host, f"Ollama can't be reached at {self._host}: {advice}") from error
+            raise unreachable_error(
+                self._host, f"Ollama can't be reached at {self._host}: {advice}"
+            ) from self._key.clean(error)
         except httpx.HTTPError as error:
-            raise (broken if wire.answered else no_answer)("Ollama", error) from error
+            raise (broken if wire.answered else no_answer)("Ollama", error) from self._key.clean(error)
         except UnicodeEncodeError as error:
             raise BadRequestError(HALF_CHARACTER) from error
 

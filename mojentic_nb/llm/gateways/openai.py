@@ -6,12 +6,15 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
+from mojentic_nb.llm.errors import LLMError
+
 from . import chat_completions, responses
 from .base import Request
 from .decoding import Decoder
 from .failures import checked_list
+from .keys import NO_KEY, STAND_IN, Key, ambient_headers
 from .openai_models import can_stream, needs_responses
-from .sdk import NO_KEY, SDKGateway, amend, checked_address, checked_key, http_clients
+from .sdk import SDKGateway, amend, checked_address, checked_key, http_clients
 from .transport import Timeout
 
 if TYPE_CHECKING:
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["OpenAIGateway"]
 
 OPENAI = "api.openai.com"
+ORGANIZATION = ("OpenAI-Organization", "OpenAI-Project")  # headers that the SDK fills from the environment
 AZURE = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com")
 # Of the limit of tokens. OpenAI's reasoning models refuse the first, many other servers the second.
 LIMIT_NAMES = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
@@ -30,9 +34,10 @@ class OpenAIGateway(SDKGateway):
     """The way to OpenAI, or with `base_url` to a compatible server.
 
     Without `api_key` the environment's ``OPENAI_API_KEY`` counts, and without `base_url` its ``OPENAI_BASE_URL``, or
-    else ``OPENAI_API_ENDPOINT``, which is Mojentic's name for it; a server of one's own may need no key. A `client`
-    made with the SDK (``openai.AzureOpenAI(…)``, say, or an asynchronous one) is used as it is, and `api_key`,
-    `base_url` and `timeout` are not looked at; a cancelled request then ends once its response has begun.
+    else ``OPENAI_API_ENDPOINT``, which is Mojentic's name for it; a server of one's own may need no key. With both,
+    nothing that the environment has for OpenAI is sent. A `client` made with the SDK (``openai.AzureOpenAI(…)``, say,
+    or an asynchronous one) is used as it is, and `api_key`, `base_url` and `timeout` are not looked at; a cancelled
+    request then ends once its response has begun.
 
     `api` is OpenAI's API to use: *chat*, which all servers speak, or *responses*; None takes *chat* but for the models
     of OpenAI that know only the other. `timeout` is in seconds. Raises
@@ -44,7 +49,7 @@ class OpenAIGateway(SDKGateway):
 
     def __init__(
         self,
-        api_key: str | None = None,
+        api_key: str | Key | None = None,
         base_url: str | None = None,
         *,
         client: openai.OpenAI | openai.AsyncOpenAI | None = None,
@@ -54,12 +59,16 @@ class OpenAIGateway(SDKGateway):
     ) -> None:
         import openai
 
+        api_key = Key.of(api_key)  # before anything can fail, and show it
         self._api = api
+        key = None
         if isinstance(client, openai.AsyncOpenAI):
             clients: tuple[Any, Any] = None, client
+        elif client:
+            clients = client, None
         else:
-            clients = (client, None) if client else make_clients(api_key, base_url, trust_env=trust_env)
-        super().__init__(openai, clients, own=client is None, timeout=timeout, trust_env=trust_env)
+            key, clients = make_clients(api_key, base_url, trust_env=trust_env)
+        super().__init__(openai, clients, own=client is None, key=key, timeout=timeout, trust_env=trust_env)
         self._is_openai = self._host == OPENAI or self._host.endswith(f".{OPENAI}")  # a region's is eu.api.openai.com
 
     def can_stream(self, model: str) -> bool:
@@ -68,10 +77,13 @@ class OpenAIGateway(SDKGateway):
 
     def get_available_models(self) -> list[str]:
         """The names of the models that the server offers."""
-        with checked_list(self._host), self._asking() as client:
-            models = client.get("/models", cast_to=object)
-            # Together's list has nothing around it.
-            return [model["id"] for model in (models["data"] if isinstance(models, dict) else models)]
+        try:
+            with checked_list(self._host, self._key), self._asking() as client:
+                models = client.get("/models", cast_to=object)
+                # Together's list has nothing around it.
+                return [model["id"] for model in (models["data"] if isinstance(models, dict) else models)]
+        except LLMError as error:
+            raise self._key.clean(error)  # noqa: B904 (its cause is kept)
 
     def calculate_embeddings(self, text: str, model: str = EMBEDDING_MODEL) -> list[float]:
         """The embedding of `text` by `model`: a vector whose length is the model's."""
@@ -105,17 +117,20 @@ class OpenAIGateway(SDKGateway):
 
 
 def make_clients(
-    api_key: str | None, base_url: str | None, *, trust_env: bool
-) -> tuple[openai.OpenAI, openai.AsyncOpenAI]:
-    """The SDK's clients; a server other than OpenAI's gets a stand-in where there is no key."""
+    api_key: Key | None, base_url: str | None, *, trust_env: bool
+) -> tuple[Key, tuple[openai.OpenAI, openai.AsyncOpenAI]]:
+    """The key, and the SDK's clients; a server other than OpenAI's gets a stand-in where there is no key.
+
+    With a key and an address, the organization, project and headers that the environment has for OpenAI aren't sent.
+    """
     import openai
 
+    headers = (api_key and base_url and ambient_headers(openai, "OPENAI_CUSTOM_HEADERS", *ORGANIZATION)) or None
     for name in ("OPENAI_BASE_URL", "OPENAI_API_ENDPOINT"):  # the latter is Mojentic's
         base_url = checked_address(base_url or os.environ.get(name) or None, name=name)
-    key = api_key or os.environ.get("OPENAI_API_KEY")
-    key = checked_key(key, name="OPENAI_API_KEY", otherwise=NO_KEY if base_url else "")
-    http, ahttp = http_clients(openai, trust_env=trust_env)
-    return (
-        openai.OpenAI(api_key=key, base_url=base_url, http_client=http),
-        openai.AsyncOpenAI(api_key=key, base_url=base_url, http_client=ahttp),
+    key = checked_key(api_key, name="OPENAI_API_KEY", otherwise=NO_KEY if base_url else "")
+    http, ahttp = http_clients(openai, key, trust_env=trust_env)
+    return key, (
+        openai.OpenAI(api_key=STAND_IN, base_url=base_url, http_client=http, default_headers=headers),
+        openai.AsyncOpenAI(api_key=STAND_IN, base_url=base_url, http_client=ahttp, default_headers=headers),
     )

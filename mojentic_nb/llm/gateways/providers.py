@@ -10,6 +10,7 @@ from mojentic_nb.llm.errors import ConfigurationError, LLMError
 
 from . import local
 from .anthropic import AnthropicGateway
+from .keys import Key
 from .ollama import OllamaGateway
 from .openai import OpenAIGateway
 from .replay import ReplayGateway
@@ -23,7 +24,7 @@ EXAMPLES = "local, ollama:qwen3:4b, openai:gpt-5-mini or anthropic:claude-haiku-
 OLLAMA_PROBE = 2.0  # seconds; on this machine a server that isn't there is known at once
 
 
-def broker_for(name: str, *, base_url: str | None = None, api_key: str | None = None) -> LLMBroker:
+def broker_for(name: str, *, base_url: str | None = None, api_key: str | Key | None = None) -> LLMBroker:
     """The broker that asks the model called `name`; ``local`` alone is the embedded model, ``local:PATH`` a GGUF file.
 
     ``replay:PATH`` is the model whose answers were recorded in that file. `base_url` and `api_key` come before what the
@@ -31,6 +32,7 @@ def broker_for(name: str, *, base_url: str | None = None, api_key: str | None = 
 
     Raises :class:`~mojentic_nb.llm.errors.ConfigurationError` for a name it can't read, or a missing key or extra.
     """
+    api_key = Key.of(api_key)  # before anything can fail, and show it
     provider, _, model = name.strip().partition(":")
     match provider:
         case "local":
@@ -49,7 +51,7 @@ def broker_for(name: str, *, base_url: str | None = None, api_key: str | None = 
 
 
 def gateway_for(
-    provider: str, *, base_url: str | None = None, api_key: str | None = None
+    provider: str, *, base_url: str | None = None, api_key: Key | None = None
 ) -> AnthropicGateway | local.LocalGateway | OllamaGateway | OpenAIGateway:
     """The way to one of the :data:`PROVIDERS`."""
     match provider:
@@ -58,7 +60,7 @@ def gateway_for(
         case "openai":
             return OpenAIGateway(api_key, base_url)
         case "ollama":
-            return OllamaGateway(base_url)
+            return OllamaGateway(base_url, api_key=api_key)
         case _:
             return local.LocalGateway()
 

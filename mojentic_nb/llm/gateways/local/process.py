@@ -21,6 +21,8 @@ from typing import IO
 
 from mojentic_nb.llm.errors import ConfigurationError, LLMError, ProviderUnavailableError
 
+from .environment import MODEL, environment
+
 __all__ = ["ModelOptions", "ModelProcess"]
 
 DYING = 1.0  # seconds from the end of its connections, which come first, to the end of a process
@@ -92,9 +94,8 @@ class ModelProcess:
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None  # noqa: S101 (for the type checker: pipes were asked for)
         assert stdout is not None  # noqa: S101
-        options = {**asdict(self._options), "api_key": self.api_key}
         with contextlib.suppress(BrokenPipeError):  # it ended before it read; the missing answer says so
-            stdin.write(json.dumps(options).encode() + b"\n")
+            stdin.write(json.dumps({**asdict(self._options), "api_key": self.api_key}).encode() + b"\n")
             stdin.flush()
         answer = stdout.readline()
         if not answer:
@@ -133,7 +134,7 @@ def launch(errors: IO[bytes]) -> subprocess.Popen[bytes]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
-            env={**os.environ, "GGML_NO_BACKTRACE": "1"},  # else it starts a debugger on itself when it aborts
+            env=environment(MODEL, GGML_NO_BACKTRACE="1"),  # else it starts a debugger on itself when it aborts
             # A group of its own: Ctrl-C in a terminal is for the answer, not for the model.
             start_new_session=os.name == "posix",
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),

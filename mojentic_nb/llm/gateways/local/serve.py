@@ -18,6 +18,11 @@ import threading
 import time
 from typing import Any, TextIO
 
+try:
+    import resource
+except ImportError:  # on Windows
+    resource = None  # type: ignore[assignment]
+
 PERIOD = 0.5  # seconds between two looks at who the parent is
 
 
@@ -48,6 +53,12 @@ def server(options: dict[str, Any]) -> Any:  # noqa: ANN401 (xllamacpp has no ty
     return xllamacpp.Server(params)
 
 
+def leave_no_core() -> None:
+    """Have no file written of this process's memory, which holds what was said, when it ends with an error."""
+    if resource:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
 def private_output() -> TextIO:
     """Standard output for us alone: what native code prints there goes to standard error from here on."""
     own = os.fdopen(os.dup(1), "w")
@@ -75,6 +86,7 @@ def end_with_standard_input(output: TextIO) -> None:
 
 def main() -> None:
     """Serve until the program that started this is gone."""
+    leave_no_core()
     parent = os.getppid()  # on Windows it never changes, and may be a launcher; the pipe does the work there
     options = json.loads(sys.stdin.readline())
     output = private_output()

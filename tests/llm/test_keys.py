@@ -1,0 +1,100 @@
+"""An API key: sent, and shown nowhere."""
+
+from __future__ import annotations
+
+import json
+
+import httpx
+import pytest
+from canary import forms, shown, verbose
+from loopback import Loopback, json_reply
+from providers_on_wire import KEY
+
+from mojentic_nb.llm.errors import LLMError
+from mojentic_nb.llm.gateways import AnthropicGateway, OllamaGateway, OpenAIGateway
+from mojentic_nb.llm.gateways.keys import STAND_IN, Key
+
+
+def test_a_key_is_not_shown():
+    assert KEY[:9] not in f"{Key(KEY)} {Key(KEY)!r} {[Key(KEY)]}"
+    assert (bool(Key(KEY)), bool(Key(""))) == (True, False)
+
+
+def test_a_request_is_signed_where_the_stand_in_is():
+    request = httpx.Request("GET", "http://x", headers={"Authorization": f"Bearer {STAND_IN}", "X-Other": "a"})
+
+    Key(KEY).sign(request)
+    assert (request.headers["authorization"], request.headers["x-other"]) == (f"Bearer {KEY}", "a")
+
+    request.headers["authorization"] = STAND_IN
+    Key("").sign(request)
+    assert "authorization" not in request.headers
+
+
+@pytest.mark.parametrize("form", forms(KEY))
+def test_a_key_is_hidden_in_any_form(form: str):
+    assert Key(KEY).hide(f'"{form}"') == '"(the key)"'
+
+
+@pytest.mark.parametrize("text", ["sk-se***test", "the key", "sk-secret", ""])
+def test_a_part_of_a_key_stays(text: str):
+    """Servers quote parts of it, so that you can tell which one it was."""
+    assert Key(KEY).hide(text) == text
+
+
+def test_a_short_key_is_hidden_as_a_word():
+    """Servers of one's own are given such keys."""
+    assert Key("ollama").hide("ollama: is ollamas key ollama?") == "(the key): is ollamas key (the key)?"
+    assert Key("none").hide("none of these") == "none of these"
+
+
+def test_an_error_is_cleaned_with_its_causes_and_what_they_hold():
+    cause = json.JSONDecodeError("bad", f"doc {KEY}", 0)
+    error = LLMError(f"No {KEY}", [KEY, {KEY: (KEY.encode(), 1)}])
+    error.__cause__, cause.__cause__ = cause, OddError()
+
+    Key(KEY).clean(error)
+
+    assert KEY[:9] not in shown(error)
+    assert "doc (the key)" in shown(error)
+    assert isinstance(error.__cause__, json.JSONDecodeError)
+    assert str(error.__cause__.__cause__) == "OddError: It was (the key)."
+
+
+class OddError(Exception):
+    """Its words aren't its arguments, as those of pydantic's errors."""
+
+    def __str__(self) -> str:
+        return f"It was {KEY}."
+
+
+LISTS = [
+    *((make, page) for make in (OpenAIGateway, AnthropicGateway, OllamaGateway) for page in ({"data": KEY}, [KEY])),
+    *((OllamaGateway, {"models": models}) for models in (KEY, [{"model": [KEY]}])),
+]
+
+
+@pytest.mark.parametrize(("make", "page"), LISTS)
+def test_a_list_of_models_that_quotes_the_key(server: Loopback, make, page: object):
+    server.play(json_reply(page))
+    gateway = OllamaGateway(server.url, api_key=KEY) if make is OllamaGateway else make(KEY, server.url)
+
+    with pytest.raises(LLMError) as failure:
+        gateway.get_available_models()
+
+    gateway.close()
+    failure.value.__traceback__ = failure.tb.tb_next  # this test's own variables are not at fault
+    assert KEY[:9] not in verbose(failure.value) + str(failure.value.__cause__)
+
+
+@pytest.mark.parametrize("make", [OpenAIGateway, AnthropicGateway, OllamaGateway])
+def test_a_key_is_sent_without_a_line_end_that_was_copied_with_it(server: Loopback, make, monkeypatch):
+    for name in ("OPENAI", "ANTHROPIC", "OLLAMA"):
+        monkeypatch.setenv(f"{name}_API_KEY", f" {KEY}\n")
+    gateway = OllamaGateway(server.url) if make is OllamaGateway else make(base_url=server.url)
+    server.play(json_reply({"models": [], "data": []}))
+
+    assert gateway.get_available_models() == []
+
+    gateway.close()
+    assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
