@@ -40,6 +40,7 @@ from mojentic_nb.llm.gateways import anthropic_messages, chat_completions, ollam
 from mojentic_nb.llm.gateways.base import Request
 from mojentic_nb.llm.gateways.decoding import Decoder, Paused, StreamError, decoded
 from mojentic_nb.llm.gateways.failures import said_by, status_error
+from mojentic_nb.llm.gateways.keys import Key
 from mojentic_nb.llm.gateways.recorded_events import Happening, answer_in_json, happenings
 from mojentic_nb.llm.gateways.redaction import Redaction
 
@@ -299,12 +300,13 @@ def read(api: Api, documents: list[dict]) -> Answer | LLMError:
     try:
         for each in decoded(api.decoder(), [bytes_of(api, documents)]):
             events += conversation.feed(each)
-        conversation.request()  # raises if the answer broke off
+        conversation.check_answered()
+        conversation.request()
     except LLMError as error:
         conversation.fail(error)
         return error
     except StreamError as error:
-        said = said_by(error.body, str(error), "a-key")
+        said = said_by(error.body, str(error), Key("a-key"))
         return status_error(error.status, error.body, said, host="h", model="m", key_name="OPENAI_API_KEY")
     except Paused as pause:
         api.encode(pause.request)

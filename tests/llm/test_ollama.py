@@ -433,7 +433,7 @@ CLIENTS = [(ollama.Client, "sync"), (ollama.Client, "async"), (ollama.AsyncClien
 @pytest.mark.parametrize(("kind", "how"), CLIENTS)
 def test_a_client_of_ones_own_is_used_as_it_is(server: Loopback, kind: type, how: str):
     times = 1 if kind is ollama.AsyncClient else 2  # its connections belong to one event loop
-    server.play(*[Reply([lines(says("Hi"), done())])] * times)
+    server.play(*[Reply([lines(says("Hi"), done())], headers={"Connection": "close"})] * times)
     client = kind(server.url, headers={"X-Proxy-Key": "k-1"})
     gateway = OllamaGateway(client=client)
 

@@ -30,6 +30,7 @@ from mojentic_nb.llm import (
 from mojentic_nb.llm.errors import (
     BadRequestError,
     ContextWindowError,
+    IncompleteAnswerWarning,
     LLMError,
     ProviderUnavailableError,
     RateLimitError,
@@ -490,7 +491,10 @@ def test_a_model_that_cannot_stream_answers_in_one_piece(server: Loopback, api: 
     server.play(json_reply(whole(WHOLE_TEXT)))
     http = openai.DefaultHttpxClient(proxy=server.url)
 
-    with openai.OpenAI(api_key=KEY, base_url="http://api.openai.com/v1", http_client=http) as client:
+    with (
+        openai.OpenAI(api_key=KEY, base_url="http://api.openai.com/v1", http_client=http) as client,
+        pytest.warns(IncompleteAnswerWarning, match="content filter"),  # of the refusal
+    ):
         answer = LLMBroker("o1-pro", OpenAIGateway(client=client, api=api)).generate(QUESTION)
 
     assert answer == "Let me not."
