@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -97,6 +98,11 @@ class Conversation:
         return self._finish_reason or ("cancelled" if cancelled else None)
 
     @property
+    def limit(self) -> str:
+        """The setting that ended the answer, *max_answer_chars* or *max_stream_bytes*; "" if it was another limit."""
+        return self._limit
+
+    @property
     def ended(self) -> bool:
         """Whether the run is over: done, stopped or failed."""
         return self._ended
@@ -171,6 +177,8 @@ class Conversation:
             return (event,) if self._room >= 0 else chain((event,), self._cut())
         if isinstance(event, Notice):
             return self._noted(event)
+        if isinstance(event, StepFinish) and event.usage == Usage():
+            event = replace(event, usage=self._tally.usage)
         seen = self._step.feed(event)
         if self._tracer is not None:
             for happening in seen:
@@ -274,7 +282,7 @@ class Conversation:
         if self._ended:
             return
         if self._step.asked and self._step.finish_reason is None:
-            yield from self.feed(StepFinish("cancelled", self._tally.usage))
+            yield from self.feed(StepFinish("cancelled"))
         yield from self._answer_all(NOT_RUN)
         self._finish_reason = self._finish_reason or "cancelled"
         self._ended = True

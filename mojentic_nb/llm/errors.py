@@ -86,7 +86,7 @@ class IncompleteStreamError(LLMError):
 
 
 class IncompleteAnswerWarning(UserWarning):
-    """An answer isn't whole: a limit of tokens or the provider's filter ended it.
+    """An answer isn't whole: a limit or the provider's filter ended it.
 
     It comes once a call from the methods that return or iterate text alone. A run doesn't warn, for it has a
     `finish_reason`.

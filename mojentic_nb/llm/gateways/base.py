@@ -44,7 +44,7 @@ def tool_name(tool: Tool) -> str:
 class Tally:
     """What a request has used so far, for a provider that reports it before the end; the gateway keeps it up to date.
 
-    It counts if the answer is cancelled or breaks off, since there is no StepFinish then.
+    It counts if the answer is cancelled, cut off at a limit of ours, or breaks off: then no StepFinish has its usage.
     """
 
     usage: Usage = field(default_factory=Usage)

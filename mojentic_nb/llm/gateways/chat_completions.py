@@ -13,7 +13,7 @@ from mojentic_nb.llm.events import FinishReason, ModelEvent, ReasoningDelta, Ste
 from mojentic_nb.llm.messages import LLMMessage, LLMToolCall, MessageRole
 
 from .assembly import Calls, Characters
-from .base import Request
+from .base import Request, Tally
 from .decoding import Decoder, StreamError, identity
 from .fields import read_count, read_object, read_objects, read_text, sendable
 from .images import load_image, with_images_after_results
@@ -130,8 +130,10 @@ class ChatDecoder(Decoder):
     The finish reason comes before the usage, which has a last chunk of its own, so the StepFinish is made at the end.
     """
 
-    def __init__(self, turn: int = 0) -> None:
+    def __init__(self, turn: int = 0, tally: Tally | None = None) -> None:
         super().__init__()
+        self._tally = tally or Tally()
+        self._usage = Usage()
         self._text = Characters()
         self._reasoning = Characters()
         self._field = ""
@@ -140,7 +142,6 @@ class ChatDecoder(Decoder):
         self._calls = Calls(turn)
         self._refused = False
         self._finish_reason: FinishReason | None = None
-        self._usage = Usage()
         self._last: dict[str, Any] = {}
 
     def read(self, body: dict[str, Any]) -> Sequence[ModelEvent]:
@@ -155,7 +156,7 @@ class ChatDecoder(Decoder):
         if not counts and "x_groq" in body:
             counts = read_object(body["x_groq"]).get("usage")
         if counts:
-            self._usage = read_usage(counts)
+            self._count(counts)
         events: list[ModelEvent] = []
         for choice in body.get("choices") or ():
             index = choice.get("index")
@@ -164,11 +165,15 @@ class ChatDecoder(Decoder):
             piece = choice.get("delta")
             self._read_piece((choice.get("message") if piece is None else piece) or {}, events)
             if counts := choice.get("usage"):  # Moonshot's
-                self._usage = read_usage(counts)
+                self._count(counts)
             if reason := choice.get("finish_reason"):
                 self._finish_reason = finish_reason(reason, choice)
                 self._last = body
         return events
+
+    def _count(self, counts: object) -> None:
+        """Take in counts, which are cumulative."""
+        self._usage = self._tally.usage = read_usage(counts)
 
     def _read_piece(self, piece: dict[str, Any], events: list[ModelEvent]) -> None:
         for field in REASONING:

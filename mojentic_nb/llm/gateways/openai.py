@@ -112,8 +112,8 @@ class OpenAIGateway(SDKGateway):
 
     def _decoder(self, request: Request) -> Decoder:
         if self._speaks_responses(request.model):
-            return responses.ResponsesDecoder(len(request.messages))
-        return chat_completions.ChatDecoder(len(request.messages))
+            return responses.ResponsesDecoder(len(request.messages), request.tally)
+        return chat_completions.ChatDecoder(len(request.messages), request.tally)
 
 
 def make_clients(

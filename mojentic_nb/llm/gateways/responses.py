@@ -13,7 +13,7 @@ from mojentic_nb.llm.events import FinishReason, ModelEvent, ReasoningDelta, Ste
 from mojentic_nb.llm.messages import LLMMessage, LLMToolCall, MessageRole
 
 from .assembly import Calls, Characters
-from .base import Request
+from .base import Request, Tally
 from .chat_completions import response_format
 from .decoding import Decoder, StreamError, identity
 from .fields import read_count, read_index, read_object, read_objects, read_text
@@ -100,8 +100,9 @@ def content_parts(message: LLMMessage) -> list[dict[str, Any]]:
 class ResponsesDecoder(Decoder):
     """Reads a streamed response; also a whole one, of a model that can't stream."""
 
-    def __init__(self, turn: int = 0) -> None:
+    def __init__(self, turn: int = 0, tally: Tally | None = None) -> None:
         super().__init__()
+        self._tally = tally or Tally()
         self._text = Characters()
         self._thoughts = Characters()
         self._written = 0  # characters
@@ -215,7 +216,8 @@ class ResponsesDecoder(Decoder):
         return events
 
     def _ended(self, response: dict[str, Any]) -> list[ModelEvent]:
-        """The response is complete; some servers tell all of it only now."""
+        """The response is complete; some servers tell all of it only now. One that failed may have been paid for."""
+        self._tally.usage = read_usage(response.get("usage"))
         if response.get("error") or response.get("status") == "failed":
             raise StreamError(response.get("error") or "the response failed, without a word why")
         self._response = response
