@@ -20,8 +20,8 @@ from mojentic_nb.llm import (
     ToolResult,
 )
 from mojentic_nb.llm.events import ToolOutcome
-from mojentic_nb.llm.gateways.assembly import mended
 from mojentic_nb.llm.messages import LLMToolCall
+from mojentic_nb.llm.plain import mended
 
 from .blocks import Blocks
 from .failures import failure

@@ -21,7 +21,7 @@ from mojentic_nb.llm import (
     ToolResult,
     Usage,
 )
-from mojentic_nb.llm.gateways.assembly import mended
+from mojentic_nb.llm.plain import mended
 
 from .blocks import Status
 from .words import AT_ONCE

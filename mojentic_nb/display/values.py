@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from pydantic_core import to_json, to_jsonable_python
 
-from mojentic_nb.llm.gateways.assembly import mended
+from mojentic_nb.llm.plain import mended
 
 __all__ = ["bounded", "indented", "means", "pretty", "said", "short", "summary"]
 

@@ -11,8 +11,9 @@ import re
 import unicodedata
 from functools import partial
 
-__all__ = ["JOINERS", "printable", "printable_json"]
+__all__ = ["JOINERS", "SURROGATE", "mended", "printable", "printable_json"]
 
+SURROGATE = re.compile("[\ud800-\udfff]")
 # Controls except tabs and line ends, directions, Unicode's separators of lines, what it calls default ignorable, and
 # halves of characters.
 # https://www.unicode.org/reports/tr44/#Default_Ignorable_Code_Point
@@ -77,3 +78,10 @@ def script(character: str) -> str:
     """The script of a letter, or of a mark on one; "" for anything else."""
     is_letter = character and unicodedata.category(character)[0] in "LM" and not HIDDEN.match(character)
     return unicodedata.name(character, "").partition(" ")[0] if is_letter else ""
+
+
+def mended(text: str) -> str:
+    """`text` with pairs of surrogates joined, and a replacement for each that is alone."""
+    if text.isascii() or not SURROGATE.search(text):
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -17,9 +17,9 @@ from typing import Any
 
 from mojentic_nb.llm.errors import ConfigurationError, MaxToolIterationsExceededError
 from mojentic_nb.llm.events import FinishReason, ModelEvent, ReasoningDelta, StepFinish, TextDelta, Usage
-from mojentic_nb.llm.messages import LLMMessage, LLMToolCall, MessageRole
+from mojentic_nb.llm.messages import LLMMessage, LLMToolCall, MessageRole, parsed_call
 
-from .assembly import Calls, Characters, parsed_call
+from .assembly import Calls, Characters
 from .base import Request
 from .decoding import Decoder, Paused, StreamError, identity
 from .fields import read_count, read_index, read_object, read_text

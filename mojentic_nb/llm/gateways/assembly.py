@@ -14,19 +14,14 @@ the last one where there is no index. What is known of the field:
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from io import StringIO
-from typing import Any
 
 from mojentic_nb.llm.events import ToolCallDelta, ToolCallEnd, ToolCallStart
-from mojentic_nb.llm.messages import LLMToolCall
+from mojentic_nb.llm.messages import parsed_call
+from mojentic_nb.llm.plain import SURROGATE, mended
 
-__all__ = ["Calls", "Characters", "mended", "parsed_call"]
-
-SURROGATE = re.compile("[\ud800-\udfff]")
-DEEPEST = 100  # levels in arguments; pydantic reads 200, and Python as many as the version and its stack allow
-TOO_DEEP = f"The arguments are nested more than {DEEPEST} levels deep"
+__all__ = ["Calls", "Characters"]
 
 
 class Characters:
@@ -141,54 +136,3 @@ class Call:
             self.arguments.write(text)
             yield ToolCallDelta(self.id, text)
         self.waiting.clear()
-
-
-def parsed_call(call_id: str, name: str, arguments: str) -> LLMToolCall:
-    """The complete call; what can't be read of its arguments is its error, for the model to mend."""
-    try:
-        value: Any = json.loads(arguments) if arguments.strip() else {}
-        if isinstance(value, str):  # JSON within JSON, as some models write it
-            value = json.loads(value)
-        if "\\ud" in arguments.lower():  # an escape may be half a character, which no request can carry
-            value = json.loads(mended(json.dumps(value, ensure_ascii=False)))
-        json.dumps(value, allow_nan=False)  # nor can it carry NaN and Infinity, which Python reads
-    except ValueError as error:
-        return unreadable_call(call_id, name, f"The arguments are no JSON ({error}): {shown(arguments)}")
-    except RecursionError:  # at a depth that differs between versions of Python
-        return unreadable_call(call_id, name, f"{TOO_DEEP}: {shown(arguments)}")
-    if nests_deeper(value, DEEPEST):
-        return unreadable_call(call_id, name, f"{TOO_DEEP}: {shown(arguments)}")
-    if value is None:
-        value = {}
-    if not isinstance(value, dict):
-        return unreadable_call(call_id, name, f"The arguments are no object: {shown(arguments)}")
-    return LLMToolCall(id=call_id, name=name, arguments=value)
-
-
-def nests_deeper(value: object, levels: int) -> bool:
-    """Whether lists and objects stand within each other on more than so many levels."""
-    held = [value]
-    for _ in range(levels):
-        held = [
-            inner
-            for outer in held
-            for inner in (outer.values() if isinstance(outer, dict) else outer if isinstance(outer, list) else ())
-        ]
-    return any(isinstance(each, (dict, list)) for each in held)
-
-
-def unreadable_call(call_id: str, name: str, error: str) -> LLMToolCall:
-    """A call whose arguments can't be read."""
-    return LLMToolCall(id=call_id, name=name, arguments={}, error=error)
-
-
-def shown(text: str) -> str:
-    """The beginning of `text`."""
-    return text if len(text) <= 200 else f"{text[:200]}…"
-
-
-def mended(text: str) -> str:
-    """`text` with pairs of surrogates joined, and a replacement for each that is alone."""
-    if text.isascii() or not SURROGATE.search(text):
-        return text
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

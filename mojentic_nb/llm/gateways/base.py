@@ -17,9 +17,7 @@ from mojentic_nb.llm.events import ModelEvent, Usage
 from mojentic_nb.llm.messages import LLMMessage
 from mojentic_nb.llm.threads import in_thread
 
-from .schemas import rooted
-
-__all__ = ["AsyncGateway", "Gateway", "Request", "Tally", "Tool", "astream", "tool_name"]
+__all__ = ["AsyncGateway", "Gateway", "Request", "Tally", "Tool", "astream", "rooted", "tool_name"]
 
 
 class Tool(Protocol):
@@ -98,3 +96,11 @@ class AsyncGateway(Protocol):
 def astream(gateway: Gateway, request: Request) -> AsyncGenerator[ModelEvent, None]:
     """The model's events, those of a gateway that is synchronous only from a thread."""
     return gateway.astream(request) if isinstance(gateway, AsyncGateway) else in_thread(gateway.stream(request))
+
+
+def rooted(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """`schema` with its root written out, which pydantic leaves to a reference where a model holds itself."""
+    root, definitions = dict(schema), schema.get("$defs", {})
+    while (name := root.get("$ref", "").rpartition("/")[2]) in definitions:
+        root = {**definitions[name], **{key: value for key, value in root.items() if key != "$ref"}}
+    return root

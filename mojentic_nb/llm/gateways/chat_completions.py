@@ -17,21 +17,13 @@ from .base import Request, Tally
 from .decoding import Decoder, StreamError, identity
 from .fields import read_count, read_object, read_objects, read_text, sendable
 from .images import load_image, with_images_after_results
+from .openai_messages import FINISH_REASONS
 from .schemas import OPENAI, fitted
 from .tool_choice import chosen
 
-__all__ = ["FINISH_REASONS", "ChatDecoder", "encode", "response_format"]
+__all__ = ["ChatDecoder", "encode", "response_format"]
 
 REASONING = ("reasoning_content", "reasoning")  # by one server's name and by another's
-# Servers spell them in several ways; what is not known here is a stop.
-FINISH_REASONS: dict[str, FinishReason] = {
-    "length": "length",
-    "max_tokens": "length",
-    "model_length": "length",  # Mistral's, for the context's end
-    "content_filter": "content_filter",
-    "safety": "content_filter",  # Gemini's
-    "sensitive": "content_filter",  # Zhipu's
-}
 # Nothing that came before these is to be trusted. OpenRouter and Mistral, vLLM, DeepSeek, Zhipu, Gemini.
 FAILURES = {"error", "abort", "insufficient_system_resource", "network_error", "function_call_filter"}
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .assembly import mended
+from mojentic_nb.llm.plain import mended
 
 __all__ = ["read_count", "read_index", "read_object", "read_objects", "read_text", "sendable"]
 

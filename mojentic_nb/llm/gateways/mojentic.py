@@ -24,13 +24,11 @@ from mojentic_nb.llm.events import (
     ToolCallEnd,
     ToolCallStart,
 )
-from mojentic_nb.llm.messages import LLMToolCall
+from mojentic_nb.llm.messages import LLMToolCall, parsed_call
 from mojentic_nb.llm.signatures import signature_of
 
-from .assembly import parsed_call
 from .base import Gateway, Request, Tool
-from .chat_completions import FINISH_REASONS
-from .openai_messages import Message, checked_messages
+from .openai_messages import FINISH_REASONS, Message, checked_messages
 from .tool_choice import chosen, is_forced
 
 __all__ = ["LLMGatewayResponse", "MojenticCalls", "MojenticGateway", "StreamingResponse", "as_gateway"]

@@ -12,8 +12,9 @@ from mojentic_nb.llm.config import CompletionConfig
 from mojentic_nb.llm.errors import ConfigurationError
 from mojentic_nb.llm.events import ModelEvent, ReasoningDelta, StepFinish, TextDelta, Usage
 from mojentic_nb.llm.messages import LLMMessage, MessageRole
+from mojentic_nb.llm.plain import mended
 
-from .assembly import Calls, mended
+from .assembly import Calls
 from .base import Request
 from .decoding import Decoder, StreamError, identity
 from .fields import read_count

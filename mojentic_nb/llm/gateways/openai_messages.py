@@ -11,11 +11,20 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from mojentic_nb.llm.messages import LLMMessage, LLMToolCall, MessageRole, is_empty
+from mojentic_nb.llm.events import FinishReason
+from mojentic_nb.llm.messages import LLMMessage, LLMToolCall, MessageRole, is_empty, parsed_call
 
-from .assembly import parsed_call
+__all__ = ["FINISH_REASONS", "Message", "checked_messages", "read_call", "read_message", "read_messages"]
 
-__all__ = ["Message", "checked_messages", "read_call", "read_message", "read_messages"]
+# Servers spell them in several ways; what is not known here is a stop.
+FINISH_REASONS: dict[str, FinishReason] = {
+    "length": "length",
+    "max_tokens": "length",
+    "model_length": "length",  # Mistral's, for the context's end
+    "content_filter": "content_filter",
+    "safety": "content_filter",  # Gemini's
+    "sensitive": "content_filter",  # Zhipu's
+}
 
 Message = LLMMessage | Mapping[str, Any]
 """A message, or a dict in the form of OpenAI's API or with the fields of :class:`~mojentic_nb.llm.LLMMessage`."""

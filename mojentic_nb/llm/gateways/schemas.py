@@ -8,11 +8,10 @@ provider at all, because keys or values are free in it, is None here, and the en
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["ANTHROPIC", "OPENAI", "Dialect", "fitted", "rooted"]
+__all__ = ["ANTHROPIC", "OPENAI", "Dialect", "fitted"]
 
 Schema = dict[str, Any]
 
@@ -47,14 +46,6 @@ ANTHROPIC = Dialect(keywords=frozenset(), formats=FORMATS | {"uri"}, all_require
 
 class UnfitError(Exception):
     """The dialect has no words for the schema."""
-
-
-def rooted(schema: Mapping[str, Any]) -> Schema:
-    """`schema` with its root written out, which pydantic leaves to a reference where a model holds itself."""
-    root, definitions = dict(schema), schema.get("$defs", {})
-    while (name := root.get("$ref", "").rpartition("/")[2]) in definitions:
-        root = {**definitions[name], **{key: value for key, value in root.items() if key != "$ref"}}
-    return root
 
 
 def fitted(schema: Schema, dialect: Dialect) -> Schema | None:

@@ -20,7 +20,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from mojentic_nb.llm.complaints import complaint
-from mojentic_nb.llm.gateways.assembly import mended
+from mojentic_nb.llm.plain import mended
 from mojentic_nb.llm.signatures import signature_of
 from mojentic_nb.llm.typed_dicts import replace_typed_dicts
 
