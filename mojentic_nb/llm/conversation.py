@@ -28,12 +28,12 @@ from .events import (
     ToolResult,
     Usage,
 )
-from .gateways.base import Request, Tally, Tool
-from .gateways.openai_messages import Message, checked_messages
 from .messages import LLMMessage, MessageRole
+from .openai_messages import Message, checked_messages
+from .request import Request, Tally, Tool
 from .step import NOT_RUN, Step
 from .structured import Answer
-from .tools.job import Approve, ToolBatch
+from .tools.batch import Approve, ToolBatch
 from .tracing import Tracer, enter_tool, tell
 
 __all__ = ["Conversation"]
@@ -47,7 +47,7 @@ class Conversation:
 
     Drive it: send each :meth:`request` until there is none, :meth:`feed` it the model's events and what running the
     :meth:`pending_calls` yields, then :meth:`end` it. Raises TypeError and ValueError for messages that can't be sent
-    (:func:`~mojentic_nb.llm.gateways.openai_messages.checked_messages`).
+    (:func:`~mojentic_nb.llm.openai_messages.checked_messages`).
     """
 
     def __init__(  # noqa: PLR0913 (all but three by name)

@@ -18,8 +18,8 @@ from pydantic import (
     field_validator,
 )
 
-from .complaints import complaint, suggestion
-from .plain import mended
+from .text import mended
+from .validation import complaint, suggestion
 
 __all__ = ["LLMMessage", "LLMToolCall", "MessageRole", "is_empty", "parsed_call"]
 

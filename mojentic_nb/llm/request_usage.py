@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .context import BYTES_PER_TOKEN, Window
 from .events import ModelEvent, ReasoningDelta, StepFinish, TextDelta, ToolCallDelta, Usage
-from .gateways.base import Request
+from .request import Request
+from .window import BYTES_PER_TOKEN, Window
 
 __all__ = ["RequestUsage"]
 

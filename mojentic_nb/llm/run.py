@@ -12,12 +12,12 @@ from types import AsyncGeneratorType, TracebackType
 from typing import Any, Self, cast
 
 from .completeness import warn_if_incomplete
+from .concurrency import pause
 from .conversation import Conversation
 from .errors import LLMError
 from .events import Event, FinishReason, Notice, TextDelta, Usage
-from .gateways.base import Gateway, Request, astream
 from .messages import LLMMessage
-from .threads import pause
+from .request import Gateway, Request, astream
 from .tools.runner import ToolRunner
 
 __all__ = ["AsyncRun", "BaseRun", "Run"]

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.error import UsageError
 from traitlets import TraitError
 
+from mojentic_nb.display.render.table import Table
 from mojentic_nb.display.surface import kernel
-from mojentic_nb.display.table import Table
 from mojentic_nb.llm import LLMError, Usage
 from mojentic_nb.llm.errors import ConfigurationError
-from mojentic_nb.llm.gateways.providers import PROVIDERS, gateway_for
-from mojentic_nb.llm.tools.function_tool import is_tool
+from mojentic_nb.llm.providers import PROVIDERS, gateway_for
+from mojentic_nb.llm.tools.function import is_tool
 from mojentic_nb.tracer import Waterfall
 
 from .chats import Exchange
@@ -32,7 +32,7 @@ from .tools import BUILT_IN, tools_in
 from .values import shortened
 
 if TYPE_CHECKING:
-    from .llm import LLMMagics
+    from .magic import LLMMagics
 
 __all__ = ["COMMANDS", "run_command"]
 

@@ -25,7 +25,7 @@ from mojentic_nb.llm import (
     Usage,
 )
 from mojentic_nb.llm.errors import IncompleteStreamError
-from mojentic_nb.llm.gateways.base import Request
+from mojentic_nb.llm.request import Request
 from mojentic_nb.llm.request_usage import RequestUsage
 
 

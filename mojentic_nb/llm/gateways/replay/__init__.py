@@ -1,0 +1,1 @@
+"""Answers recorded in a file and played back."""

@@ -1,0 +1,1 @@
+"""What goes over the wire: for each API an encoder and a decoder, pure functions of JSON and bytes."""
