@@ -358,8 +358,8 @@ def test_styles_are_put_for_names_in_tags_only():
 def test_without_the_extra_markdown_is_shown_as_text(monkeypatch: pytest.MonkeyPatch):
     events = [TextDelta("*a* <b>\n$x$"), *CALLED, result(display=Shown(html="<b>x</b>"))]
     with_it = outline(*events)
-    for name in ("prose", "sanitizer"):
-        monkeypatch.delitem(sys.modules, f"mojentic_nb.display.{name}")
+    for name in ("markdown", "sanitize"):
+        monkeypatch.delitem(sys.modules, f"mojentic_nb.display.render.{name}")
     monkeypatch.setitem(sys.modules, "nh3", None)
     monkeypatch.setitem(sys.modules, "markdown_it", None)
 
