@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -92,3 +93,18 @@ def test_no_imports_go_in_a_circle():
 
 def test_every_layer_has_a_module():
     assert [name for name in RANKS if name not in MODULES] == []
+
+
+NAMED = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(("file", "name"), NAMED)
+def test_an_invariant_has_its_test(file: str, name: str):
+    assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8")
+
+
+def test_all_thirteen_invariants_are_there():
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+
+    assert re.findall(r"^(\d+)\. ", text, re.MULTILINE) == [str(number) for number in range(1, 14)]
+    assert len(NAMED) >= 13
