@@ -39,7 +39,8 @@ def readable(color: str) -> str:
 
 STYLES: dict[str, str] = {
     "root": "max-width:100%;margin:0;line-height:1.55;text-align:start;overflow-wrap:break-word;",
-    "prose": "margin:0;overflow-x:auto;overflow-y:hidden;contain:paint;",  # a formula draws nothing outside
+    # A formula draws nothing outside; the padding is for the outline of a focused link.
+    "prose": "margin:0 0 0 -3px;padding:0 0 0 3px;overflow-x:auto;overflow-y:hidden;contain:paint;",
     "card": f"{BOX}margin:8px 0;background:rgba(128,128,128,0.04);",
     "card-summary": "cursor:pointer;padding:5px 10px;line-height:22px;",
     "header": "display:inline-flex;gap:8px;width:92%;width:calc(100% - 20px);align-items:baseline;"
