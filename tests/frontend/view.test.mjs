@@ -7,6 +7,7 @@ import { place } from "./page.mjs";
 
 const { Session } = await import("../../mojentic_nb/display/js/src/session.js");
 const { View } = await import("../../mojentic_nb/display/js/src/view.js");
+const { default: widget } = await import("../../mojentic_nb/display/js/src/live.js");
 const { drawnJson, indented } = await import("../../mojentic_nb/display/js/src/json.js");
 const { duration } = await import("../../mojentic_nb/display/js/src/words.js");
 
@@ -177,6 +178,22 @@ test("a decision is told once", () => {
   assert.equal(document.activeElement, find(".mnb-card > summary"));
   happen(["set", 0, { state: "running" }]);
   assert.equal(find(".mnb-approve"), null);
+});
+
+test("the kernel is told of which run and which card a decision is", async () => {
+  const state = { blocks: [{ kind: "text", parent: null, text: "x" }, { ...CALL, state: "approval" }], status: { state: "tools" } };
+  const [sent, root] = [[], place()];
+  const values = { _snapshot: { run: 7, seq: 3, state }, _clickable: true };
+  const model = { get: (name) => values[name], on: () => {}, send: (message) => sent.push(message) };
+  const { initialize, render } = widget();
+  initialize({ model });
+  const remove = render({ model, el: root });
+  await new Promise(requestAnimationFrame);
+
+  root.querySelector(".mnb-deny").click();
+  remove();
+
+  assert.deepEqual(sent, [{ type: "decision", run: 7, block: 1, approved: false }]);
 });
 
 test("each part of a result is shown as what it is, and nothing else is loaded", () => {

@@ -38,8 +38,10 @@ def readable(color: str) -> str:
 
 
 STYLES: dict[str, str] = {
-    "root": "max-width:100%;margin:0;line-height:1.55;text-align:start;overflow-wrap:break-word;",
-    "prose": "margin:0;overflow-x:auto;overflow-y:hidden;contain:paint;",  # a formula draws nothing outside
+    # The padding is for outlines: JupyterLab clips what an output draws outside.
+    "root": "max-width:100%;margin:0;padding:0 0 0 3px;line-height:1.55;text-align:start;overflow-wrap:break-word;",
+    # A formula draws nothing outside; the padding is for the outlines of links.
+    "prose": "margin:0 0 0 -3px;padding:0 0 0 3px;overflow-x:auto;overflow-y:hidden;contain:paint;",
     "card": f"{BOX}margin:8px 0;background:rgba(128,128,128,0.04);",
     "card-summary": "cursor:pointer;padding:5px 10px;line-height:22px;",
     "header": "display:inline-flex;gap:8px;width:92%;width:calc(100% - 20px);align-items:baseline;"
