@@ -16,7 +16,7 @@ from .keys import Key
 from .mojentic import MojenticCalls, as_gateway
 from .recorded_events import Happening, answer_in_json
 from .recordings import Exchange, changed, key_of, load, request_in_json
-from .redaction import Redaction
+from .redaction import Redaction, as_secrets
 from .replay import ReplayGateway
 
 __all__ = ["RecordingGateway", "record_or_replay"]
@@ -37,14 +37,14 @@ class RecordingGateway(MojenticCalls):
     be written.
     """
 
-    def __init__(self, gateway: Any, path: str | Path, *, secrets: Iterable[str] = ()) -> None:  # noqa: ANN401
+    def __init__(self, gateway: Any, path: str | Path, *, secrets: str | Iterable[str] = ()) -> None:  # noqa: ANN401
         self.gateway = gateway
         self.path = Path(path).expanduser().absolute()  # the current folder may change
         if self.path.exists():
             load(self.path)
         self._asked = as_gateway(gateway)
         key = getattr(gateway, "_key", None)
-        self._secrets = (*secrets, *(key.secrets() if isinstance(key, Key) else ()))
+        self._secrets = (*as_secrets(secrets), *(key.secrets() if isinstance(key, Key) else ()))
         self._recorded: set[str] = set()
 
     def can_stream(self, model: str) -> bool:
@@ -137,7 +137,7 @@ class Take:
 
 
 def record_or_replay(
-    make_gateway: Callable[[], object], path: str | Path, *, secrets: Iterable[str] = ()
+    make_gateway: Callable[[], object], path: str | Path, *, secrets: str | Iterable[str] = ()
 ) -> RecordingGateway | ReplayGateway:
     """A gateway that replays the file `path` if there is one, else records it from the gateway that is made then.
 

@@ -16,7 +16,7 @@ from .base import Request
 from .mojentic import MojenticCalls
 from .recorded_events import Happening, happenings
 from .recordings import Exchange, key_of, load, request_in_json
-from .redaction import Redaction
+from .redaction import Redaction, as_secrets
 
 __all__ = ["ReplayGateway", "ReplayMissError"]
 
@@ -39,12 +39,12 @@ class ReplayGateway(MojenticCalls):
     recorded raises :class:`ReplayMissError`.
     """
 
-    def __init__(self, path: str | Path, *, speed: float | None = None, secrets: Iterable[str] = ()) -> None:
+    def __init__(self, path: str | Path, *, speed: float | None = None, secrets: str | Iterable[str] = ()) -> None:
         if speed is not None and speed <= 0:
             raise ConfigurationError(f"speed is 1.0 for as fast as it was, 2.0 for twice that, or None, not {speed}.")
         self.path = Path(path).expanduser()
         self._speed = speed
-        self._secrets = tuple(secrets)
+        self._secrets = as_secrets(secrets)
         recorded: dict[str, list[Exchange]] = {}
         for exchange in load(self.path):
             recorded.setdefault(key_of(exchange.request), []).append(exchange)
