@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable
 from contextlib import aclosing, closing
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mojentic_nb.llm.errors import AuthenticationError, ConfigurationError, LLMError
-from mojentic_nb.llm.events import ModelEvent, StepFinish
+from mojentic_nb.llm.events import ModelEvent, ReasoningDelta, StepFinish, TextDelta, ToolCallDelta
 
 from .base import Request, astream
 from .keys import Key
@@ -107,16 +108,26 @@ class Take:
         self._redaction = Redaction.of(secrets)
         self._described = request_in_json(request, self._redaction)
         self._turn = len(request.messages)
+        self._tally = request.tally
         self._cancellation = request.cancellation
+        self._room = request.config.max_answer_chars or math.inf
         self._keep = keep
         self._answer: list[Happening] = []
         self._last = time.monotonic()
         self._kept = False
 
     def note(self, event: ModelEvent) -> None:
-        """Take an event; what ends the answer is written before a reader sees it, who may leave then."""
+        """Take an event; what ends the answer is written before a reader sees it, who may leave then.
+
+        That is also the piece that makes it longer than it may be: the run reads no further.
+        """
         self._take(event)
-        if isinstance(event, StepFinish):
+        if isinstance(event, TextDelta | ReasoningDelta | ToolCallDelta):
+            self._room -= len(event.delta)
+            if self._room < 0 and not self._kept:
+                self._take(StepFinish("length", self._tally.usage, limit="max_answer_chars"))
+                self.end()
+        elif isinstance(event, StepFinish):
             self.end()
 
     def end(self, error: LLMError | None = None) -> None:
