@@ -25,7 +25,7 @@ from urllib.parse import quote, quote_plus
 
 from .errors import ConfigurationError
 
-__all__ = ["Redaction", "forms_of", "occurrences", "replaced", "without_secrets"]
+__all__ = ["Redaction", "as_secrets", "forms_of", "occurrences", "replaced", "without_secrets"]
 
 Span = tuple[int, int]
 
@@ -229,6 +229,11 @@ class Redaction:
 def without_secrets(text: str) -> str:
     """`text` without the secrets of the environment and what looks like one."""
     return Redaction.of_secrets().text(text)
+
+
+def as_secrets(given: str | Iterable[str]) -> tuple[str, ...]:
+    """The secrets that are `given`, of which a single one may be given as it is."""
+    return (given,) if isinstance(given, str) else tuple(given)
 
 
 def forms_of(*secrets: str) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import count, repeat
+from pathlib import Path
 
 import pytest
 from driving import BOTH, begin, events_of
@@ -11,6 +12,7 @@ from providers_on_wire import PROVIDERS, QUESTION, Provider
 
 from mojentic_nb.llm import (
     CompletionConfig,
+    Event,
     Finish,
     LLMBroker,
     ReasoningDelta,
@@ -19,9 +21,10 @@ from mojentic_nb.llm import (
     ToolCallDelta,
     ToolCallStart,
 )
-from mojentic_nb.llm.gateways import ScriptedGateway
+from mojentic_nb.llm.gateways import RecordingGateway, ReplayGateway, ScriptedGateway
 from mojentic_nb.llm.gateways.replay.recorded_events import Happening, answer_in_json, happenings
 from mojentic_nb.llm.redaction import Redaction
+from mojentic_nb.llm.request import Gateway
 
 SAID = {
     "text": lambda: repeat(TextDelta("four")),
@@ -90,3 +93,20 @@ def test_a_recording_remembers_what_cut_its_answer_off():
     lines, ms = answer_in_json([Happening(0, event)], 0, Redaction.of(()))
 
     assert [happening.event for happening in happenings(lines, ms)] == [event]
+
+
+@pytest.mark.parametrize("how", BOTH)
+@pytest.mark.parametrize("kind", SAID)
+def test_an_answer_that_is_cut_off_is_recorded_as_far_as_it_came(tmp_path: Path, kind: str, how: str):
+    """And ends so also where the recording is played with a higher limit."""
+    path = tmp_path / "cut.json"
+
+    def play(gateway: Gateway, limit: int) -> tuple[str, Event]:
+        config = CompletionConfig(max_answer_chars=limit)
+        events = events_of(begin(LLMBroker("m", gateway), how, QUESTION, config=config))
+        return "".join(getattr(event, "delta", "") for event in events), events[-1]
+
+    recorded = play(RecordingGateway(ScriptedGateway([SAID[kind]()]), path), 10)
+
+    assert recorded == ("fourfourfour", Finish("length", limit="max_answer_chars"))
+    assert play(ReplayGateway(path), 10) == play(ReplayGateway(path), 100) == recorded

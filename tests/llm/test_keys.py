@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
+from functools import partial
 
 import httpx
 import pytest
 from canary import forms, shown, verbose
-from loopback import Loopback, json_reply
-from providers_on_wire import KEY
+from driving import BOTH
+from loopback import Loopback, Reply, json_reply
+from providers_on_wire import KEY, PROVIDERS, ask
 
+from mojentic_nb.llm import LLMBroker
 from mojentic_nb.llm.errors import LLMError
 from mojentic_nb.llm.gateways import AnthropicGateway, OllamaGateway, OpenAIGateway
-from mojentic_nb.llm.gateways.keys import STAND_IN, Key
+from mojentic_nb.llm.gateways.keys import STAND_IN, Key, is_at
 
 
 def test_a_key_is_not_shown():
@@ -23,11 +27,11 @@ def test_a_key_is_not_shown():
 def test_a_request_is_signed_where_the_stand_in_is():
     request = httpx.Request("GET", "http://x", headers={"Authorization": f"Bearer {STAND_IN}", "X-Other": "a"})
 
-    Key(KEY).sign(request)
+    Key(KEY).sign(request, request.url)
     assert (request.headers["authorization"], request.headers["x-other"]) == (f"Bearer {KEY}", "a")
 
     request.headers["authorization"] = STAND_IN
-    Key("").sign(request)
+    Key("").sign(request, request.url)
     assert "authorization" not in request.headers
 
 
@@ -98,3 +102,66 @@ def test_a_key_is_sent_without_a_line_end_that_was_copied_with_it(server: Loopba
 
     gateway.close()
     assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
+
+
+@pytest.mark.parametrize("how", BOTH)
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_another_server_to_which_a_request_is_sent_on_gets_no_key(
+    server: Loopback, name: str, how: str, monkeypatch: pytest.MonkeyPatch
+):
+    """Nor any header of the user's, which may hold the key of a proxy. The first server gets all of them again."""
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Proxy-Key: canary")
+    monkeypatch.setenv("ANTHROPIC_CUSTOM_HEADERS", "X-Proxy-Key: canary")
+    make = {"ollama": partial(OllamaGateway, headers={"X-Proxy-Key": "canary"}), "anthropic": AnthropicGateway}
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
+    monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+    monkeypatch.setenv("OLLAMA_HOST", server.url)
+    api = {"api": "responses"} if name == "responses" else {}
+    gateway = make.get(name, partial(OpenAIGateway, **api))(api_key=KEY)
+    other = Loopback()
+    to = f"{other.url}/elsewhere"
+    answer = PROVIDERS[name].answer("Because.")
+    server.play(Reply(status=307, headers={"location": "/here"}), Reply(status=307, headers={"location": to}))
+    other.play(Reply([answer]))
+
+    outcome = ask(LLMBroker("m", gateway), how)
+
+    other.close()
+    assert outcome.error is None
+    for request in server.requests:
+        assert (KEY in str(request.headers), request.headers["x-proxy-key"]) == (True, "canary")
+    (request,) = other.requests
+    assert request.body
+    assert not {"x-proxy-key", "x-api-key", "authorization"} & request.headers.keys()
+    assert KEY not in str(request.headers)
+
+
+@pytest.mark.parametrize("how", BOTH)
+@pytest.mark.parametrize("name", ["chat", "anthropic"])
+def test_a_password_in_the_address_is_sent_to_the_proxy_that_wants_it(server: Loopback, name: str, how: str):
+    """In place of the key, which has the same header, as the SDKs do it."""
+    server.play(Reply([PROVIDERS[name].answer("Because.")]))
+    gateway = PROVIDERS[name].gateway(server.url.replace("//", "//anna:pass-word@"))
+
+    outcome = ask(LLMBroker("m", gateway), how)
+
+    assert outcome.error is None
+    assert server.requests[0].headers["authorization"] == f"Basic {b64encode(b'anna:pass-word').decode()}"
+
+
+SAFER = {
+    "http://a:80": ["http://a/b", "https://a"],
+    "https://a": ["https://a:443/b"],
+    "http://a:8080": ["http://a:8080"],
+}
+ELSEWHERE = {
+    "http://a:80": ["http://b", "http://a:8080", "http://a.b"],
+    "https://a": ["http://a", "https://a:8443"],
+    "http://a:8080": ["http://a"],
+}
+
+
+@pytest.mark.parametrize(("at", "urls"), [(True, SAFER), (False, ELSEWHERE)], ids=["same", "another"])
+def test_which_server_is_another(at: bool, urls: dict[str, list[str]]):
+    for server, others in urls.items():
+        assert [is_at(httpx.URL(url), httpx.URL(server)) for url in others] == [at] * len(others)

@@ -689,6 +689,14 @@ def test_of_a_secret_that_begins_like_another_nothing_is_left(path: Path):
     assert "sesame" not in path.read_text()
 
 
+def test_one_secret_may_be_given_as_it_is(path: Path):
+    """Not as that many letters, each of them a secret."""
+    question = [LLMMessage(content="Say open sesame.")]
+    recorder(path, "open sesame it is", secrets="open sesame").generate(question)
+
+    assert replayer(path, secrets="open sesame").generate(question) == "(secret) it is"
+
+
 def test_what_merely_resembles_a_secret_stays(path: Path):
     text = "A task-management-system-for-all, https://example.com/a:b, KEY, a@b.c and Bearer instruments"
     recorder(path, text, secrets=[""]).generate(QUESTION)

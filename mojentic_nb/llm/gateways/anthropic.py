@@ -88,7 +88,7 @@ def make_clients(
     headers = (api_key and base_url and ambient_headers(anthropic, "ANTHROPIC_CUSTOM_HEADERS")) or None
     address = checked_address(base_url or os.environ.get("ANTHROPIC_BASE_URL") or None, name="ANTHROPIC_BASE_URL")
     key = checked_key(api_key, name="ANTHROPIC_API_KEY")
-    http, ahttp = http_clients(anthropic, key)
+    http, ahttp = http_clients(anthropic)
     return key, (
         anthropic.Anthropic(api_key=STAND_IN, base_url=address, http_client=http, default_headers=headers),
         anthropic.AsyncAnthropic(api_key=STAND_IN, base_url=address, http_client=ahttp, default_headers=headers),

@@ -10,6 +10,7 @@ import re
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
+from functools import partial
 from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
@@ -109,13 +110,15 @@ class SDKGateway(AdaptiveGateway):
             raise ConfigurationError(ASYNCHRONOUS_CLIENT)
         if not self._own:
             return self._client.with_options(max_retries=0)
-        http = http_client(self._sdk.DefaultHttpxClient, self._key, wire.hooks(), trust_env=self._trust_env)
+        hooks = wire.hooks(partial(self._key.sign, server=self._client.base_url))
+        http = http_client(self._sdk.DefaultHttpxClient, hooks, trust_env=self._trust_env)
         return self._client.with_options(http_client=http, **self._options())
 
     def _async_line_client(self, wire: Wire) -> Any:  # noqa: ANN401
         if not self._own:
             return self._async_client.with_options(max_retries=0)
-        http = http_client(self._sdk.DefaultAsyncHttpxClient, self._key, wire.async_hooks(), trust_env=self._trust_env)
+        hooks = wire.async_hooks(partial(self._key.sign, server=self._async_client.base_url))
+        http = http_client(self._sdk.DefaultAsyncHttpxClient, hooks, trust_env=self._trust_env)
         return self._async_client.with_options(http_client=http, **self._options())
 
     def _options(self) -> dict[str, Any]:
@@ -233,22 +236,22 @@ def amend(body: dict[str, Any], path: str, other: str | None) -> bool:
     return bool(found)
 
 
-def http_clients(sdk: ModuleType, key: Key, *, trust_env: bool = True) -> tuple[Any, Any]:
+def http_clients(sdk: ModuleType, *, trust_env: bool = True) -> tuple[Any, Any]:
     """HTTP clients for the SDK's own clients, from which each request's is derived."""
     with proxy_checked():
         return (
-            http_client(sdk.DefaultHttpxClient, key, trust_env=trust_env),
-            http_client(sdk.DefaultAsyncHttpxClient, key, trust_env=trust_env),
+            http_client(sdk.DefaultHttpxClient, trust_env=trust_env),
+            http_client(sdk.DefaultAsyncHttpxClient, trust_env=trust_env),
         )
 
 
-def http_client(kind: type[Any], key: Key, hooks: Hooks | None = None, *, trust_env: bool) -> Any:  # noqa: ANN401
-    """An HTTP client of the SDK's own `kind`, which signs its requests with `key`."""
+def http_client(kind: type[Any], hooks: Hooks | None = None, *, trust_env: bool) -> Any:  # noqa: ANN401
+    """An HTTP client of the SDK's own `kind`."""
     import httpx2
 
     tls = tls_context(httpx2.create_ssl_context, trust_env=trust_env)
     limits = httpx2.Limits(**LIMITS)
-    return kind(auth=key.sign, event_hooks=hooks, trust_env=trust_env, verify=tls, limits=limits)
+    return kind(event_hooks=hooks, trust_env=trust_env, verify=tls, limits=limits)
 
 
 def checked_key(key: Key | None, *, name: str, otherwise: str = "") -> Key:

@@ -1,7 +1,8 @@
 """A provider's API key: sent with each request, and hidden everywhere else.
 
 The SDKs keep the key that they are given in attributes, headers and local variables, all of which a traceback may show.
-So they get a stand-in, and :meth:`Key.sign` puts the key into each request when the HTTP library sends it.
+So they get a stand-in, and :meth:`Key.sign` puts the key into each request when the HTTP library sends it. A request
+that was redirected to another server has neither the key nor another header that only the first server is to see.
 """
 
 from __future__ import annotations
@@ -19,6 +20,12 @@ __all__ = ["NO_KEY", "STAND_IN", "Key", "ambient_headers"]
 
 NO_KEY = "none"  # for servers that need no key; the SDKs want one for every server
 STAND_IN = "(key of mojentic_nb)"
+# Headers that any server may see. Cookies have a domain, by which the HTTP library chooses them; with the last the SDKs
+# tell of themselves, and know later how a response was asked for.
+PUBLIC = re.compile(
+    "accept(-encoding)?|anthropic-version|connection|content-(length|type)|cookie|host|transfer-encoding|user-agent"
+    "|x-stainless-.*"
+)
 SIGNED = {"authorization": f"Bearer {STAND_IN}", "x-api-key": STAND_IN}
 HIDDEN = "(the key)"
 SHORT = 8  # characters; a key as short as "none" or "ollama" is hidden only as a word of its own
@@ -56,14 +63,17 @@ class Key:
             )
         return self
 
-    def sign(self, request: Any) -> Any:  # noqa: ANN401 (httpx's or httpx2's)
-        """Put the key in place of the stand-in in the headers of `request`, or remove the header if there is no key."""
+    def sign(self, request: Any, server: Any) -> None:  # noqa: ANN401 (httpx's or httpx2's)
+        """Put the key in place of the stand-in in the headers of `request`, or remove the header if there is no key.
+
+        If the request goes to another server than that with the URL `server`, remove all that is for the latter alone.
+        """
+        away = not is_at(request.url, server)
         for name, value in list(request.headers.items()):
-            if STAND_IN in value and self:
-                request.headers[name] = value.replace(STAND_IN, self._secret)
-            elif STAND_IN in value:
+            if (away and not PUBLIC.fullmatch(name)) or (STAND_IN in value and not self):
                 del request.headers[name]
-        return request
+            elif STAND_IN in value:
+                request.headers[name] = value.replace(STAND_IN, self._secret)
 
     def hide(self, text: str) -> str:
         """`text` without the key, as it is or behind escapes."""
@@ -106,6 +116,11 @@ class Key:
         for start, end in occurrences(text, forms_of(*self.secrets())):
             if len(self._secret) > SHORT or not re.search(r"\w", text[max(0, start - 1) : start] + text[end : end + 1]):
                 yield start, end
+
+
+def is_at(url: Any, server: Any) -> bool:  # noqa: ANN401 (httpx's or httpx2's)
+    """Whether `url` is that of the same `server`, to which it may go more safely."""
+    return (url.host, url.port) == (server.host, server.port) and url.scheme in (server.scheme, "https")
 
 
 def ambient_headers(sdk: ModuleType, variable: str, *names: str) -> dict[str, Any]:

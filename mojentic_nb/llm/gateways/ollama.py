@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
 from contextlib import aclosing, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mojentic_nb.llm.cancellation import Cancellation
@@ -79,6 +80,7 @@ class OllamaGateway(AdaptiveGateway):
         if client:
             self._key = Key(http.headers.get("authorization", "").rpartition(" ")[2])
         self._server = str(http.base_url)
+        self._sign = partial(self._key.sign, server=http.base_url)
         self._host = host_of(self._server)
         self._timeout = Timeout.of(timeout)
         self._blind = set()
@@ -165,19 +167,20 @@ class OllamaGateway(AdaptiveGateway):
 
         if isinstance(self._client, ollama.AsyncClient):
             raise ConfigurationError(ASYNCHRONOUS_CLIENT)
-        return self._client or ollama.Client(self._server, event_hooks=wire.hooks(), **self._options())
+        return self._client or ollama.Client(self._server, event_hooks=wire.hooks(self._sign), **self._options())
 
     def _new_async_client(self, wire: Wire) -> Any:  # noqa: ANN401 (an AsyncClient, of the user's own or a new one)
         import ollama
 
-        return self._client or ollama.AsyncClient(self._server, event_hooks=wire.async_hooks(), **self._options())
+        return self._client or ollama.AsyncClient(
+            self._server, event_hooks=wire.async_hooks(self._sign), **self._options()
+        )
 
     def _options(self) -> dict[str, Any]:
         import httpx
 
         return {
             "headers": self._headers,
-            "auth": self._key.sign,
             "timeout": httpx.Timeout(self._timeout.connect, read=self._timeout.read),
             "limits": httpx.Limits(**LIMITS),
             "verify": tls_context(httpx.create_ssl_context),

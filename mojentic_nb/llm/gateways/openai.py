@@ -129,7 +129,7 @@ def make_clients(
     for name in ("OPENAI_BASE_URL", "OPENAI_API_ENDPOINT"):  # the latter is Mojentic's
         base_url = checked_address(base_url or os.environ.get(name) or None, name=name)
     key = checked_key(api_key, name="OPENAI_API_KEY", otherwise=NO_KEY if base_url else "")
-    http, ahttp = http_clients(openai, key, trust_env=trust_env)
+    http, ahttp = http_clients(openai, trust_env=trust_env)
     return key, (
         openai.OpenAI(api_key=STAND_IN, base_url=base_url, http_client=http, default_headers=headers),
         openai.AsyncOpenAI(api_key=STAND_IN, base_url=base_url, http_client=ahttp, default_headers=headers),

@@ -42,6 +42,7 @@ REST_SECONDS = 0.25
 REST_READS = 16  # of 64 kB at most
 
 Client = TypeVar("Client")
+Sign = Callable[[Any], None]
 Hooks = dict[str, list[Callable[..., Any]]]
 
 
@@ -116,21 +117,23 @@ class Wire:
         self._socket: Any = None
         self.reset()
 
-    def hooks(self) -> Hooks:
-        """The ``event_hooks`` for a synchronous client."""
+    def hooks(self, sign: Sign) -> Hooks:
+        """The ``event_hooks`` for a synchronous client; `sign` is called with each request, also after a redirect."""
 
         def begun(request: Any) -> None:  # noqa: ANN401 (httpx's or httpx2's)
+            sign(request)
             request.extensions["trace"] = self._traced
 
         return {"request": [begun], "response": [self._answered]}
 
-    def async_hooks(self) -> Hooks:
+    def async_hooks(self, sign: Sign) -> Hooks:
         """The ``event_hooks`` for an asynchronous client."""
 
         async def traced(name: str, info: dict[str, Any]) -> None:
             self._traced(name, info)
 
         async def begun(request: Any) -> None:  # noqa: ANN401
+            sign(request)
             request.extensions["trace"] = traced
 
         async def answered(response: Any) -> None:  # noqa: ANN401

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable
 from contextlib import aclosing, closing
@@ -10,9 +11,9 @@ from typing import Any
 
 from mojentic_nb.llm.compat import MojenticCalls, as_gateway
 from mojentic_nb.llm.errors import AuthenticationError, ConfigurationError, LLMError
-from mojentic_nb.llm.events import ModelEvent, StepFinish
+from mojentic_nb.llm.events import ModelEvent, ReasoningDelta, StepFinish, TextDelta, ToolCallDelta
 from mojentic_nb.llm.gateways.keys import Key
-from mojentic_nb.llm.redaction import Redaction
+from mojentic_nb.llm.redaction import Redaction, as_secrets
 from mojentic_nb.llm.request import Request, astream
 
 from .recorded_events import Happening, answer_in_json
@@ -37,14 +38,14 @@ class RecordingGateway(MojenticCalls):
     be written.
     """
 
-    def __init__(self, gateway: Any, path: str | Path, *, secrets: Iterable[str] = ()) -> None:  # noqa: ANN401
+    def __init__(self, gateway: Any, path: str | Path, *, secrets: str | Iterable[str] = ()) -> None:  # noqa: ANN401
         self.gateway = gateway
         self.path = Path(path).expanduser().absolute()  # the current folder may change
         if self.path.exists():
             load(self.path)
         self._asked = as_gateway(gateway)
         key = getattr(gateway, "_key", None)
-        self._secrets = (*secrets, *(key.secrets() if isinstance(key, Key) else ()))
+        self._secrets = (*as_secrets(secrets), *(key.secrets() if isinstance(key, Key) else ()))
         self._recorded: set[str] = set()
 
     def can_stream(self, model: str) -> bool:
@@ -107,16 +108,26 @@ class Take:
         self._redaction = Redaction.of(secrets)
         self._described = request_in_json(request, self._redaction)
         self._turn = len(request.messages)
+        self._tally = request.tally
         self._cancellation = request.cancellation
+        self._room = request.config.max_answer_chars or math.inf
         self._keep = keep
         self._answer: list[Happening] = []
         self._last = time.monotonic()
         self._kept = False
 
     def note(self, event: ModelEvent) -> None:
-        """Take an event; what ends the answer is written before a reader sees it, who may leave then."""
+        """Take an event; what ends the answer is written before a reader sees it, who may leave then.
+
+        That is also the piece that makes it longer than it may be: the run reads no further.
+        """
         self._take(event)
-        if isinstance(event, StepFinish):
+        if isinstance(event, TextDelta | ReasoningDelta | ToolCallDelta):
+            self._room -= len(event.delta)
+            if self._room < 0 and not self._kept:
+                self._take(StepFinish("length", self._tally.usage, limit="max_answer_chars"))
+                self.end()
+        elif isinstance(event, StepFinish):
             self.end()
 
     def end(self, error: LLMError | None = None) -> None:
@@ -137,7 +148,7 @@ class Take:
 
 
 def record_or_replay(
-    make_gateway: Callable[[], object], path: str | Path, *, secrets: Iterable[str] = ()
+    make_gateway: Callable[[], object], path: str | Path, *, secrets: str | Iterable[str] = ()
 ) -> RecordingGateway | ReplayGateway:
     """A gateway that replays the file `path` if there is one, else records it from the gateway that is made then.
 

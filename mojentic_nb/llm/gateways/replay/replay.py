@@ -12,7 +12,7 @@ from mojentic_nb.llm.compat import MojenticCalls
 from mojentic_nb.llm.concurrency import pause
 from mojentic_nb.llm.errors import ConfigurationError, LLMError
 from mojentic_nb.llm.events import ModelEvent
-from mojentic_nb.llm.redaction import Redaction
+from mojentic_nb.llm.redaction import Redaction, as_secrets
 from mojentic_nb.llm.request import Request
 
 from .recorded_events import Happening, happenings
@@ -39,12 +39,12 @@ class ReplayGateway(MojenticCalls):
     recorded raises :class:`ReplayMissError`.
     """
 
-    def __init__(self, path: str | Path, *, speed: float | None = None, secrets: Iterable[str] = ()) -> None:
+    def __init__(self, path: str | Path, *, speed: float | None = None, secrets: str | Iterable[str] = ()) -> None:
         if speed is not None and speed <= 0:
             raise ConfigurationError(f"speed is 1.0 for as fast as it was, 2.0 for twice that, or None, not {speed}.")
         self.path = Path(path).expanduser()
         self._speed = speed
-        self._secrets = tuple(secrets)
+        self._secrets = as_secrets(secrets)
         recorded: dict[str, list[Exchange]] = {}
         for exchange in load(self.path):
             recorded.setdefault(key_of(exchange.request), []).append(exchange)
