@@ -6,6 +6,8 @@ servers never report any. Then the tokens are estimated from what was sent and w
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from .context import BYTES_PER_TOKEN, Window
 from .events import ModelEvent, ReasoningDelta, StepFinish, TextDelta, ToolCallDelta, Usage
 from .gateways.base import Request
@@ -31,13 +33,12 @@ class RequestUsage:
             self._reported = event.usage
 
     @property
-    def estimated(self) -> bool:
-        """Whether the provider has reported no tokens so far."""
-        return self._reported == Usage()
-
-    @property
     def usage(self) -> Usage:
-        """The tokens that the provider reported, else an estimate."""
-        if not self.estimated:
+        """The tokens that the provider reported; what it didn't is estimated."""
+        if self._reported != Usage():
             return self._reported
-        return Usage(Window(0).estimate_request(self._request), -(-self._received // BYTES_PER_TOKEN))
+        early = self._request.tally.usage  # of an answer that has not ended, so there may be more
+        output = max(early.output_tokens, -(-self._received // BYTES_PER_TOKEN))
+        if early != Usage():
+            return replace(early, output_tokens=output, estimated=output > early.output_tokens)
+        return Usage(Window(0).estimate_request(self._request), output, estimated=True)

@@ -19,6 +19,7 @@ from IPython.utils.capture import capture_output
 from loopback import Cut, Hold, Loopback, Reply, chunk, completion, sse, tool_call
 from pydantic import BaseModel
 
+from mojentic_nb.llm import Usage
 from mojentic_nb.llm.tools import LLMTool, tool
 
 
@@ -240,7 +241,8 @@ def test_a_time_that_is_up_ends_the_answer_and_says_so(nb: Notebook, capsys: pyt
     out = capsys.readouterr().out
     assert result.success
     assert "Once\nNote: Stopped: the 0.3 s of --timeout were over.\nopenai:m" in out
-    assert "stopped after 1 token" in out
+    assert "≈6 tokens in, ≈1 out" in out
+    assert "stopped after ≈1 token" in out
     assert nb.names["_"].finish_reason == "cancelled"
 
 
@@ -514,6 +516,32 @@ def test_an_answer_without_a_count_is_estimated_in_the_budget(nb: Notebook, caps
 
     assert len(re.findall(r"^(?:In \[\d+\]|openai:m) +≈6 +≈5 +0$", out, re.MULTILINE)) == 2
     assert "BudgetExceededError: Token limit reached: ≈11 of 11 used. Raise `LLM" in capsys.readouterr().out
+
+
+def test_a_module_is_not_replaced_by_the_answer(nb: Notebook, capsys: pytest.CaptureFixture):
+    nb.run("import xml.dom as dom")
+
+    nb.ask("-o dom")
+
+    assert "-o dom would replace the module `xml.dom`. Choose another name." in capsys.readouterr().out
+    assert nb.server.requests == []
+
+
+@pytest.mark.parametrize("end", ENDINGS.values(), ids=ENDINGS)
+def test_the_same_estimate_is_told_everywhere(nb: Notebook, capsys: pytest.CaptureFixture, end):
+    end(nb)
+
+    assert "≈6 tokens in, ≈5 out" in capsys.readouterr().out
+    assert nb.shell.displayhook._.usage == Usage(6, 5, estimated=True)
+
+
+def test_the_tokens_of_a_chat_are_marked_where_some_are_estimated(nb: Notebook, capsys: pytest.CaptureFixture):
+    nb.ask("", "Well?", Reply([sse(chunk("Once upon a time."), chunk(finish_reason="stop"))]))
+    capsys.readouterr()
+
+    nb.run("%llm chats")
+
+    assert re.search(r"^main +1 +≈11$", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_a_request_that_was_refused_took_no_tokens(nb: Notebook, capsys: pytest.CaptureFixture):
