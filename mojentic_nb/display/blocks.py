@@ -129,8 +129,9 @@ class Status(TypedDict):
     """How the run goes.
 
     `output_tokens` is as the provider counts, for a request that is under way the number of pieces; `chunks` is the
-    number of all pieces so far. Tokens are 0 and rates None where they are not known. `seconds` is the transcript's
-    time. `finish` says in words why the answer ended, "" while it has not and where it simply came to its end.
+    number of all pieces so far. Tokens are 0 and rates None where they are not known, and `estimated` where the
+    provider didn't report all of them. `seconds` is the transcript's time. `finish` says in words why the answer ended,
+    "" while it has not and where it simply came to its end.
     """
 
     model: str
@@ -139,6 +140,7 @@ class Status(TypedDict):
     output_tokens: int
     cached_tokens: int
     reasoning_tokens: int
+    estimated: bool
     chunks: int
     seconds: float
     first_token_seconds: float | None

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from mojentic_nb.llm import Event, LLMToolCall
+from mojentic_nb.llm import Event, LLMToolCall, Usage
 from mojentic_nb.llm.concurrency import in_background
 
 from .blocks import Op, merged
@@ -45,15 +45,15 @@ class Wire:
             self._take(ops)
             return ops
 
-    def fail(self, error: BaseException) -> None:
-        """The run ended with `error`."""
+    def fail(self, error: BaseException, usage: Usage) -> None:
+        """The run, which took `usage`, ended with `error`."""
         with self._lock:
-            self._take(self._transcript.fail(error))
+            self._take(self._transcript.fail(error, usage))
 
-    def stop(self) -> None:
-        """The run was stopped, and has no more events."""
+    def stop(self, usage: Usage) -> None:
+        """The run, which took `usage`, was stopped, and has no more events."""
         with self._lock:
-            self._take(self._transcript.stop())
+            self._take(self._transcript.stop(usage))
 
     def notice(self, level: str, text: str) -> None:
         """Something happened that is no event of the run."""
@@ -67,10 +67,10 @@ class Wire:
             self._take(ops)
             return index
 
-    def approval(self, index: int, *, pending: bool) -> None:
-        """A person has to approve of the call with that block, or no longer."""
+    def approval(self, index: int, *, pending: bool, denied: bool = False) -> None:
+        """A person has to approve of the call with that block, or no longer, and has `denied` it or not."""
         with self._lock:
-            self._take(self._transcript.approval(index, pending=pending))
+            self._take(self._transcript.approval(index, pending=pending, denied=denied))
 
     def snapshot(self) -> dict[str, Any]:
         """All there is, the number of the last message that is in it, and one that is another for another run."""

@@ -63,6 +63,7 @@ class Fold:
         self._coming: dict[str, list[int]] = {}  # of those whose arguments still come, by their ids
         self._whole: dict[int, tuple[LLMToolCall, int]] = {}  # calls, by identity, with their blocks
         self._ahead: dict[str, int] = {}  # calls that are shown before their events come, by their ids
+        self._denied: set[int] = set()  # the blocks of calls that a person denied
         self._inner: dict[int, Fold] = {}
 
     @property
@@ -102,7 +103,8 @@ class Fold:
         self._close_text()
         for index in self._tools:
             untold = index in self._ahead.values() and self._blocks[index]["state"] == "running"
-            self._settle(index, state="done" if untold else "cancelled")
+            state = "denied" if index in self._denied else "done"
+            self._settle(index, state=state if untold else "cancelled")
 
     def _finish(self, event: Finish) -> None:
         """The run is over; say so where the answer is not whole."""
@@ -131,9 +133,13 @@ class Fold:
         self._blocks.replace(index, call.json_arguments())
         self._blocks.set(index, summary=summary(call.arguments))
 
-    def approval(self, index: int, *, pending: bool) -> None:
-        """A person has to approve of the call with that block, or no longer."""
-        if self._is_unsettled(index):
+    def approval(self, index: int, *, pending: bool, denied: bool = False) -> None:
+        """A person has to approve of the call with that block, or no longer, and has `denied` it or not."""
+        if index not in self._tools:
+            for inner in self._inner.values():
+                inner.approval(index, pending=pending, denied=denied)
+        elif self._is_unsettled(index):
+            self._denied |= {index} if denied else set()
             started = self._blocks[index]["started"]
             self._blocks.set(
                 index,

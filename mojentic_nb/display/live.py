@@ -17,13 +17,13 @@ import anywidget
 import traitlets
 from IPython.display import DisplayHandle, display
 
-from mojentic_nb.llm import AsyncRun, Event, LLMToolCall, Run, ToolProgress, ToolResult
+from mojentic_nb.llm import AsyncRun, Event, LLMToolCall, Run, ToolProgress
 from mojentic_nb.llm.concurrency import in_background
 from mojentic_nb.llm.text import printable, printable_json
 from mojentic_nb.llm.tools.running import RUNNING
 
 from .channel import Wire
-from .printing import keeping_prints, release
+from .printing import keeping_prints
 from .questions import Questions
 from .render.html import as_html
 from .render.text import as_text
@@ -218,10 +218,10 @@ class LiveView(anywidget.AnyWidget):
                 yield
                 check_ended(self.transcript)
             except Exception as error:
-                self._wire.fail(error)
+                self._wire.fail(error, run.usage)
                 raise
             except BaseException:  # an interrupt
-                self._wire.stop()
+                self._wire.stop(run.usage)
                 raise
             finally:
                 self._clickable = False
@@ -242,8 +242,6 @@ class LiveView(anywidget.AnyWidget):
 
     def _feed(self, event: Event) -> None:
         ops = self._wire.feed(event)
-        if isinstance(event, ToolResult):
-            release(event.display)
         if self._inside:
             self._inside.report(event)
         if self._terminal:
@@ -260,19 +258,24 @@ class LiveView(anywidget.AnyWidget):
         if decision is None:
             return "somebody is asked about it already"
         self._wire.approval(block, pending=True)
+        approved: bool | str = False
         try:
-            return await asyncio.wrap_future(decision)
+            approved = await asyncio.wrap_future(decision)
+            return approved
         finally:
             self._questions.close(block)
-            self._wire.approval(block, pending=False)
+            self._wire.approval(block, pending=False, denied=approved is not True)
 
     def _typed(self, call: LLMToolCall, within: LLMToolCall | None) -> bool | str:
         """The same by ``input()``."""
         if not can_ask():
             return NOBODY
-        self._wire.card(call, within)
+        block = self._wire.card(call, within)
         question = f"Let {printable(call.name)}({printable_json(call.json_arguments())}) run? [y/N] "
-        return ask(question).strip().lower() in ("y", "yes")
+        approved = ask(question).strip().lower() in ("y", "yes")
+        if block is not None:
+            self._wire.approval(block, pending=False, denied=not approved)
+        return approved
 
     def _on_message(self, _: object, message: dict[str, Any], buffers: object) -> None:  # noqa: ARG002
         """What the reader clicked, and what a view misses; may come in another thread than the run's."""

@@ -76,15 +76,21 @@ class Meter:
             case StepFinish(_, usage):
                 self._step(usage)
                 self._state = "tools" if running else "waiting"
-            case Finish("cancelled"):
-                self._step(Usage())
+            case Finish("cancelled", usage):
+                self._total(usage)
                 tokens = self._usage.output_tokens
-                self.end("stopped", f"stopped after {tokens:,} token{'s' * (tokens != 1)}")
-            case Finish(reason):
-                self._step(Usage())
+                about = "≈" * self._usage.estimated
+                self.end("stopped", f"stopped after {about}{tokens:,} token{'s' * (tokens != 1)}")
+            case Finish(reason, usage):
+                self._total(usage)
                 self.end("done", FINISHES.get(reason, ""))
             case ToolProgress() | ToolResult() | Retry():
                 self._state = "tools" if running else "waiting"
+
+    def fail(self, usage: Usage) -> None:
+        """The run failed, and took so much."""
+        self._total(usage)
+        self.end("failed", "failed")
 
     def end(self, state: Ending, finish: str) -> None:
         """The run is over, for the reason that `finish` tells."""
@@ -123,6 +129,12 @@ class Meter:
         self._streamed += self._streaming()
         self._pieces, self._first = 0, None
 
+    def _total(self, usage: Usage) -> None:
+        """The run is over, and took `usage`, as far as that is known."""
+        self._step(Usage())
+        if usage.estimated or usage.input_tokens > self._usage.input_tokens:
+            self._usage = usage  # of the last request, too, which had no end
+
     def _streaming(self) -> float:
         return 0.0 if self._first is None else self._last - self._first
 
@@ -135,6 +147,7 @@ class Meter:
             "output_tokens": tokens,
             "cached_tokens": self._usage.cached_tokens,
             "reasoning_tokens": self._usage.reasoning_tokens,
+            "estimated": self._usage.estimated,
             "chunks": self._chunks,
             "seconds": now,
             "first_token_seconds": self._first_token,

@@ -10,12 +10,11 @@ from typing import Any
 
 from IPython import get_ipython
 
-from mojentic_nb.llm.pictures import figure_of
-from mojentic_nb.llm.tools.running import PRINTED
+from mojentic_nb.llm.tools.running import PRINTED, Printed
 
 from .surface import kernel
 
-__all__ = ["keeping_prints", "release"]
+__all__ = ["keeping_prints"]
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
@@ -55,13 +54,25 @@ def keeping_publish(publish: Callable[..., object]) -> Callable[..., object]:
     return keep
 
 
-def release(value: object) -> None:
-    """Keep Matplotlib's inline backend from showing at the cell's end a figure that a tool has returned."""
-    pyplot = sys.modules.get("matplotlib.pyplot")
-    if pyplot and "inline" in pyplot.get_backend():
-        for part in value if isinstance(value, list | tuple) else [value]:
-            if (figure := figure_of(part)) is not None:
-                pyplot.close(figure)
+HOOKS = "figure.hooks"
+HOOK = f"{__name__}:note_figure"
+
+
+def note_figure(figure: object) -> None:
+    """Note a figure that a tool opens: the inline backend would show it below the cell.
+
+    Matplotlib calls this for each figure that pyplot makes, as its setting ``figure.hooks`` says.
+    """
+    if (printed := PRINTED.get()) is not None:
+        printed.figures.append(figure)
+
+
+def note_figures(*, noted: bool) -> None:
+    """Have tools' figures noted, or no longer."""
+    Printed.keeps_figures = noted
+    if "matplotlib.pyplot" in sys.modules:
+        settings = sys.modules["matplotlib"].rcParams
+        settings[HOOKS] = [*(hook for hook in settings[HOOKS] if hook != HOOK), *([HOOK] if noted else [])]
 
 
 lock = threading.Lock()
@@ -79,6 +90,7 @@ def keeping_prints() -> Iterator[None]:
             if kernel():
                 publisher = get_ipython().display_pub
                 publisher.publish = keeping_publish(publisher.publish)
+                note_figures(noted=True)
     try:
         yield
     finally:
@@ -87,6 +99,7 @@ def keeping_prints() -> Iterator[None]:
             if not blocks:
                 if kernel():
                     vars(get_ipython().display_pub).pop("publish", None)
+                    note_figures(noted=False)
                 for name in ("stdout", "stderr"):
                     if isinstance(found := getattr(sys, name), Redirect):  # else something else has replaced it
                         setattr(sys, name, found.stream)

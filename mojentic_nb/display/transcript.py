@@ -33,7 +33,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from mojentic_nb.llm import Event, Finish, LLMError, LLMToolCall
+from mojentic_nb.llm import Event, Finish, LLMError, LLMToolCall, Usage
 
 from .blocks import LEVELS, Block, Blocks, Op, State
 from .fold import Fold
@@ -41,6 +41,8 @@ from .meter import Meter
 from .render.values import bounded, said
 
 __all__ = ["Transcript"]
+
+NO_USAGE = Usage()
 
 
 class Transcript:
@@ -76,8 +78,8 @@ class Transcript:
         self._meter.feed(event, running=self._fold.running)
         return self._taken()
 
-    def fail(self, error: BaseException) -> list[Op]:
-        """The run ended with `error`: calls without a result are cancelled, and a notice tells it."""
+    def fail(self, error: BaseException, usage: Usage = NO_USAGE) -> list[Op]:
+        """The run, which took `usage`, ended with `error`: a notice tells it, calls without a result are cancelled."""
         if self._meter.ended:
             return []
         text = said(error)
@@ -85,12 +87,12 @@ class Transcript:
             text = f"{type(error).__name__}: {text}" if text else type(error).__name__
         self._fold.close()
         self._blocks.add(kind="notice", parent=None, level="error", text=bounded(text))
-        self._meter.end("failed", "failed")
+        self._meter.fail(usage)
         return self._taken()
 
-    def stop(self) -> list[Op]:
+    def stop(self, usage: Usage = NO_USAGE) -> list[Op]:
         """The run was stopped, by an interrupt say, and has no more events: calls without a result are cancelled."""
-        return self.feed(Finish("cancelled"))
+        return self.feed(Finish("cancelled", usage))
 
     def notice(self, level: str, text: str) -> list[Op]:
         """Something happened that is no event of the run; `level` is *info*, *warning* or *error*, else ValueError."""
@@ -112,9 +114,12 @@ class Transcript:
             self._fold.draw(index, call)
         return index, self._taken()
 
-    def approval(self, index: int, *, pending: bool) -> list[Op]:
-        """A person has to approve of the call with that block, or no longer; nothing for a call that has ended."""
-        self._fold.approval(index, pending=pending)
+    def approval(self, index: int, *, pending: bool, denied: bool = False) -> list[Op]:
+        """A person has to approve of the call with that block, or no longer, and has `denied` it or not.
+
+        Nothing for a call that has ended.
+        """
+        self._fold.approval(index, pending=pending, denied=denied)
         return self._taken()
 
     def block(self, index: int) -> Block:

@@ -54,13 +54,15 @@ class Usage:
     """What requests cost, in tokens as the provider counts them; usages add up with ``+``.
 
     `cached_tokens` are those of `input_tokens` that came from the provider's cache, `reasoning_tokens` those of
-    `output_tokens` that went into reasoning.
+    `output_tokens` that went into reasoning. They are `estimated` where the provider didn't report some of them and
+    somebody has filled these in, as ``%%llm`` does.
     """
 
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0
     reasoning_tokens: int = 0
+    estimated: bool = False
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
@@ -68,6 +70,7 @@ class Usage:
             self.output_tokens + other.output_tokens,
             self.cached_tokens + other.cached_tokens,
             self.reasoning_tokens + other.reasoning_tokens,
+            self.estimated or other.estimated,
         )
 
 
@@ -144,7 +147,7 @@ class ToolResult:
 
     `display` is what a person is shown: what the tool returned, as it is, or the exception that it raised. With
     `is_error` the tool failed, does not exist, or was not run; `outcome` says which in a word. `images` are what the
-    model is shown besides, as ``data:`` URIs.
+    model is shown besides, as ``data:`` URIs. `displayed` is what the tool displayed while it ran, for a person, too.
     """
 
     call: LLMToolCall
@@ -154,6 +157,7 @@ class ToolResult:
     display: object = field(default=None, compare=False)
     outcome: ToolOutcome = "done"
     images: tuple[str, ...] = ()
+    displayed: tuple[object, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         if self.is_error and self.outcome == "done":

@@ -9,41 +9,76 @@ import base64
 import io
 import struct
 import zlib
+from collections.abc import Iterator
 from typing import Any
 
 __all__ = ["data_uri", "draw_picture", "figure_of", "image_kind"]
 
 SIGNATURES = {b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpeg", b"GIF87a": "gif", b"GIF89a": "gif"}
+MOST_NESTED = 4  # axes in a figure within a figure within a figure
 COLOURS = {3: 2, 4: 6}  # PNG's types of pixels, by the number of bytes that a pixel has
 
 
 def draw_picture(value: Any) -> bytes | None:  # noqa: ANN401 (anything)
     """Return the file of the picture that `value` is; None if it is none. Raises what its methods raise.
 
-    Pictures are figures and axes of Matplotlib, images of PIL, arrays of bytes whose shape is that of an image (height,
-    width, and 3 or 4 for colours), files of images as bytes, and whatever else can show itself as PNG and not as HTML.
+    Pictures are figures and what is drawn in one (axes, or what a plot of pandas or seaborn returns), images of PIL,
+    arrays of bytes in the shape of an image (height, width, and 3 or 4 for colours), files of images as bytes, and
+    whatever else can show itself as PNG.
     """
     if isinstance(value, bytes | bytearray):
         return bytes(value) if image_kind(value) else None
-    if value is None or isinstance(value, str | int | float | dict | list | tuple | type):
+    if value is None or isinstance(value, str | int | float | type):
         return None
     if (figure := figure_of(value)) is not None:
         return saved(figure.savefig, format="png", bbox_inches="tight")
+    if hasattr(value, "to_image") and hasattr(value, "to_plotly_json"):
+        return bytes(value.to_image(format="png"))  # raises without plotly's extra package kaleido, and says so
     if hasattr(value, "save") and hasattr(value, "getbands"):  # PIL's
         return saved(value.save, format="PNG")
     if is_image_array(value):
         return png(value.tobytes(), *value.shape)
-    if hasattr(value, "_repr_png_") and not hasattr(value, "_repr_html_") and (data := value._repr_png_()):
+    if hasattr(value, "_repr_png_") and (data := value._repr_png_()):
         data = data[0] if isinstance(data, tuple) else data  # some add data about the data
         return base64.b64decode(data) if isinstance(data, str) else bytes(data)
     return None
 
 
 def figure_of(value: Any) -> Any:  # noqa: ANN401
-    """Return the figure that `value` is or belongs to; None if there is none."""
-    if not hasattr(value, "savefig") and callable(getattr(value, "get_figure", None)):
-        value = value.get_figure()
-    return value if hasattr(value, "savefig") else None
+    """Return the figure that `value` is, is a part of, or consists of parts of; None where there isn't one.
+
+    Plotting functions return axes, arrays, lists or dictionaries of them, and containers of what they drew.
+    """
+    figure = None
+    for part in parts_of(value):
+        found = figure_around(part)
+        if found is None or figure not in (None, found):
+            return None
+        figure = found
+    return figure
+
+
+def parts_of(value: Any, depth: int = MOST_NESTED) -> Iterator[Any]:  # noqa: ANN401
+    """Yield what a container holds, and what containers in it hold; else the value itself."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    elif str(getattr(value, "dtype", "")) == "object" and hasattr(value, "flat"):
+        value = list(value.flat)
+    if not depth or not isinstance(value, list | tuple):
+        yield value
+        return
+    for part in value:
+        yield from parts_of(part, depth - 1)
+
+
+def figure_around(value: Any) -> Any:  # noqa: ANN401
+    """Return the figure that `value` is or is a part of; None where there isn't one."""
+    for _ in range(MOST_NESTED):
+        if value is None or hasattr(value, "savefig"):
+            return value
+        inner = getattr(value, "figure", None)
+        value = getattr(value, "figure_", None) if inner is None else inner  # the latter is scikit-learn's
+    return None
 
 
 def saved(save: Any, **options: str) -> bytes:  # noqa: ANN401

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import closing
+from difflib import get_close_matches
 
 from .broker import LLMBroker
 from .errors import ConfigurationError, LLMError
@@ -14,7 +15,7 @@ from .gateways.ollama import OllamaGateway
 from .gateways.openai import OpenAIGateway
 from .gateways.replay.replay import ReplayGateway
 
-__all__ = ["PROVIDERS", "broker_for", "configured_name", "found_name", "gateway_for"]
+__all__ = ["PROVIDERS", "broker_for", "closest", "configured_name", "found_name", "gateway_for"]
 
 PROVIDERS = ("local", "ollama", "openai", "anthropic")
 
@@ -46,7 +47,13 @@ def broker_for(name: str, *, base_url: str | None = None, api_key: str | Key | N
             if not model:
                 raise ConfigurationError(f"{name!r} names no model: write {provider}:MODEL, as in {EXAMPLES}.")
             return LLMBroker(model, gateway_for(provider, base_url=base_url, api_key=api_key))
-    raise ConfigurationError(f"There is no provider {provider!r}: write PROVIDER:MODEL, as in {EXAMPLES}.")
+    meant = f" Did you mean `{':'.join(filter(None, (close, model)))}`?" if (close := closest(provider)) else ""
+    raise ConfigurationError(f"There is no provider {provider!r}: write PROVIDER:MODEL, as in {EXAMPLES}.{meant}")
+
+
+def closest(provider: str) -> str:
+    """Name the provider that may have been meant; "" if that can't be told."""
+    return next(iter(get_close_matches(provider.strip().lower(), (*PROVIDERS, "replay"), 1)), "")
 
 
 def gateway_for(

@@ -34,18 +34,12 @@ class RequestUsage:
             self._reported = event.usage
 
     @property
-    def estimated(self) -> bool:
-        """Whether the provider hasn't reported the tokens of the whole answer."""
-        return self._reported == Usage()
-
-    @property
     def usage(self) -> Usage:
-        """The tokens that the provider reported, else an estimate."""
-        if not self.estimated:
+        """The tokens that the provider reported; what it didn't is estimated."""
+        if self._reported != Usage():
             return self._reported
-        so_far, received = self._request.tally.usage, -(-self._received // BYTES_PER_TOKEN)
-        return replace(
-            so_far,
-            input_tokens=so_far.input_tokens or Window(0).estimate_request(self._request),
-            output_tokens=max(so_far.output_tokens, received),
-        )
+        early = self._request.tally.usage  # of an answer that has not ended, so there may be more
+        output = max(early.output_tokens, -(-self._received // BYTES_PER_TOKEN))
+        if early != Usage():
+            return replace(early, output_tokens=output, estimated=output > early.output_tokens)
+        return Usage(Window(0).estimate_request(self._request), output, estimated=True)

@@ -172,7 +172,7 @@ class FittingGateway:
         if isinstance(event, Notice):  # comes before the provider has answered
             return
         self._seen = True
-        if isinstance(event, StepFinish) and (usage := event.usage).input_tokens:
+        if isinstance(event, StepFinish) and (usage := event.usage).input_tokens and not usage.estimated:
             tokens = usage.input_tokens + usage.output_tokens - usage.reasoning_tokens
             self.measured = Measured(tokens, len(request.messages) + 1, self.left_out)  # the answer is the one more
 

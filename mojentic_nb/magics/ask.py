@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike
+from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 from IPython.core.error import UsageError
@@ -106,6 +107,8 @@ def asked_by(  # noqa: PLR0917 (each is one thing that a cell brings)
 
     Raises UsageError and PromptError for what can't be asked.
     """
+    if options.out and isinstance(module := namespace.get(options.out), ModuleType):
+        raise UsageError(f"-o {options.out} would replace the module `{module.__name__}`. Choose another name.")
     return Question(
         name=name,
         broker=broker,

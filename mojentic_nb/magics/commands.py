@@ -5,7 +5,7 @@ Each is a function that takes the magics and the words after its name, and retur
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from difflib import get_close_matches
@@ -19,14 +19,14 @@ from mojentic_nb.display.render.table import Table
 from mojentic_nb.display.surface import kernel
 from mojentic_nb.llm import LLMError, Usage
 from mojentic_nb.llm.errors import ConfigurationError
-from mojentic_nb.llm.providers import PROVIDERS, gateway_for
+from mojentic_nb.llm.providers import PROVIDERS, closest, gateway_for
 from mojentic_nb.llm.tools.function import is_tool
 from mojentic_nb.tracer import Waterfall
 
 from .chats import Exchange
 from .explain import about, last_error
 from .line import quoted, words
-from .metering import Spent, marked
+from .metering import marked
 from .notebook import MAIN, Notebook
 from .options import Options, parse
 from .tools import BUILT_IN, tools_in
@@ -123,7 +123,8 @@ def show_help(_: Session) -> Table:
 def models(magics: Session, provider: str = "") -> Table:
     """%llm models [PROVIDER] lists the models that can be asked now."""
     if provider and provider not in PROVIDERS:
-        raise UsageError(f"There is no provider {provider!r}: there are {', '.join(PROVIDERS)}.")
+        close = f" Did you mean `%llm models {closest(provider)}`?" if closest(provider) in PROVIDERS else ""
+        raise UsageError(f"There is no provider {provider!r}: there are {', '.join(PROVIDERS)}.{close}")
     rows: list[tuple[str, str]] = [(name, f"alias of {spec}") for name, spec in magics.aliases.items() if not provider]
     for name in [provider] if provider else PROVIDERS:
         rows += models_of(name)
@@ -204,10 +205,10 @@ def known_chat(magics: Session, name: str) -> list[Exchange]:
 def usage(magics: Session) -> Table:
     """%llm usage shows the tokens that each cell and each model took; ≈ marks estimates, as of interrupted answers."""
     rows: list[tuple[object, ...]] = []
-    for cell, spent in magics.notebook.ledger.by(lambda entry: entry.cell).items():
-        rows.append((cell, *counts(spent)))
-    for model, spent in magics.notebook.ledger.by(lambda entry: entry.model).items():
-        rows.append((model, *counts(spent)))
+    for cell, taken in magics.notebook.ledger.by(lambda entry: entry.cell).items():
+        rows.append((cell, *counts(taken)))
+    for model, taken in magics.notebook.ledger.by(lambda entry: entry.model).items():
+        rows.append((model, *counts(taken)))
     return Table(("cell or model", "in", "out", "cached"), rows, "No tokens were used yet.")
 
 
@@ -248,16 +249,16 @@ def config(magics: Session) -> Table:
     return Table(("setting", "value", "what it is"), [(n, repr(v), h) for n, v, h in rows])
 
 
-def counts(spent: Spent) -> tuple[str, ...]:
+def counts(usage: Usage) -> tuple[str, ...]:
     """What stands in a table of tokens."""
-    usage = spent.usage
     parts = (usage.input_tokens, usage.output_tokens, usage.cached_tokens)
-    return tuple(marked(tokens, estimated=spent.estimated) for tokens in parts)
+    return tuple(marked(tokens, estimated=usage.estimated) for tokens in parts)
 
 
-def total(usages: Iterator[Usage]) -> int:
+def total(usages: Iterable[Usage]) -> str:
     """All tokens, in and out."""
-    return sum(spent.input_tokens + spent.output_tokens for spent in usages)
+    usage = sum(usages, Usage())
+    return marked(usage.input_tokens + usage.output_tokens, estimated=usage.estimated)
 
 
 COMMANDS: dict[str, Callable[..., object]] = {

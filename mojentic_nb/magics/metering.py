@@ -4,34 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from contextlib import aclosing, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from mojentic_nb.llm import ModelEvent, Usage
+from mojentic_nb.llm import ModelEvent, StepFinish, Usage
 from mojentic_nb.llm.errors import LLMError
 from mojentic_nb.llm.request import Gateway, Request, astream
 from mojentic_nb.llm.request_usage import RequestUsage
 
-__all__ = ["BudgetExceededError", "Ledger", "MeteredGateway", "Spent", "marked"]
+__all__ = ["BudgetExceededError", "Ledger", "MeteredGateway", "marked"]
 
 
 class BudgetExceededError(LLMError):
     """The notebook has used up the tokens that it may use."""
-
-
-@dataclass(frozen=True, slots=True)
-class Spent:
-    """Tokens that were used; `estimated` says whether a provider didn't report some of them."""
-
-    usage: Usage = field(default_factory=Usage)
-    estimated: bool = False
-
-    def __add__(self, other: Spent) -> Spent:
-        return Spent(self.usage + other.usage, self.estimated or other.estimated)
-
-    @property
-    def tokens(self) -> int:
-        """All tokens, in and out."""
-        return self.usage.input_tokens + self.usage.output_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +24,7 @@ class Entry:
 
     cell: str
     model: str
-    spent: Spent
+    usage: Usage
 
 
 @dataclass(slots=True)
@@ -51,23 +35,24 @@ class Ledger:
     entries: list[Entry] = field(default_factory=list)
 
     @property
-    def total(self) -> Spent:
+    def total(self) -> Usage:
         """What was used in all."""
-        return sum((entry.spent for entry in self.entries), Spent())
+        return sum((entry.usage for entry in self.entries), Usage())
 
-    def by(self, what: Callable[[Entry], str]) -> dict[str, Spent]:
+    def by(self, what: Callable[[Entry], str]) -> dict[str, Usage]:
         """What was used, summed up by what the entries are told apart by."""
-        sums: dict[str, Spent] = {}
+        sums: dict[str, Usage] = {}
         for entry in self.entries:
-            sums[what(entry)] = sums.get(what(entry), Spent()) + entry.spent
+            sums[what(entry)] = sums.get(what(entry), Usage()) + entry.usage
         return sums
 
     def check(self) -> None:
         """Raise :class:`BudgetExceededError` if no more may be asked."""
         used = self.total
-        if self.limit and used.tokens >= self.limit:
+        tokens = used.input_tokens + used.output_tokens
+        if self.limit and tokens >= self.limit:
             raise BudgetExceededError(
-                f"Token limit reached: {marked(used.tokens, estimated=used.estimated)} of {self.limit} used. "
+                f"Token limit reached: {marked(tokens, estimated=used.estimated)} of {self.limit} used. "
                 "Raise `LLMMagics.max_tokens_per_notebook` to go on."
             )
 
@@ -80,7 +65,8 @@ def marked(tokens: int, *, estimated: bool) -> str:
 class MeteredGateway:
     """Stands before a gateway: enters in the ledger what each request of a cell took, however its answer ended.
 
-    It lets none through that the ledger's limit forbids.
+    It lets none through that the ledger's limit forbids. What the provider didn't report is estimated, and told to the
+    run as well.
     """
 
     def __init__(self, gateway: Gateway, ledger: Ledger, cell: str, model: str) -> None:
@@ -94,7 +80,7 @@ class MeteredGateway:
         with self._metered(request) as answer, closing(self._gateway.stream(request)) as events:
             for event in events:
                 answer.feed(event)
-                yield event
+                yield completed(event, answer)
 
     async def astream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
         """The same, asynchronously."""
@@ -102,7 +88,7 @@ class MeteredGateway:
             async with aclosing(astream(self._gateway, request)) as events:
                 async for event in events:
                     answer.feed(event)
-                    yield event
+                    yield completed(event, answer)
 
     @contextmanager
     def _metered(self, request: Request) -> Iterator[RequestUsage]:
@@ -117,5 +103,10 @@ class MeteredGateway:
             raise
         finally:
             if not refused:
-                spent = Spent(answer.usage, answer.estimated)
-                self._ledger.entries.append(Entry(self._cell, self._model, spent))
+                request.tally.usage = answer.usage
+                self._ledger.entries.append(Entry(self._cell, self._model, request.tally.usage))
+
+
+def completed(event: ModelEvent, answer: RequestUsage) -> ModelEvent:
+    """The event; where it ends the answer, with what that took."""
+    return replace(event, usage=answer.usage) if isinstance(event, StepFinish) else event

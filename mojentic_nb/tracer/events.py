@@ -205,7 +205,8 @@ def seconds(time: float) -> str:
 def tokens(usage: Usage) -> str:
     """Tokens in and out, and how many of the former came from the provider's cache; nothing where none were counted."""
     cached = f" ({usage.cached_tokens:,} cached)" if usage.cached_tokens else ""
-    return f"{usage.input_tokens:,}{cached} → {usage.output_tokens:,}" if usage != NO_USAGE else ""
+    about = "≈" * usage.estimated
+    return f"{about}{usage.input_tokens:,}{cached} → {about}{usage.output_tokens:,}" if usage != NO_USAGE else ""
 
 
 def counted(usage: Usage) -> list[str]:

@@ -405,6 +405,7 @@ def test_the_status_counts_pieces_until_the_provider_counts_tokens():
         "output_tokens": 10,
         "cached_tokens": 3,
         "reasoning_tokens": 2,
+        "estimated": False,
         "chunks": 5,
         "seconds": 6.5,
         "first_token_seconds": 0.5,

@@ -170,8 +170,9 @@ NESTED = {
 }
 
 
+@pytest.mark.parametrize("approved", [True, False])
 @pytest.mark.parametrize("ask", NESTED.values(), ids=NESTED.keys())
-def test_an_inner_calls_question_is_on_a_card_in_its_tools_card(frontend: Frontend, ask: str):
+def test_an_inner_calls_question_is_on_a_card_in_its_tools_card(frontend: Frontend, ask: str, approved: bool):
     """Its id is that of the tool's own call."""
     frontend.start(
         f"{ask}\n"
@@ -181,15 +182,15 @@ def test_an_inner_calls_question_is_on_a_card_in_its_tools_card(frontend: Fronte
     )
     block = waiting(frontend, 1)
     frontend.decide(0)
-    frontend.decide(1)
+    frontend.decide(1, approved=approved)
     frontend.finish()
 
     assert (block["name"], block["parent"]) == ("delete", 0)
     assert json.loads(block["arguments"]) == {"path": "/inner", "times": 1, "force": False}
     (ask_card, delete_card, *_), ran = eval(frontend.printed().replace("] [", "], [", 1))  # noqa: S307 (ours)
     assert ask_card == ("ask", None, "done")
-    assert delete_card == ("delete", 0, "done")
-    assert ran == [("delete", "/inner", 1, False)]
+    assert delete_card == ("delete", 0, "done" if approved else "denied")
+    assert ran == [("delete", "/inner", 1, False)] * approved
 
 
 BUSY = {
@@ -204,15 +205,18 @@ BUSY = {
 }
 
 
+@pytest.mark.parametrize(("answer", "state"), [("y", "done"), ("n", "denied")])
 @pytest.mark.parametrize("cell", BUSY.values(), ids=BUSY.keys())
-def test_where_a_tool_keeps_the_kernel_from_hearing_a_click_input_asks(frontend: Frontend, cell: str):
-    frontend.start(f"{cell}\nprint(ran)")
+def test_where_a_tool_keeps_the_kernel_from_hearing_a_click_input_asks(
+    frontend: Frontend, cell: str, answer: str, state: str
+):
+    frontend.start(f"{cell}\nprint(ran, view.transcript.block(1)['state'])")
     asked = frontend.client.get_stdin_msg(timeout=60)
-    frontend.client.input("y")
+    frontend.client.input(answer)
     frontend.finish()
 
     assert asked["content"]["prompt"].startswith('Let delete({"path": "/inner", "times": 1, "force": false}) run?')
-    assert frontend.printed() == "[('delete', '/inner', 1, False)]\n"
+    assert frontend.printed() == f"{[('delete', '/inner', 1, False)] * (answer == 'y')} {state}\n"
 
 
 def test_a_question_ends_with_the_answer_that_it_is_for(frontend: Frontend, tmp_path: Path):

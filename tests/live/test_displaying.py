@@ -34,3 +34,42 @@ def test_what_a_tool_displays_is_in_its_card(frontend: Frontend):
     assert saved.count('<img src="data:image/png') == 2
     assert frontend.printed() == "['[image 1]\\n\\n[printed]\\n[displayed image]\\na table'] 2\n"
     assert "after" in str(frontend.of("display_data"))
+
+
+LEFT_OPEN = """
+plt.plot([2, 1])
+view = LiveView()
+
+def leave_open(title):
+    fig, ax = plt.subplots()
+    ax.set_title(title)
+    return "drawn"
+
+def fail():
+    display(fig_of_mine)
+    plt.figure().subplots().plot([1, 2])
+    raise ValueError("no")
+
+fig_of_mine = {"text/html": "<b>shown</b>", "text/plain": "shown"}
+display_raw = display
+def display(data):
+    display_raw(data, raw=True)
+
+broker = asking([*call("leave_open", title="a"), *call("fail"), CALLS], [*text("Well."), END])
+run = broker.astream(QUESTION, [leave_open, fail])
+await view.ashow(run)
+first, second = [message for message in run.messages if message.role.value == "tool"]
+cards = [block for block in view.transcript.state()["blocks"] if block["kind"] == "tool"]
+"""
+
+
+def test_figures_that_a_tool_leaves_open_are_in_its_card(frontend: Frontend):
+    """So is what a tool displayed that failed; a figure of the cell's own stays the cell's."""
+    frontend.run("from matplotlib import pyplot as plt\n%matplotlib inline\n" + LEFT_OPEN)
+    below = frontend.of("display_data", "image/png")
+    frontend.run("print([part['type'] for card in cards for part in card['display']])\nprint([first.content])")
+
+    assert len(below) == 1
+    assert frontend.printed() == "['text', 'image', 'html', 'image']\n['drawn\\n\\n[printed]\\n[displayed image]']\n"
+    frontend.run("print(second.content, len(second.image_paths), plt.get_fignums(), cards[1]['error']['message'])")
+    assert frontend.printed() == "ValueError: no\n\n[printed]\nshown\n[displayed image] 1 [] no\n"

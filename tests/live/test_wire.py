@@ -7,7 +7,7 @@ from queue import SimpleQueue
 
 from mojentic_nb.display.channel import Wire
 from mojentic_nb.display.transcript import Transcript
-from mojentic_nb.llm import Finish, TextDelta
+from mojentic_nb.llm import Finish, TextDelta, Usage
 
 
 def test_what_comes_together_is_sent_together():
@@ -98,7 +98,10 @@ def test_a_snapshot_has_all_that_was_sent_before_it():
 
 
 def test_a_stop_and_an_error_are_sent():
-    for end, state in ((Wire.stop, "stopped"), (lambda wire: wire.fail(ValueError("no")), "failed")):
+    for end, state in (
+        (lambda wire: wire.stop(Usage()), "stopped"),
+        (lambda wire: wire.fail(ValueError("no"), Usage()), "failed"),
+    ):
         sent: list[dict] = []
         wire = Wire(Transcript("m"), sent.append)
 

@@ -39,7 +39,9 @@ def test_a_name_says_who_provides_the_model(name, gateway, model, monkeypatch: p
     ("name", "words"),
     [
         ("gpt-5-mini", "There is no provider 'gpt-5-mini': write PROVIDER:MODEL, as in"),
-        ("opneai:gpt-5", "There is no provider 'opneai'"),
+        ("opneai:gpt-5", r"There is no provider 'opneai': .* Did you mean `openai:gpt-5`\?$"),
+        ("OpenAI:gpt-5", r"There is no provider 'OpenAI': .* Did you mean `openai:gpt-5`\?$"),
+        ("Local", r"There is no provider 'Local': .* Did you mean `local`\?$"),
         ("openai", "'openai' names no model: write openai:MODEL"),
         ("ollama:", "'ollama:' names no model"),
         ("openai:gpt-5", "set the environment variable OPENAI_API_KEY"),

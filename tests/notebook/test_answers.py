@@ -9,6 +9,7 @@ import io
 import pickle
 import re
 import threading
+import time
 from itertools import pairwise
 from types import SimpleNamespace
 
@@ -19,7 +20,9 @@ from IPython.utils.capture import capture_output
 from loopback import Cut, Hold, Loopback, Reply, chunk, completion, sse, tool_call
 from pydantic import BaseModel
 
+from mojentic_nb.llm import Usage
 from mojentic_nb.llm.tools import LLMTool, tool
+from mojentic_nb.magics.code import code_of
 
 
 class Trip(BaseModel):
@@ -240,7 +243,8 @@ def test_a_time_that_is_up_ends_the_answer_and_says_so(nb: Notebook, capsys: pyt
     out = capsys.readouterr().out
     assert result.success
     assert "Once\nNote: Stopped: the 0.3 s of --timeout were over.\nopenai:m" in out
-    assert "stopped after 1 token" in out
+    assert "≈6 tokens in, ≈1 out" in out
+    assert "stopped after ≈1 token" in out
     assert nb.names["_"].finish_reason == "cancelled"
 
 
@@ -268,6 +272,9 @@ HIDING = "```python\nadmin\u200b = 'a\u202e' # \U0001f469\u200d\U0001f4bb \u26a0
         (CODE, "x = 1\n\ny = 2\n\nz = 3"),
         (HIDING, "admin\ufffd = 'a\ufffd' # \U0001f469\ufffd\U0001f4bb \u26a0\ufe0f"),
         ("Nothing to run.", None),
+        ("```py\r\nx = 1\r\n```\r\n", "x = 1"),
+        ("````py\n```\nx = 1\n`````", "```\nx = 1"),
+        ("```py\nx = 1\n~~~\n``", None),
     ],
 )
 def test_code_goes_into_a_new_cell(nb: Notebook, monkeypatch, said: str, code: str | None):
@@ -277,6 +284,16 @@ def test_code_goes_into_a_new_cell(nb: Notebook, monkeypatch, said: str, code: s
     nb.ask("--code", "Well?", says(said))
 
     assert given == ([code] if code else [])
+
+
+@pytest.mark.parametrize("piece", ["```x\n", "~~~\n```\n", "~", "`", "```\n"])
+def test_code_is_found_in_time_among_many_fences(piece: str):
+    """Each fence that nothing closes was once looked for to the end of the answer: 20 s for 100 kB."""
+    began = time.process_time()
+
+    code_of(piece * 20_000)
+
+    assert time.process_time() - began < 2
 
 
 def fenced(code: str) -> Reply:
@@ -514,6 +531,33 @@ def test_an_answer_without_a_count_is_estimated_in_the_budget(nb: Notebook, caps
 
     assert len(re.findall(r"^(?:In \[\d+\]|openai:m) +≈6 +≈5 +0$", out, re.MULTILINE)) == 2
     assert "BudgetExceededError: Token limit reached: ≈11 of 11 used. Raise `LLM" in capsys.readouterr().out
+
+
+def test_a_module_is_not_replaced_by_the_answer(nb: Notebook, capsys: pytest.CaptureFixture):
+    nb.run("import xml.dom as dom")
+
+    nb.ask("-o dom")
+
+    assert "-o dom would replace the module `xml.dom`. Choose another name." in capsys.readouterr().err
+    assert nb.server.requests == []
+
+
+@pytest.mark.parametrize("end", ENDINGS.values(), ids=ENDINGS)
+def test_the_same_estimate_is_told_everywhere(nb: Notebook, end):
+    end(nb)
+
+    answer = nb.shell.displayhook._
+    assert answer.usage == Usage(6, 5, estimated=True)
+    assert "≈6 tokens in, ≈5 out" in answer._repr_html_()
+
+
+def test_the_tokens_of_a_chat_are_marked_where_some_are_estimated(nb: Notebook, capsys: pytest.CaptureFixture):
+    nb.ask("", "Well?", Reply([sse(chunk("Once upon a time."), chunk(finish_reason="stop"))]))
+    capsys.readouterr()
+
+    nb.run("%llm chats")
+
+    assert re.search(r"^main +1 +≈11$", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_a_request_that_was_refused_took_no_tokens(nb: Notebook, capsys: pytest.CaptureFixture):

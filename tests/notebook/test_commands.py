@@ -47,6 +47,7 @@ def test_models_of_all_providers_are_listed_and_why_there_are_none(said, model: 
     assert re.search(r"^anthropic: +Anthropic needs an API key", told, re.MULTILINE)
     assert "anthropic" not in said("%llm models local")
     assert "UsageError: There is no provider 'nope': there are local, ollama" in said("%llm models nope")
+    assert "openai, anthropic. Did you mean `%llm models openai`?" in said("%llm models OpenIA")
 
 
 @pytest.mark.parametrize("page", [b"<html>", b'{"models": []}', b"[1]"])

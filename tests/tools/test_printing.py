@@ -12,7 +12,7 @@ from paced import asking
 from toolbox import QUESTION, Gate, Tool, calling, outputs, results, step
 
 from mojentic_nb.display import LiveView
-from mojentic_nb.display.printing import keeping_prints
+from mojentic_nb.display.printing import keeping_prints, note_figures
 from mojentic_nb.llm import AsyncRun, Run
 from mojentic_nb.llm.events import StepFinish
 from mojentic_nb.llm.tools.running import HALF, Printed
@@ -142,3 +142,69 @@ def test_printed_text_is_bounded(pieces: list[str], text: str):
         printed.write(piece)
 
     assert printed.text.replace("\r\n", "\n").strip() == text
+
+
+@pytest.fixture
+def inline():
+    """Matplotlib as it is in a notebook whose tools' figures are kept."""
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    before = pyplot.get_backend()
+    pyplot.switch_backend("module://matplotlib_inline.backend_inline")
+    note_figures(noted=True)
+    yield pyplot
+    note_figures(noted=False)
+    pyplot.close("all")
+    pyplot.switch_backend(before)
+
+
+@pytest.mark.parametrize("how", BOTH)
+def test_each_tool_is_told_of_the_figures_that_it_left_open(how: str, inline):
+    """One that it returned is its result; those of others stay open."""
+    others = inline.figure()
+    both = threading.Barrier(2, timeout=60)
+
+    def returned() -> object:
+        axes = inline.figure().subplots()
+        both.wait()
+        return [axes]
+
+    def left() -> str:
+        both.wait()
+        inline.subplots()
+        inline.close(inline.figure())
+        return "left"
+
+    told = {result.call.name: result for result in results(events_of(calling(how, [Tool(returned), Tool(left)])))}
+
+    assert told["returned"].output == "[image 1]"
+    assert told["left"].output == "left\n\n[printed]\n[displayed image]"
+    assert (len(told["returned"].images), len(told["left"].images)) == (1, 1)
+    assert inline.get_fignums() == [others.number]
+
+
+def test_figures_of_the_tool_that_loaded_pyplot_are_its_own(inline, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delitem(sys.modules, "matplotlib.pyplot")
+    printed = Printed()
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", inline)
+    inline.figure()
+
+    printed.display_figures(None)
+
+    assert printed.text == "[displayed image]"
+    assert inline.get_fignums() == []
+
+
+def test_a_figure_that_cannot_be_drawn_is_closed(inline):
+    def fail() -> str:
+        inline.figure().savefig = None
+        return "done"
+
+    assert outputs(events_of(calling("sync", [Tool(fail)]))) == ["done"]
+    assert inline.get_fignums() == []
+
+
+def test_without_a_view_figures_stay_open(inline):
+    note_figures(noted=False)
+
+    assert outputs(events_of(calling("sync", [Tool(lambda: inline.figure().number, "draw")]))) == ["1"]
+    assert inline.get_fignums() == [1]

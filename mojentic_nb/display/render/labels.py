@@ -100,9 +100,10 @@ def tokens(status: Status) -> str:
     asked, answered = status["input_tokens"], status["output_tokens"]
     cached = f" ({status['cached_tokens']:,} cached)" if status["cached_tokens"] else ""
     reasoned = f" ({status['reasoning_tokens']:,} reasoning)" if status["reasoning_tokens"] else ""
+    about = "≈" * status["estimated"]
     if asked:
-        return f"{asked:,} tokens in{cached}, {answered:,} out{reasoned}"
-    return f"{answered:,} token{'s' * (answered != 1)}{reasoned}" if answered else ""
+        return f"{about}{asked:,} tokens in{cached}, {about}{answered:,} out{reasoned}"
+    return f"{about}{answered:,} token{'s' * (answered != 1)}{reasoned}" if answered else ""
 
 
 def title(block: ToolBlock) -> str:

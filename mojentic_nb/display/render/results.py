@@ -34,13 +34,21 @@ REPRS = {
 
 
 def parts(result: ToolResult) -> list[Part] | None:
-    """What a person sees of `result`; None where it is an error, which says all."""
+    """What a person sees of `result`, and of what the tool displayed; None where it is an error, which says all."""
+    displayed = [rich(item) or plain(item) for item in result.displayed[:MOST_PARTS]]
     if isinstance(result.display, BaseException) or (result.is_error and result.display is None):
-        return None
+        return displayed or None
     value = parsed(result.output) if result.display is None else result.display
-    if isinstance(value, list | tuple) and any(rich(item) for item in value[:MOST_PARTS]):
-        return [rich(item) or plain(item) for item in value[:MOST_PARTS]]
-    return [rich(value) or plain(value)]
+    return [*parts_of(value), *displayed]
+
+
+def parts_of(value: object) -> list[Part]:
+    """What a person sees of `value`: of a list with something rich in it, one item after the other."""
+    if whole := rich(value):
+        return [whole]
+    items = value[:MOST_PARTS] if isinstance(value, list | tuple) else ()
+    seen = [rich(item) for item in items]
+    return [part or plain(item) for part, item in zip(seen, items, strict=True)] if any(seen) else [plain(value)]
 
 
 def tells_all(result: ToolResult) -> bool:
@@ -81,9 +89,13 @@ def plain(value: object) -> Part:
 
 def rich(value: object) -> Part | None:
     """`value` as a table, an image, HTML or Markdown, the first that it can; None for what is plain."""
-    if value is None or isinstance(value, str | int | float | dict | list | tuple | type):
+    if value is None or isinstance(value, str | int | float | type):
         return None
     ways: tuple[Callable[[object], Part | None], ...] = (bytes_image, table, drawn_part, representation)
+    if isinstance(value, dict | list | tuple):
+        ways = (drawn_part,)
+    elif called(value, "_repr_html_"):
+        ways = (table, representation, drawn_part)
     for way in ways:
         try:
             if part := way(value):
@@ -137,8 +149,8 @@ def bundle(value: object) -> list[tuple[str, object]]:
 
 def called(value: object, method: str) -> object:
     """What a method of `value` returns; None if there is none, or it raises."""
-    function = getattr(value, method, None)
     try:
+        function = getattr(value, method, None)
         return function() if callable(function) else None
     except Exception:  # noqa: BLE001 (of code that is not ours)
         return None

@@ -47,6 +47,11 @@ def done(call: LLMToolCall, value: object) -> ToolResult:
 
 def without_pictures(value: object, images: list[str], depth: int = DEEPEST) -> object:
     """Return `value` with a name in place of each picture, which is put into `images`."""
+    if (picture := drawn(value)) is not None:
+        if len(picture) > LARGEST or len(images) == MOST_PICTURES:
+            return f"[an image of {len(picture):,} bytes, which was left out]"
+        images.append(data_uri(picture))
+        return f"[image {len(images)}]"
     match value:
         case list() | tuple() if depth and len(value) <= MOST_PICTURES:
             items = [without_pictures(item, images, depth - 1) for item in value]
@@ -54,13 +59,7 @@ def without_pictures(value: object, images: list[str], depth: int = DEEPEST) -> 
         case dict() if depth and len(value) <= MOST_PICTURES:
             named = {key: without_pictures(item, images, depth - 1) for key, item in value.items()}
             return named if any(named[key] is not value[key] for key in value) else value
-    picture = drawn(value)
-    if picture is None:
-        return value
-    if len(picture) > LARGEST or len(images) == MOST_PICTURES:
-        return f"[an image of {len(picture):,} bytes, which was left out]"
-    images.append(data_uri(picture))
-    return f"[image {len(images)}]"
+    return value
 
 
 def drawn(value: object) -> bytes | None:
@@ -80,12 +79,12 @@ def failed(call: LLMToolCall, error: BaseException, outcome: ToolOutcome = "fail
 
 def with_printed(result: ToolResult, printed: Printed) -> ToolResult:
     """Return the result with what the tool printed and displayed, for the model and for a person."""
+    printed.display_figures(result.display)
     if text := printed.text:
         result = replace(result, output=f"{result.output}\n\n[printed]\n{mended(text)}")
-    if displayed := printed.displayed:
+    if displayed := tuple(printed.displayed):
         images = [*result.images, *(each.image for each in displayed if each.image)]
-        display = result.display if result.is_error else [result.display, *displayed]
-        result = replace(result, images=tuple(images[:MOST_PICTURES]), display=display)
+        result = replace(result, images=tuple(images[:MOST_PICTURES]), displayed=displayed)
     return result
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import re
+import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, ClassVar
 
 from mojentic_nb.llm.messages import LLMToolCall
+from mojentic_nb.llm.pictures import draw_picture, figure_of
 
 __all__ = ["PRINTED", "RUNNING", "Printed"]
 
@@ -35,11 +38,24 @@ class Displayed:
         return None
 
 
+def holds(value: object, figure: object) -> bool:
+    """Whether a person who sees `value` sees `figure`."""
+    parts = [value, *value] if isinstance(value, list | tuple) else [value]
+    return any(figure_of(part) is figure for part in parts)
+
+
 class Printed:
-    """What a tool prints and displays. Whoever redirects these writes it here, from any thread."""
+    """What a tool prints and displays. Whoever redirects these writes it here, from any thread.
+
+    `figures` are those of pyplot that it opens, and may leave open; noted where `keeps_figures`.
+    """
+
+    keeps_figures: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self.displayed: list[Displayed] = []
+        self.figures: list[Any] = []
+        self._before_pyplot = "matplotlib.pyplot" not in sys.modules
         self._beginning = ""
         self._end = ""
         self._left_out = 0
@@ -58,6 +74,20 @@ class Printed:
         if data.keys() - {"text/plain"}:
             self.displayed.append(displayed)
         self.write("[displayed image]\n" if displayed.image else f"{data.get('text/plain', '')}\n")
+
+    def display_figures(self, returned: object) -> None:
+        """Display and close the figures that are still open; one that was `returned` is shown as the result."""
+        pyplot = sys.modules.get("matplotlib.pyplot")
+        if pyplot is None or not self.keeps_figures or "inline" not in pyplot.get_backend():
+            return
+        managers = sys.modules["matplotlib._pylab_helpers"].Gcf.get_all_fig_managers()
+        still_open = [manager.canvas.figure for manager in managers]
+        # Nobody noted the figures of a tool that was the first to load pyplot.
+        for figure in (each for each in still_open if self._before_pyplot or each in self.figures):
+            pyplot.close(figure)
+            with suppress(Exception):  # of code that is not ours: a figure that can't be drawn
+                if not holds(returned, figure) and (picture := draw_picture(figure)):
+                    self.display({"image/png": base64.b64encode(picture).decode()})
 
     @property
     def text(self) -> str:

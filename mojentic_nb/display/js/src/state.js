@@ -12,7 +12,7 @@
  *   output: string | null, error: Failure | null }} ToolBlock
  * @typedef {TextBlock | ReasoningBlock | NoticeBlock | ToolBlock} Block
  * @typedef {{ model: string, state: "waiting" | "streaming" | "tools" | "done" | "stopped" | "failed", input_tokens: number,
- *   output_tokens: number, cached_tokens: number, reasoning_tokens: number, chunks: number, seconds: number,
+ *   output_tokens: number, cached_tokens: number, reasoning_tokens: number, estimated: boolean, chunks: number, seconds: number,
  *   first_token_seconds: number | null, tokens_per_second: number | null, finish: string }} Status
  * @typedef {{ blocks: Block[], status: Status }} State
  * @typedef {["block", number, Block] | ["append", number, string, string] | ["set", number, Partial<Block>]
@@ -27,6 +27,7 @@ const WAITING = Object.freeze({
   output_tokens: 0,
   cached_tokens: 0,
   reasoning_tokens: 0,
+  estimated: false,
   chunks: 0,
   seconds: 0,
   first_token_seconds: null,

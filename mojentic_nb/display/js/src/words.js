@@ -97,9 +97,10 @@ function rate(perSecond) {
  * What a run cost: `1,204 tokens in (1,024 cached), 340 out`; `340 tokens` where only those are known.
  * @param {Status} status
  */
-function tokens({ input_tokens, output_tokens, cached_tokens, reasoning_tokens }) {
+function tokens({ input_tokens, output_tokens, cached_tokens, reasoning_tokens, estimated }) {
+  const about = estimated ? "≈" : "";
   const cached = cached_tokens ? ` (${count(cached_tokens)} cached)` : "";
   const reasoned = reasoning_tokens ? ` (${count(reasoning_tokens)} reasoning)` : "";
-  if (input_tokens) return `${count(input_tokens)} tokens in${cached}, ${count(output_tokens)} out${reasoned}`;
-  return output_tokens ? `${count(output_tokens)} token${output_tokens === 1 ? "" : "s"}${reasoned}` : "";
+  if (input_tokens) return `${about}${count(input_tokens)} tokens in${cached}, ${about}${count(output_tokens)} out${reasoned}`;
+  return output_tokens ? `${about}${count(output_tokens)} token${output_tokens === 1 ? "" : "s"}${reasoned}` : "";
 }

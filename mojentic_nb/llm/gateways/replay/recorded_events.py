@@ -175,9 +175,8 @@ def events_of(line: Any) -> Iterator[ModelEvent | LLMError]:  # noqa: ANN401 (an
         case {"call": str(call_id), "name": str(name)} if "arguments" not in line:
             yield ToolCallStart(call_id, name)
         case {"finish": reason} if reason in FINISH_REASONS:
-            counts = read_object(line.get("usage"))
-            usage = Usage(**{name: read_count(count) for name, count in counts.items()})
-            yield StepFinish(reason, usage, limit=read_text(line.get("limit")))
+            counts: dict[str, Any] = {name: read_count(count) for name, count in read_object(line.get("usage")).items()}
+            yield StepFinish(reason, Usage(**counts), limit=read_text(line.get("limit")))
         case {"error": str(kind), "message": str(message)} if kind in ERRORS:
             error = ERRORS[kind](message)
             error.transient = line.get("transient") is True
