@@ -73,8 +73,10 @@ class Meter:
                 self._piece(bool(delta))
             case ToolCallStart() | ToolCallEnd():  # some gateways have a call at once
                 self._piece(0)
-            case StepFinish(_, usage):
-                self._step(usage)
+            case StepFinish(reason, usage):
+                # What a provider reports before the end is less than has come.
+                least = self._pieces if reason == "cancelled" or event.limit else 0
+                self._step(replace(usage, output_tokens=max(least, usage.output_tokens)))
                 self._state = "tools" if running else "waiting"
             case Finish("cancelled", usage):
                 self._total(usage)
@@ -83,7 +85,7 @@ class Meter:
                 self.end("stopped", f"stopped after {about}{tokens:,} token{'s' * (tokens != 1)}")
             case Finish(reason, usage):
                 self._total(usage)
-                self.end("done", FINISHES.get(reason, ""))
+                self.end("done", f"cut off at {event.limit}" if event.limit else FINISHES.get(reason, ""))
             case ToolProgress() | ToolResult() | Retry():
                 self._state = "tools" if running else "waiting"
 

@@ -294,6 +294,22 @@ def test_notices_say_what_they_are():
             [TextDelta("a"), StepFinish("stop", Usage(5, 2)), Finish("cancelled")],
             "m · 5 tokens in, 2 out · stopped after 2 tokens",
         ),
+        (
+            [
+                *[TextDelta("a")] * 3,
+                StepFinish("cancelled", Usage(5, 1)),
+                Finish("cancelled"),
+            ],  # what Claude says first
+            "m · 5 tokens in, 3 out · stopped after 3 tokens",
+        ),
+        (
+            [
+                TextDelta("a"),
+                StepFinish("length", limit="max_answer_chars"),
+                Finish("length", limit="max_answer_chars"),
+            ],
+            "m · 1 token · cut off at max_answer_chars",
+        ),
     ],
 )
 def test_the_status_line_is_below(events: list[Event], line: str):

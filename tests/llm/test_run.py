@@ -397,6 +397,16 @@ def test_threads_may_iterate_a_run_in_turn():
     assert pieces == ["Because", " it", " is."]
 
 
+def test_tasks_may_iterate_a_run_in_turn():
+    """They share its iterator, which is a generator like any other."""
+    events = aiter(broker("Because it is.").astream(QUESTION))
+
+    async def read() -> list[str]:
+        return [(await asyncio.create_task(events.asend(None))).delta for _ in range(3)]
+
+    assert asyncio.run(read()) == ["Because", " it", " is."]
+
+
 def test_a_value_error_of_the_gateways_is_raised_as_it_is():
     def stream(request):
         raise ValueError("generator already executing")
