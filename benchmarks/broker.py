@@ -42,7 +42,7 @@ import openai
 from mojentic_nb.llm import LLMBroker, LLMMessage, StepFinish, TextDelta, ToolCallEnd
 from mojentic_nb.llm.events import ModelEvent
 from mojentic_nb.llm.gateways import AnthropicGateway, OllamaGateway, OpenAIGateway
-from mojentic_nb.llm.gateways.base import Gateway, Request
+from mojentic_nb.llm.request import Gateway, Request
 
 PIECES = 20_000
 PAIRS = 5

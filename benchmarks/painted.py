@@ -1,7 +1,7 @@
 """How soon a token is on the page: from when the kernel has it until Chromium has painted it, in a real JupyterLab.
 
 The answer is of 100 tokens a second, the program and the browser having one clock. The kernel gathers tokens for 50 ms
-(`PERIOD` in ``mojentic_nb/display/wire.py``) before it sends them, which is 25 ms of the median.
+(`PERIOD` in ``mojentic_nb/display/channel.py``) before it sends them, which is 25 ms of the median.
 
 Run it as ``python benchmarks/painted.py``, for about four minutes, or with fewer ``--tokens``. Its status is 1 if a
 limit is missed.

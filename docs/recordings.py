@@ -27,8 +27,9 @@ from mojentic_nb.llm import (  # noqa: E402
     ToolCallEnd,
     Usage,
     gateways,
+    providers,
 )
-from mojentic_nb.llm.gateways import LocalGateway, RecordingGateway, ScriptedGateway, providers  # noqa: E402
+from mojentic_nb.llm.gateways import LocalGateway, RecordingGateway, ScriptedGateway  # noqa: E402
 
 RECORDINGS = notebooks.NOTEBOOKS / "recordings"
 UNRECORDED = "unrecorded"  # the tag of a cell that shows what a recording says of a question that it doesn't have

@@ -21,7 +21,7 @@ from mojentic_nb.llm import (
     Usage,
 )
 from mojentic_nb.llm.events import ModelEvent
-from mojentic_nb.llm.gateways.base import Request
+from mojentic_nb.llm.request import Request
 
 QUESTION = [LLMMessage(content="Well?")]
 END = StepFinish("stop", Usage(input_tokens=1200, output_tokens=34, cached_tokens=1024))

@@ -19,7 +19,7 @@ from loopback import Loopback, chunk
 from mojentic_nb.llm import AsyncRun, Event, LLMBroker, LLMMessage, Run
 from mojentic_nb.llm.errors import LLMError
 from mojentic_nb.llm.gateways import AnthropicGateway, OllamaGateway, OpenAIGateway
-from mojentic_nb.llm.gateways.decoding import StreamError
+from mojentic_nb.llm.gateways.wire.decoding import StreamError
 
 KEY = "sk-secret-of-the-test"
 SKY = {"name": "sky", "arguments": "{}"}

@@ -1,12 +1,12 @@
 """How an answer is shown: live while it streams, and saved."""
 
-from mojentic_nb.llm.plain import printable
+from mojentic_nb.llm.text import printable
 
-from .html import as_html
 from .live import LiveView
-from .markdown import as_markdown
+from .render.as_markdown import as_markdown
+from .render.html import as_html
+from .render.text import as_text
 from .surface import can_ask
-from .text import as_text
 from .transcript import Transcript
 
 __all__ = ["LiveView", "Transcript", "as_html", "as_markdown", "as_text", "can_ask", "printable"]

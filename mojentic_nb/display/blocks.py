@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from io import SEEK_END, StringIO
 from typing import Any, Literal, NotRequired, TypedDict
 
-from mojentic_nb.llm.gateways.assembly import mended
+from mojentic_nb.llm.text import mended
 
 __all__ = [
     "LEVELS",

@@ -20,14 +20,14 @@ from mojentic_nb.llm import (
     ToolResult,
 )
 from mojentic_nb.llm.events import ToolOutcome
-from mojentic_nb.llm.gateways.assembly import mended
 from mojentic_nb.llm.messages import LLMToolCall
+from mojentic_nb.llm.text import mended
 
 from .blocks import Blocks
-from .failures import failure
-from .parts import parts, tells_all
-from .values import bounded, means, short, summary
-from .words import AT_ONCE
+from .render.failures import failure
+from .render.labels import AT_ONCE
+from .render.results import parts, tells_all
+from .render.values import bounded, means, short, summary
 
 __all__ = ["Fold"]
 

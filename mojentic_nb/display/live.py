@@ -18,20 +18,20 @@ import traitlets
 from IPython.display import DisplayHandle, display
 
 from mojentic_nb.llm import AsyncRun, Event, LLMToolCall, Run, ToolProgress, ToolResult
-from mojentic_nb.llm.plain import printable, printable_json
-from mojentic_nb.llm.threads import in_background
+from mojentic_nb.llm.concurrency import in_background
+from mojentic_nb.llm.text import printable, printable_json
 from mojentic_nb.llm.tools.running import RUNNING
 
-from .html import as_html
+from .channel import Wire
 from .printing import keeping_prints, release
 from .questions import Questions
+from .render.html import as_html
+from .render.text import as_text
 from .surface import ask, can_ask, code_name, in_output_widget, surface
 from .terminal import Terminal
-from .text import as_text
 from .transcript import Transcript
 from .turns import Turns
 from .watching import check, check_ended, clicks_arrive, hears_clicks, waking
-from .wire import Wire
 
 __all__ = ["LiveView"]
 

@@ -21,10 +21,10 @@ from mojentic_nb.llm import (
     ToolResult,
     Usage,
 )
-from mojentic_nb.llm.gateways.assembly import mended
+from mojentic_nb.llm.text import mended
 
 from .blocks import Status
-from .words import AT_ONCE
+from .render.labels import AT_ONCE
 
 __all__ = ["Meter"]
 

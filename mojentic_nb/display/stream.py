@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TextIO
 
-from mojentic_nb.llm.plain import JOINERS, printable
+from mojentic_nb.llm.text import JOINERS, printable
 
 __all__ = ["Writer"]
 

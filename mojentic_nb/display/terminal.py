@@ -10,11 +10,11 @@ from mojentic_nb.llm import Event, Notice, Retry, TextDelta, ToolProgress, ToolR
 from mojentic_nb.llm.events import ToolOutcome
 
 from .blocks import Block, Op
+from .render.labels import status_words
+from .render.text import told
 from .stream import Writer
 from .surface import can_ask, kernel
-from .text import told
 from .transcript import Transcript
-from .words import status_words
 
 __all__ = ["Terminal"]
 

@@ -38,7 +38,7 @@ from mojentic_nb.llm import Event, Finish, LLMError, LLMToolCall
 from .blocks import LEVELS, Block, Blocks, Op, State
 from .fold import Fold
 from .meter import Meter
-from .values import bounded, said
+from .render.values import bounded, said
 
 __all__ = ["Transcript"]
 

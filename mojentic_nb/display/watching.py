@@ -10,7 +10,7 @@ from functools import partial
 from importlib.metadata import version
 
 from mojentic_nb.llm import AsyncRun, Run
-from mojentic_nb.llm.threads import in_background
+from mojentic_nb.llm.concurrency import in_background
 
 from .surface import kernel
 from .transcript import Transcript

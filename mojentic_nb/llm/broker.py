@@ -7,17 +7,17 @@ import warnings
 from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from typing import Any, TypedDict, Unpack
 
+from .compat import as_gateway
 from .completeness import warn_if_incomplete
 from .config import CompletionConfig
 from .conversation import Conversation
-from .gateways.mojentic import as_gateway
 from .gateways.ollama import OllamaGateway
-from .gateways.openai_messages import Message
 from .object_stream import AsyncObjectStream, ObjectStream
+from .openai_messages import Message
 from .run import AsyncRun, Run
 from .structured import Answer, AnswerType, Object
-from .tools.function_tool import ToolChoice, Tools, as_tools, checked_choice
-from .tools.job import Approve
+from .tools.batch import Approve
+from .tools.function import ToolChoice, Tools, as_tools, checked_choice
 from .tools.runner import ToolRunner
 from .tracing import Tracer
 
@@ -46,7 +46,7 @@ class LLMBroker:
     """Asks `model` at `gateway`, by default Ollama. The caller's messages are never changed.
 
     A gateway is one of :mod:`mojentic_nb.llm.gateways`, any object with a method ``stream``
-    (:class:`~mojentic_nb.llm.gateways.base.Gateway`), or one that was written for Mojentic, with ``complete_stream`` or
+    (:class:`~mojentic_nb.llm.request.Gateway`), or one that was written for Mojentic, with ``complete_stream`` or
     ``complete``. A request that fails for a reason that may pass is sent again up to `max_retries` times, before the
     first token only. `tracer` is told of all that happens. `tool_runner` runs the model's calls, by default several at
     once. `tokenizer` is kept for programs written for Mojentic; tokens are counted as the provider reports them.

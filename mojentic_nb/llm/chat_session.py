@@ -9,17 +9,17 @@ from copy import copy
 from dataclasses import dataclass
 
 from .broker import LLMBroker
+from .compat import as_gateway
 from .completeness import warn_if_incomplete
 from .config import CompletionConfig
-from .context import FittingGateway, Measured, Tokenizer, Window, check_follows, followed_by
 from .conversation import Conversation
-from .gateways.mojentic import as_gateway
-from .gateways.openai_messages import Message, read_message
 from .message_composers import MessageBuilder
 from .messages import LLMMessage, MessageRole, is_empty
+from .openai_messages import Message, read_message
 from .run import AsyncRun, Run
-from .tools.function_tool import ToolChoice, Tools
-from .tools.job import Approve
+from .tools.batch import Approve
+from .tools.function import ToolChoice, Tools
+from .window import FittingGateway, Measured, Tokenizer, Window, check_follows, followed_by
 
 __all__ = ["ChatSession"]
 
@@ -50,7 +50,7 @@ class ChatSession:
 
     Before a request that would take more than `max_context` tokens the oldest exchanges are left out, whole (a question
     with all that answers it), until it fits; the system prompt and the last question always stay. Tokens are counted as
-    in :mod:`mojentic_nb.llm.context`; `tokenizer_gateway`, anything with a method ``encode``, is for its estimate. A
+    in :mod:`mojentic_nb.llm.window`; `tokenizer_gateway`, anything with a method ``encode``, is for its estimate. A
     model that can read less than that, and refuses, is asked once more with the older half left out. If it refuses
     again, nothing is left out of :attr:`messages`, and its :class:`~mojentic_nb.llm.errors.ContextWindowError` is
     raised.

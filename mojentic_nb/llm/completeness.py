@@ -10,12 +10,14 @@ from .errors import IncompleteAnswerWarning
 
 __all__ = ["warn_if_incomplete"]
 
+UNSET = "the model's or the provider's own, as `max_tokens` isn't set"
+
 
 def warn_if_incomplete(conversation: Conversation) -> None:
     """Warn the caller of the function that calls this one, if the answer was cut off or filtered."""
     match conversation.finish_reason:
         case "length":
-            said = f"it reached a token limit ({limits(conversation.config)}). Raise the limit, or ask for less."
+            said = f"it reached {limits(conversation.config, conversation.limit)}. Raise the limit, or ask for less."
         case "content_filter":
             said = "the provider's content filter ended it. Rephrase the question, or try another model."
         case _:
@@ -23,8 +25,10 @@ def warn_if_incomplete(conversation: Conversation) -> None:
     warnings.warn(f"The answer is incomplete: {said}", IncompleteAnswerWarning, stacklevel=3)
 
 
-def limits(config: CompletionConfig) -> str:
-    """The limits that were set; without one the provider has its own."""
+def limits(config: CompletionConfig, ceiling: str) -> str:
+    """The `ceiling` of ours that ended the answer, else the limits of tokens; without one the provider has its own."""
+    if ceiling:
+        return f"the limit {ceiling}={getattr(config, ceiling, None)}"
     names = ("max_tokens", "num_predict", "num_ctx")
     said = [f"{name}={value}" for name in names if (value := getattr(config, name) or 0) > 0]  # -1 sets none
-    return ", ".join(said) or "the model's or the provider's own, as `max_tokens` isn't set"
+    return f"a token limit ({', '.join(said) or UNSET})"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from .complaints import complaint
+from .validation import complaint
 
 __all__ = ["CompletionConfig", "ReasoningEffort"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -27,12 +28,12 @@ from .events import (
     ToolResult,
     Usage,
 )
-from .gateways.base import Request, Tally, Tool
-from .gateways.openai_messages import Message, checked_messages
 from .messages import LLMMessage, MessageRole
+from .openai_messages import Message, checked_messages
+from .request import Request, Tally, Tool
 from .step import NOT_RUN, Step
 from .structured import Answer
-from .tools.job import Approve, ToolBatch
+from .tools.batch import Approve, ToolBatch
 from .tracing import Tracer, enter_tool, tell
 
 __all__ = ["Conversation"]
@@ -46,7 +47,7 @@ class Conversation:
 
     Drive it: send each :meth:`request` until there is none, :meth:`feed` it the model's events, :meth:`check_answered`,
     feed it what running the :meth:`pending_calls` yields, then :meth:`end` it. Raises TypeError and ValueError for
-    messages that can't be sent (:func:`~mojentic_nb.llm.gateways.openai_messages.checked_messages`).
+    messages that can't be sent (:func:`~mojentic_nb.llm.openai_messages.checked_messages`).
     """
 
     def __init__(  # noqa: PLR0913 (all but three by name)
@@ -95,6 +96,11 @@ class Conversation:
         """Why the run ended; None while it has not."""
         cancelled = self.cancellation.cancelled and not self._ended
         return self._finish_reason or ("cancelled" if cancelled else None)
+
+    @property
+    def limit(self) -> str:
+        """The setting that ended the answer, *max_answer_chars* or *max_stream_bytes*; "" if it was another limit."""
+        return self._limit
 
     @property
     def ended(self) -> bool:
@@ -171,6 +177,8 @@ class Conversation:
             return (event,) if self._room >= 0 else chain((event,), self._cut())
         if isinstance(event, Notice):
             return self._noted(event)
+        if isinstance(event, StepFinish) and event.usage == Usage():
+            event = replace(event, usage=self._tally.usage)
         seen = self._step.feed(event)
         if self._tracer is not None:
             for happening in seen:
@@ -274,7 +282,7 @@ class Conversation:
         if self._ended:
             return
         if self._step.asked and self._step.finish_reason is None:
-            yield from self.feed(StepFinish("cancelled", self._tally.usage))
+            yield from self.feed(StepFinish("cancelled"))
         yield from self._answer_all(NOT_RUN)
         self._finish_reason = self._finish_reason or "cancelled"
         self._ended = True

@@ -5,12 +5,10 @@ Each message is one line that says what to do; the provider SDK's own error is t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from .events import FinishReason, OmissionWarning, Usage
 from .messages import LLMMessage
-
-if TYPE_CHECKING:
-    from .run import AsyncRun, Run
 
 __all__ = [
     "AuthenticationError",
@@ -28,8 +26,23 @@ __all__ = [
 ]
 
 
-class OmissionWarning(UserWarning):
-    """A part of the request was left out, since the model doesn't take it."""
+class FailedRun(Protocol):
+    """What an error knows of its run, which is a :class:`~mojentic_nb.llm.Run` or an AsyncRun."""
+
+    @property
+    def messages(self) -> list[LLMMessage]:
+        """The conversation with the answer as far as it has come."""
+        ...
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens used so far, as the provider reports them."""
+        ...
+
+    @property
+    def finish_reason(self) -> FinishReason | None:
+        """Why the run ended; None after an error."""
+        ...
 
 
 class LLMError(Exception):
@@ -37,7 +50,7 @@ class LLMError(Exception):
 
     partial: LLMMessage | None = None
     """The part of the answer that had arrived, if any: an error in the middle loses nothing."""
-    run: Run | AsyncRun | None = None
+    run: FailedRun | None = None
     """The run that failed: its messages, usage and finish reason are right as far as it came."""
     transient: bool = False
     """Whether the same request may succeed a little later."""
@@ -86,7 +99,7 @@ class IncompleteStreamError(LLMError):
 
 
 class IncompleteAnswerWarning(UserWarning):
-    """An answer isn't whole: a limit of tokens or the provider's filter ended it.
+    """An answer isn't whole: a limit or the provider's filter ended it.
 
     It comes once a call from the methods that return or iterate text alone. A run doesn't warn, for it has a
     `finish_reason`.

@@ -18,7 +18,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from .errors import OmissionWarning
 from .messages import LLMToolCall
 
 __all__ = [
@@ -27,6 +26,7 @@ __all__ = [
     "FinishReason",
     "ModelEvent",
     "Notice",
+    "OmissionWarning",
     "ReasoningDelta",
     "Retry",
     "StepFinish",
@@ -43,6 +43,10 @@ __all__ = [
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "cancelled", "max_steps"]
 """Why an answer ended, spelled as OpenAI does; *cancelled* means that the reader stopped it, *max_steps* that the model
 still called tools when the limit of rounds was reached."""
+
+
+class OmissionWarning(UserWarning):
+    """A part of the request was left out, since the model doesn't take it."""
 
 
 @dataclass(frozen=True, slots=True)

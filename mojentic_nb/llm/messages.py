@@ -18,9 +18,13 @@ from pydantic import (
     field_validator,
 )
 
-from .complaints import complaint, suggestion
+from .text import mended
+from .validation import complaint, suggestion
 
-__all__ = ["LLMMessage", "LLMToolCall", "MessageRole", "is_empty"]
+__all__ = ["LLMMessage", "LLMToolCall", "MessageRole", "is_empty", "parsed_call"]
+
+DEEPEST = 100  # levels in arguments; pydantic reads 200, and Python as many as the version and its stack allow
+TOO_DEEP = f"The arguments are nested more than {DEEPEST} levels deep"
 
 
 class MessageRole(Enum):
@@ -136,3 +140,47 @@ def is_empty(message: LLMMessage) -> bool:
     """Whether `message` is from the user and has nothing to send."""
     said = (message.content or "").strip() or message.image_paths or message.object is not None
     return message.role is MessageRole.User and not said
+
+
+def parsed_call(call_id: str, name: str, arguments: str) -> LLMToolCall:
+    """The complete call; what can't be read of its arguments is its error, for the model to mend."""
+    try:
+        value: Any = json.loads(arguments) if arguments.strip() else {}
+        if isinstance(value, str):  # JSON within JSON, as some models write it
+            value = json.loads(value)
+        if "\\ud" in arguments.lower():  # an escape may be half a character, which no request can carry
+            value = json.loads(mended(json.dumps(value, ensure_ascii=False)))
+        json.dumps(value, allow_nan=False)  # nor can it carry NaN and Infinity, which Python reads
+    except ValueError as error:
+        return unreadable_call(call_id, name, f"The arguments are no JSON ({error}): {shown(arguments)}")
+    except RecursionError:  # at a depth that differs between versions of Python
+        return unreadable_call(call_id, name, f"{TOO_DEEP}: {shown(arguments)}")
+    if nests_deeper(value, DEEPEST):
+        return unreadable_call(call_id, name, f"{TOO_DEEP}: {shown(arguments)}")
+    if value is None:
+        value = {}
+    if not isinstance(value, dict):
+        return unreadable_call(call_id, name, f"The arguments are no object: {shown(arguments)}")
+    return LLMToolCall(id=call_id, name=name, arguments=value)
+
+
+def nests_deeper(value: object, levels: int) -> bool:
+    """Whether lists and objects stand within each other on more than so many levels."""
+    held = [value]
+    for _ in range(levels):
+        held = [
+            inner
+            for outer in held
+            for inner in (outer.values() if isinstance(outer, dict) else outer if isinstance(outer, list) else ())
+        ]
+    return any(isinstance(each, (dict, list)) for each in held)
+
+
+def unreadable_call(call_id: str, name: str, error: str) -> LLMToolCall:
+    """A call whose arguments can't be read."""
+    return LLMToolCall(id=call_id, name=name, arguments={}, error=error)
+
+
+def shown(text: str) -> str:
+    """The beginning of `text`."""
+    return text if len(text) <= 200 else f"{text[:200]}…"

@@ -1,14 +1,17 @@
 """What one request took, in tokens, also where its provider didn't report it.
 
-A provider reports the tokens at the end of an answer, so one that was interrupted, or broke off, has no count; some
-servers never report any. Then the tokens are estimated from what was sent and what has arrived.
+Most providers report the tokens at the end of an answer, so one that was interrupted, or broke off, has no count; some
+servers never report any. Then the tokens are estimated from what was sent and what has arrived, and from what the
+provider has reported so far.
 """
 
 from __future__ import annotations
 
-from .context import BYTES_PER_TOKEN, Window
+from dataclasses import replace
+
 from .events import ModelEvent, ReasoningDelta, StepFinish, TextDelta, ToolCallDelta, Usage
-from .gateways.base import Request
+from .request import Request
+from .window import BYTES_PER_TOKEN, Window
 
 __all__ = ["RequestUsage"]
 
@@ -32,7 +35,7 @@ class RequestUsage:
 
     @property
     def estimated(self) -> bool:
-        """Whether the provider has reported no tokens so far."""
+        """Whether the provider hasn't reported the tokens of the whole answer."""
         return self._reported == Usage()
 
     @property
@@ -40,4 +43,9 @@ class RequestUsage:
         """The tokens that the provider reported, else an estimate."""
         if not self.estimated:
             return self._reported
-        return Usage(Window(0).estimate_request(self._request), -(-self._received // BYTES_PER_TOKEN))
+        so_far, received = self._request.tally.usage, -(-self._received // BYTES_PER_TOKEN)
+        return replace(
+            so_far,
+            input_tokens=so_far.input_tokens or Window(0).estimate_request(self._request),
+            output_tokens=max(so_far.output_tokens, received),
+        )

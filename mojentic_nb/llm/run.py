@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import weakref
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Iterator
 from contextlib import aclosing, closing, contextmanager, suppress
-from inspect import GEN_CREATED, GEN_RUNNING, getgeneratorstate
-from types import TracebackType
-from typing import Any, Self
+from inspect import GEN_CREATED, GEN_RUNNING, GEN_SUSPENDED, getgeneratorstate
+from types import AsyncGeneratorType, TracebackType
+from typing import Any, Self, cast
 
 from .completeness import warn_if_incomplete
+from .concurrency import pause
 from .conversation import Conversation
 from .errors import LLMError
 from .events import Event, FinishReason, Notice, TextDelta, Usage
-from .gateways.base import Gateway, Request, astream
 from .messages import LLMMessage
-from .threads import pause
+from .request import Gateway, Request, astream
 from .tools.runner import ToolRunner
 
 __all__ = ["AsyncRun", "BaseRun", "Run"]
 
-TWO_READERS = "The run is being iterated, by another thread or a tool. Iterate it in one place at a time, or ask again."
+TWO_READERS = (
+    "The run is being iterated, by another thread or task, or a tool. Iterate it in one place at a time, or ask again."
+)
 
 
 class BaseRun:
@@ -68,21 +71,29 @@ class Run(BaseRun):
     """An answer that streams: iterate it once for its events, or :meth:`text` for the answer alone.
 
     Nothing is sent before the iteration starts. As a context manager it closes the provider's request on the way out,
-    which is what an interrupt needs. Iterating raises :class:`~mojentic_nb.llm.errors.LLMError`, and RuntimeError while
-    another thread iterates.
+    which is what an interrupt needs. Iterating raises :class:`~mojentic_nb.llm.errors.LLMError`.
+
+    Another thread may :meth:`cancel` it. One that iterates it, or enters it as a context manager, before the thread
+    that began is done gets a RuntimeError; threads that take turns share one ``iter(run)``.
     """
 
     def __init__(self, gateway: Gateway, conversation: Conversation, runner: ToolRunner) -> None:
         super().__init__(conversation)
         self._events = drive(gateway, conversation, runner, weakref.ref(self))
         self._iterator = Events(self._events)
-        self._reader = threading.get_ident()
+        self._reader = weakref.ref(threading.current_thread())
 
     def __iter__(self) -> Iterator[Event]:
-        if getgeneratorstate(self._events) == GEN_RUNNING:
-            raise RuntimeError(TWO_READERS)
-        self._reader = threading.get_ident()
+        self._check_readers()
+        self._reader = weakref.ref(threading.current_thread())
         return self._iterator
+
+    def _check_readers(self) -> None:
+        """Raise RuntimeError where another thread iterates the run, also if it is between two events."""
+        state, reader = getgeneratorstate(self._events), self._reader()
+        begun = state == GEN_SUSPENDED and reader is not None and reader.is_alive()
+        if state == GEN_RUNNING or (begun and reader is not threading.current_thread()):
+            raise RuntimeError(TWO_READERS)
 
     def text(self, *, warn: bool = False) -> Iterator[str]:
         """Iterate the answer's text, piece by piece; ending the iteration early closes the run.
@@ -90,9 +101,8 @@ class Run(BaseRun):
         With `warn`, an answer that was cut off or filtered ends with an
         :class:`~mojentic_nb.llm.errors.IncompleteAnswerWarning`.
         """
-        events = iter(self)  # before the block, which would end what another thread iterates
         with self:
-            for event in events:
+            for event in self:
                 if isinstance(event, TextDelta):
                     yield event.delta
                 elif isinstance(event, Notice):
@@ -106,13 +116,14 @@ class Run(BaseRun):
         In another thread than the one that iterates, it does what :meth:`cancel` does.
         """
         state = getgeneratorstate(self._events)
-        mine = self._reader == threading.get_ident() and state != GEN_RUNNING
+        mine = self._reader() is threading.current_thread() and state != GEN_RUNNING
         if state == GEN_CREATED or not mine:
             self.cancel()
         if mine:
             self._events.close()
 
     def __enter__(self) -> Self:
+        self._check_readers()
         return self
 
     def __exit__(
@@ -148,15 +159,26 @@ class AsyncRun(BaseRun):
     """The same for ``async for``; nothing it does blocks the event loop, tools that would run in threads.
 
     As an asynchronous context manager it closes the provider's request on the way out, which is what the cancellation
-    of a task needs.
+    of a task needs. What holds for threads with a :class:`Run` holds for tasks here.
     """
 
     def __init__(self, gateway: Gateway, conversation: Conversation, runner: ToolRunner) -> None:
         super().__init__(conversation)
-        self._events = adrive(gateway, conversation, runner, weakref.ref(self))
+        self._events = AsyncEvents(adrive(gateway, conversation, runner, weakref.ref(self)))
+        self._reader: Callable[[], asyncio.Task[Any] | None] = current_task
 
     def __aiter__(self) -> AsyncIterator[Event]:
+        self._check_readers()
+        task = current_task()
+        self._reader = current_task if task is None else weakref.ref(task)
         return self._events
+
+    def _check_readers(self) -> None:
+        """Raise RuntimeError where another task iterates the run, also if it is between two events."""
+        reader = self._reader()
+        begun = self._events.begun and not self._conversation.ended and reader is not None and not reader.done()
+        if self._events.running or (begun and reader is not current_task()):
+            raise RuntimeError(TWO_READERS)
 
     async def text(self, *, warn: bool = False) -> AsyncIterator[str]:
         """Iterate the answer's text, piece by piece; closing the iterator early closes the run.
@@ -181,12 +203,52 @@ class AsyncRun(BaseRun):
             await self._events.aclose()
 
     async def __aenter__(self) -> Self:
+        self._check_readers()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.aclose()
+
+
+class AsyncEvents(AsyncGenerator[Event, None]):
+    """The same of an asynchronous run, which two tasks may iterate. `begun` tells whether an event was asked for."""
+
+    def __init__(self, events: AsyncGenerator[Event, None]) -> None:
+        self._events = cast("AsyncGeneratorType[Event, None]", events)
+        self.begun = False
+
+    @property
+    def running(self) -> bool:
+        """Whether somebody waits for an event."""
+        return self._events.ag_running
+
+    def __anext__(self) -> Coroutine[Any, Any, Event]:
+        if self._events.ag_running:
+            raise RuntimeError(TWO_READERS)
+        self.begun = True
+        return self._events.__anext__()
+
+    def asend(self, value: None) -> Coroutine[Any, Any, Event]:
+        """Do what the generator does."""
+        return self._events.asend(value)
+
+    def athrow(self, *error: Any) -> Coroutine[Any, Any, Event]:  # noqa: ANN401 (of two forms)
+        """Do what the generator does."""
+        return self._events.athrow(*error)
+
+    def aclose(self) -> Coroutine[Any, Any, None]:
+        """Do what the generator does."""
+        return self._events.aclose()
+
+
+def current_task() -> asyncio.Task[Any] | None:
+    """The task that runs; None outside of an event loop."""
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        return None
 
 
 # The generators know their run by a weak reference only. Else the two would hold one another, and the request of a run

@@ -21,7 +21,7 @@ from pydantic_core import from_json
 from .drafts import MISSING, Drafts, is_model
 from .errors import BadRequestError
 from .events import FinishReason, Retry
-from .gateways.schemas import rooted
+from .request import rooted
 from .typed_dicts import replace_typed_dicts
 
 __all__ = ["Answer", "AnswerType", "Object"]

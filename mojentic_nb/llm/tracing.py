@@ -6,8 +6,8 @@ import warnings
 from typing import Protocol, runtime_checkable
 
 from .events import Event
-from .gateways.base import Request
 from .messages import LLMToolCall
+from .request import Request
 
 __all__ = ["RunTracer", "ToolTracer", "Tracer", "enter_tool", "tell"]
 

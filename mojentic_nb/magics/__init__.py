@@ -7,7 +7,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets import TraitError
 
 from .completion import Matcher, matcher_for
-from .llm import LLMMagics
+from .magic import LLMMagics
 from .response import Response
 
 __all__ = ["LLMMagics", "Response", "register", "unregister"]

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from IPython.core.error import UsageError
 
 from mojentic_nb.llm.gateways.keys import NO_KEY, Key
-from mojentic_nb.llm.gateways.providers import PROVIDERS
+from mojentic_nb.llm.providers import PROVIDERS
 
 from .line import words
 

@@ -16,12 +16,12 @@ from mojentic_nb.llm import AsyncRun, LLMMessage, LLMToolCall, MessageRole, Run
 from mojentic_nb.llm.object_stream import AsyncObjectStream, ObjectStream
 from mojentic_nb.llm.tools.llm_tool import find_tool
 
+from .ask import Asked, Question
 from .chats import Exchange
 from .code import code_of
 from .log import EventLog
 from .notebook import Notebook
 from .objects import ObjectTable
-from .question import Asked, Question
 from .response import Response
 
 __all__ = ["Answer"]

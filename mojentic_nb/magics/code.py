@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from mojentic_nb.llm.plain import printable
+from mojentic_nb.llm.text import printable
 
 __all__ = ["code_of"]
 

@@ -9,35 +9,57 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from inspect import signature
+from typing import Any, Protocol
 
 from IPython.core.error import UsageError
 from traitlets import TraitError
 
+from mojentic_nb.display.render.table import Table
 from mojentic_nb.display.surface import kernel
-from mojentic_nb.display.table import Table
 from mojentic_nb.llm import LLMError, Usage
 from mojentic_nb.llm.errors import ConfigurationError
-from mojentic_nb.llm.gateways.providers import PROVIDERS, gateway_for
-from mojentic_nb.llm.tools.function_tool import is_tool
+from mojentic_nb.llm.providers import PROVIDERS, gateway_for
+from mojentic_nb.llm.tools.function import is_tool
 from mojentic_nb.tracer import Waterfall
 
 from .chats import Exchange
 from .explain import about, last_error
 from .line import quoted, words
 from .metering import Spent, marked
-from .notebook import MAIN
-from .options import parse
+from .notebook import MAIN, Notebook
+from .options import Options, parse
 from .tools import BUILT_IN, tools_in
 from .values import shortened
-
-if TYPE_CHECKING:
-    from .llm import LLMMagics
 
 __all__ = ["COMMANDS", "run_command"]
 
 
-def run_command(magics: LLMMagics, line: str) -> object:
+class Session(Protocol):
+    """What a command needs of the magics."""
+
+    aliases: dict[str, str]
+    notebook: Notebook
+
+    def llm(self, line: str, cell: str | None = None) -> Any:  # noqa: ANN401 (as IPython has it)
+        """The magic, whose options `explain` takes."""
+        ...
+
+    @property
+    def namespace(self) -> dict[str, Any]:
+        """The user's variables."""
+        ...
+
+    def ask(self, said: Options, cell: str) -> None:
+        """Show the answer to what the cell asks."""
+        ...
+
+    def traits(self, **metadata: Any) -> dict[str, Any]:  # noqa: ANN401 (traitlets')
+        """The settings whose metadata match."""
+        ...
+
+
+def run_command(magics: Session, line: str) -> object:
     """Run the command that `line` names. Raises UsageError for one that isn't there."""
     try:
         name, *rest = words(line) or ["help"]
@@ -47,11 +69,10 @@ def run_command(magics: LLMMagics, line: str) -> object:
         raise UsageError(f"%llm has no command `{name}`. {meant(magics, name, rest)}")
     command = COMMANDS[name]
     try:
-        return command(magics, *rest)
+        signature(command).bind(magics, *rest)
     except TypeError as error:
-        if error.__traceback__ and error.__traceback__.tb_next:  # from within
-            raise
         raise UsageError(f"%llm {name} can't take that: {summary(command)}") from error
+    return command(magics, *rest)
 
 
 MEANT = {
@@ -68,7 +89,7 @@ MEANT = {
 QUESTION = "A question goes into a cell that begins with %%llm."
 
 
-def meant(magics: LLMMagics, name: str, rest: list[str]) -> str:
+def meant(magics: Session, name: str, rest: list[str]) -> str:
     """What may have been meant by `name`, which is no command, with the words after it."""
     word = name.lower()
     provider, colon, _ = name.partition(":")
@@ -91,7 +112,7 @@ def summary(command: Callable[..., object]) -> str:
     return (command.__doc__ or "").strip().partition("\n")[0]
 
 
-def show_help(_: LLMMagics) -> Table:
+def show_help(_: Session) -> Table:
     """%llm help lists the commands."""
     return Table(
         ("Questions go into cells that begin with %%llm; %%llm? lists their options.",),
@@ -99,7 +120,7 @@ def show_help(_: LLMMagics) -> Table:
     )
 
 
-def models(magics: LLMMagics, provider: str = "") -> Table:
+def models(magics: Session, provider: str = "") -> Table:
     """%llm models [PROVIDER] lists the models that can be asked now."""
     if provider and provider not in PROVIDERS:
         raise UsageError(f"There is no provider {provider!r}: there are {', '.join(PROVIDERS)}.")
@@ -120,7 +141,7 @@ def models_of(provider: str) -> Iterator[tuple[str, str]]:
         yield f"{provider}:", str(error)
 
 
-def tools(magics: LLMMagics) -> Table:
+def tools(magics: Session) -> Table:
     """%llm tools lists the tools and functions that -t can name."""
     own = [(name, described(value), "yours") for name, value in tools_in(magics.namespace).items()]
     built_in = [(name, described_built_in(name), "built in") for name in BUILT_IN]
@@ -141,7 +162,7 @@ def described(tool: Any) -> str:  # noqa: ANN401 (a tool or a function)
     return shortened(str(said).strip().partition("\n")[0], 100)
 
 
-def history(magics: LLMMagics, chat: str = MAIN) -> Table:
+def history(magics: Session, chat: str = MAIN) -> Table:
     """%llm history [CHAT] shows a conversation, by default the notebook's."""
     rows = [
         (number, exchange.model, question_of(exchange), exchange.answer, ", ".join(exchange.marks))
@@ -155,7 +176,7 @@ def question_of(exchange: Exchange) -> str:
     return shortened(" ".join((exchange.messages[0].content or "").split()), 100)
 
 
-def chats(magics: LLMMagics) -> Table:
+def chats(magics: Session) -> Table:
     """%llm chats lists the conversations."""
     rows = [
         (name, len(chat.exchanges), total(exchange.usage for exchange in chat.exchanges))
@@ -165,14 +186,14 @@ def chats(magics: LLMMagics) -> Table:
     return Table(("chat", "exchanges", "tokens"), rows, "There is no conversation yet.")
 
 
-def forget(magics: LLMMagics, chat: str = MAIN) -> None:
+def forget(magics: Session, chat: str = MAIN) -> None:
     """%llm forget [CHAT] forgets a conversation, by default the notebook's."""
     count = len(known_chat(magics, chat))
     magics.notebook.chats.pop(chat, None)
     print(f"Forgot {count} {'exchange' if count == 1 else 'exchanges'} of {chat}.")
 
 
-def known_chat(magics: LLMMagics, name: str) -> list[Exchange]:
+def known_chat(magics: Session, name: str) -> list[Exchange]:
     """The exchanges of a conversation. Raises UsageError for a name that no cell has used."""
     chats = magics.notebook.chats
     if name != MAIN and name not in chats:
@@ -180,7 +201,7 @@ def known_chat(magics: LLMMagics, name: str) -> list[Exchange]:
     return list(chats[name].exchanges)
 
 
-def usage(magics: LLMMagics) -> Table:
+def usage(magics: Session) -> Table:
     """%llm usage shows the tokens that each cell and each model took; ≈ marks estimates, as of interrupted answers."""
     rows: list[tuple[object, ...]] = []
     for cell, spent in magics.notebook.ledger.by(lambda entry: entry.cell).items():
@@ -190,7 +211,7 @@ def usage(magics: LLMMagics) -> Table:
     return Table(("cell or model", "in", "out", "cached"), rows, "No tokens were used yet.")
 
 
-def trace(magics: LLMMagics) -> Waterfall | None:
+def trace(magics: Session) -> Waterfall | None:
     """%llm trace shows when the requests and tool calls of the last answer began and ended."""
     waterfall = magics.notebook.tracer.waterfall()
     if kernel() is not None:
@@ -199,7 +220,7 @@ def trace(magics: LLMMagics) -> Waterfall | None:
     return None
 
 
-def explain(magics: LLMMagics, *line: str) -> None:
+def explain(magics: Session, *line: str) -> None:
     """%llm explain asks about the last error, with the cell that raised it; takes the options of %%llm."""
     notebook = magics.notebook
     notebook.unexplained = last_error(notebook.unexplained)
@@ -209,7 +230,7 @@ def explain(magics: LLMMagics, *line: str) -> None:
         notebook.unexplained = None
 
 
-def alias(magics: LLMMagics, name: str = "", *spec: str) -> Table:
+def alias(magics: Session, name: str = "", *spec: str) -> Table:
     """%llm alias [NAME SPEC] names a model: SPEC is PROVIDER:MODEL [--base-url URL] [--key-variable NAME]."""
     if name and not spec:
         raise UsageError(f"What does {name!r} stand for? Write %llm alias {name} PROVIDER:MODEL.")
@@ -221,7 +242,7 @@ def alias(magics: LLMMagics, name: str = "", *spec: str) -> Table:
     return Table(("alias", "model"), list(magics.aliases.items()), "There are no aliases.")
 
 
-def config(magics: LLMMagics) -> Table:
+def config(magics: Session) -> Table:
     """%llm config shows the settings; %config LLMMagics.NAME = VALUE changes one."""
     rows = [(name, getattr(magics, name), trait.help) for name, trait in magics.traits(config=True).items()]
     return Table(("setting", "value", "what it is"), [(n, repr(v), h) for n, v, h in rows])

@@ -10,14 +10,14 @@ from pydantic import BaseModel
 
 from mojentic_nb.display.surface import SURFACES
 from mojentic_nb.llm.drafts import is_model
-from mojentic_nb.llm.gateways.providers import PROVIDERS
+from mojentic_nb.llm.providers import PROVIDERS
 
 from .commands import COMMANDS
 from .options import EFFORTS, FLAGS
 from .tools import BUILT_IN, tools_in
 
 if TYPE_CHECKING:
-    from .llm import LLMMagics
+    from .magic import LLMMagics
 
 __all__ = ["Matcher", "matcher_for"]
 

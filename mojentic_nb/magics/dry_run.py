@@ -9,10 +9,10 @@ from typing import Any
 
 from mojentic_nb.display import printable
 from mojentic_nb.llm import LLMMessage, MessageRole
-from mojentic_nb.llm.context import Measured, Window, without
-from mojentic_nb.llm.gateways.base import Request
+from mojentic_nb.llm.request import Request
+from mojentic_nb.llm.window import Measured, Window, without
 
-from .question import Question
+from .ask import Question
 
 __all__ = ["preview"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mojentic_nb.llm import Event, LLMToolCall
-from mojentic_nb.llm.gateways.base import Request
+from mojentic_nb.llm.request import Request
 from mojentic_nb.llm.tracing import RunTracer, enter_tool
 from mojentic_nb.tracer import TracerSystem
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from mojentic_nb.llm import ModelEvent, Usage
 from mojentic_nb.llm.errors import LLMError
-from mojentic_nb.llm.gateways.base import Gateway, Request, astream
+from mojentic_nb.llm.request import Gateway, Request, astream
 from mojentic_nb.llm.request_usage import RequestUsage
 
 __all__ = ["BudgetExceededError", "Ledger", "MeteredGateway", "Spent", "marked"]

@@ -6,10 +6,10 @@ from collections import defaultdict
 from pathlib import Path
 
 from mojentic_nb.llm import LLMBroker
-from mojentic_nb.llm.context import FittingGateway, Measured, Window
+from mojentic_nb.llm.compat import as_gateway
 from mojentic_nb.llm.gateways import LocalGateway
-from mojentic_nb.llm.gateways.mojentic import as_gateway
-from mojentic_nb.llm.gateways.providers import broker_for, found_name
+from mojentic_nb.llm.providers import broker_for, found_name
+from mojentic_nb.llm.window import FittingGateway, Measured, Window
 from mojentic_nb.tracer import TracerSystem
 
 from .aliases import Model

@@ -11,10 +11,10 @@ from typing import Any
 from IPython.display import display
 from pydantic import BaseModel
 
-from mojentic_nb.display.table import Table
-from mojentic_nb.display.values import said
+from mojentic_nb.display.render.table import Table
+from mojentic_nb.display.render.values import said
+from mojentic_nb.llm.concurrency import in_background
 from mojentic_nb.llm.object_stream import AsyncObjectStream, ObjectStream
-from mojentic_nb.llm.threads import in_background
 
 from .values import shortened
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Self
 
 from mojentic_nb.display import Transcript, as_html
-from mojentic_nb.display.table import Table
+from mojentic_nb.display.render.table import Table
 from mojentic_nb.llm import AsyncRun, Event, FinishReason, LLMMessage, LLMToolCall, Run, ToolResult, Usage
 from mojentic_nb.tracer import Waterfall
 

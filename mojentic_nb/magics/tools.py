@@ -9,9 +9,9 @@ from typing import Any
 from IPython.core.error import UsageError
 
 from mojentic_nb.llm.errors import ConfigurationError
-from mojentic_nb.llm.gateways.base import Tool
+from mojentic_nb.llm.request import Tool
 from mojentic_nb.llm.tools import CurrentDateTimeTool, ResolveDateTool
-from mojentic_nb.llm.tools.function_tool import as_tools, is_tool
+from mojentic_nb.llm.tools.function import as_tools, is_tool
 
 from .prompt import evaluate
 

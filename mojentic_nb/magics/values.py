@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from mojentic_nb.display.images import image_kind
+from mojentic_nb.display.render.images import image_kind
 
 __all__ = ["Image", "shortened", "shown"]
 

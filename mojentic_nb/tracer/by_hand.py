@@ -9,9 +9,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from mojentic_nb.llm import FinishReason, LLMToolCall, Usage
-from mojentic_nb.llm.complaints import complaint
-from mojentic_nb.llm.gateways.base import Tool
-from mojentic_nb.llm.gateways.openai_messages import Message, read_call, read_messages
+from mojentic_nb.llm.openai_messages import Message, read_call, read_messages
+from mojentic_nb.llm.request import Tool
+from mojentic_nb.llm.validation import complaint
 
 from .events import LLMCallTracerEvent, LLMResponseTracerEvent, ToolBatchTracerEvent, ToolCallTracerEvent, TracerEvent
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from mojentic_nb.llm import FinishReason, LLMMessage, LLMToolCall, Usage
 from mojentic_nb.llm.events import ToolOutcome
-from mojentic_nb.llm.plain import printable
+from mojentic_nb.llm.text import printable
 
 __all__ = [
     "LLMCallTracerEvent",

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
 from mojentic_nb.llm import Usage
-from mojentic_nb.llm.gateways.redaction import Redaction
+from mojentic_nb.llm.redaction import Redaction
 
 from .events import LLMResponseTracerEvent, TracerEvent
 

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mojentic_nb.llm import LLMMessage, LLMToolCall, MessageRole, Usage
-from mojentic_nb.llm.gateways.redaction import Redaction, without_secrets
+from mojentic_nb.llm.redaction import Redaction, without_secrets
 
 from .events import (
     LLMCallTracerEvent,

@@ -26,8 +26,8 @@ from mojentic_nb.llm import (
     ToolResult,
     Usage,
 )
-from mojentic_nb.llm.gateways.base import Request, tool_name
-from mojentic_nb.llm.gateways.redaction import without_secrets
+from mojentic_nb.llm.redaction import without_secrets
+from mojentic_nb.llm.request import Request, tool_name
 
 from .events import (
     LLMCallTracerEvent,

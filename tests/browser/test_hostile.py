@@ -10,7 +10,7 @@ from livelab import LiveLab
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from playwright.sync_api import Locator, Page, Route, expect
 
-from mojentic_nb.display.html import as_html
+from mojentic_nb.display.render.html import as_html
 from mojentic_nb.llm import TextDelta
 
 # As an output in JupyterLab, the answer has elements before and after it.

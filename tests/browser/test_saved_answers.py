@@ -14,8 +14,8 @@ from nbconvert import HTMLExporter
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from playwright.sync_api import Page, Route
 
-from mojentic_nb.display.html import as_html
-from mojentic_nb.display.text import as_text
+from mojentic_nb.display.render.html import as_html
+from mojentic_nb.display.render.text import as_text
 from mojentic_nb.llm import ReasoningDelta, TextDelta
 
 ANSWER = [

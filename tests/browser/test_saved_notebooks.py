@@ -13,7 +13,7 @@ import pytest
 from nbconvert import HTMLExporter, MarkdownExporter
 from playwright.sync_api import Browser, Page
 
-from mojentic_nb.llm.gateways.redaction import Redaction
+from mojentic_nb.llm.redaction import Redaction
 from notebooks import NOTEBOOKS, paths
 
 FOLDERS = "data|etc|home|Library|mnt|opt|private|root|srv|tmp|usr|Users|var|Volumes|work"

@@ -13,12 +13,12 @@ from display.views import Clock, transcript_of
 from fuzzing import examples
 from hypothesis import given
 
-from mojentic_nb.display.html import as_html
-from mojentic_nb.display.markdown import as_markdown
-from mojentic_nb.display.styles import STYLES, inlined
-from mojentic_nb.display.text import as_text
+from mojentic_nb.display.render.as_markdown import as_markdown
+from mojentic_nb.display.render.html import as_html
+from mojentic_nb.display.render.labels import duration
+from mojentic_nb.display.render.styles import STYLES, inlined
+from mojentic_nb.display.render.text import as_text
 from mojentic_nb.display.transcript import Transcript
-from mojentic_nb.display.words import duration
 from mojentic_nb.llm import (
     Event,
     Finish,
@@ -35,7 +35,7 @@ from mojentic_nb.llm import (
     ToolResult,
     Usage,
 )
-from mojentic_nb.llm.plain import printable
+from mojentic_nb.llm.text import printable
 
 CALL = LLMToolCall(id="1", name="weather", arguments={"city": "Paris"})
 try:
@@ -358,8 +358,8 @@ def test_styles_are_put_for_names_in_tags_only():
 def test_without_the_extra_markdown_is_shown_as_text(monkeypatch: pytest.MonkeyPatch):
     events = [TextDelta("*a* <b>\n$x$"), *CALLED, result(display=Shown(html="<b>x</b>"))]
     with_it = outline(*events)
-    for name in ("prose", "sanitizer"):
-        monkeypatch.delitem(sys.modules, f"mojentic_nb.display.{name}")
+    for name in ("markdown", "sanitize"):
+        monkeypatch.delitem(sys.modules, f"mojentic_nb.display.render.{name}")
     monkeypatch.setitem(sys.modules, "nh3", None)
     monkeypatch.setitem(sys.modules, "markdown_it", None)
 

@@ -15,9 +15,9 @@ from display.views import transcript_of
 from fuzzing import examples
 from hypothesis import given
 
-from mojentic_nb.display.html import as_html
-from mojentic_nb.display.prose import rendered
-from mojentic_nb.display.sanitizer import image_link
+from mojentic_nb.display.render.html import as_html
+from mojentic_nb.display.render.markdown import rendered
+from mojentic_nb.display.render.sanitize import image_link
 from mojentic_nb.llm import TextDelta
 
 # Pieces of texts that were made to be slow.

@@ -15,10 +15,10 @@ from paced import CALLS, END, QUESTION, PacedGateway, Step, asking, call, text
 
 from mojentic_nb.display.live import LiveView
 from mojentic_nb.llm import LLMBroker, LLMMessage
+from mojentic_nb.llm.concurrency import in_background
 from mojentic_nb.llm.events import ModelEvent
 from mojentic_nb.llm.gateways import ScriptedGateway
-from mojentic_nb.llm.gateways.base import Request
-from mojentic_nb.llm.threads import in_background
+from mojentic_nb.llm.request import Request
 from mojentic_nb.llm.tools import tool
 
 REFUSED = r"^This `LiveView` is still showing another run. Wait for its end, or make another view.$"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from queue import SimpleQueue
 
+from mojentic_nb.display.channel import Wire
 from mojentic_nb.display.transcript import Transcript
-from mojentic_nb.display.wire import Wire
 from mojentic_nb.llm import Finish, TextDelta
 
 

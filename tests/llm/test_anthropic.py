@@ -42,9 +42,9 @@ from mojentic_nb.llm.errors import (
     RateLimitError,
 )
 from mojentic_nb.llm.gateways import AnthropicGateway, ScriptedGateway
-from mojentic_nb.llm.gateways.anthropic_messages import MessagesDecoder, encode
-from mojentic_nb.llm.gateways.base import Request
-from mojentic_nb.llm.gateways.decoding import decoded
+from mojentic_nb.llm.gateways.wire.anthropic_messages import MessagesDecoder, encode
+from mojentic_nb.llm.gateways.wire.decoding import decoded
+from mojentic_nb.llm.request import Request
 from mojentic_nb.llm.tools import LLMTool
 
 KEY = "sk-ant-secret-of-the-test"

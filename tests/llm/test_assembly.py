@@ -17,8 +17,8 @@ from loopback import chunk, sse
 
 from mojentic_nb.llm import LLMToolCall, StepFinish, Usage
 from mojentic_nb.llm.events import Event, TextDelta, ToolCallDelta, ToolCallEnd, ToolCallStart
-from mojentic_nb.llm.gateways.chat_completions import ChatDecoder
-from mojentic_nb.llm.gateways.decoding import decoded
+from mojentic_nb.llm.gateways.wire.chat_completions import ChatDecoder
+from mojentic_nb.llm.gateways.wire.decoding import decoded
 
 TURN = 3
 END = chunk(finish_reason="tool_calls")

@@ -20,8 +20,8 @@ from mojentic_nb.llm import (
     ToolCallStart,
 )
 from mojentic_nb.llm.gateways import ScriptedGateway
-from mojentic_nb.llm.gateways.recorded_events import Happening, answer_in_json, happenings
-from mojentic_nb.llm.gateways.redaction import Redaction
+from mojentic_nb.llm.gateways.replay.recorded_events import Happening, answer_in_json, happenings
+from mojentic_nb.llm.redaction import Redaction
 
 SAID = {
     "text": lambda: repeat(TextDelta("four")),

@@ -43,10 +43,10 @@ from mojentic_nb.llm.errors import (
     ProviderUnavailableError,
 )
 from mojentic_nb.llm.gateways import AnthropicGateway, OpenAIGateway
-from mojentic_nb.llm.gateways.base import Request
-from mojentic_nb.llm.gateways.chat_completions import ChatDecoder, encode
-from mojentic_nb.llm.gateways.decoding import decoded
-from mojentic_nb.llm.gateways.ollama_chat import encode as ollama_encode
+from mojentic_nb.llm.gateways.wire.chat_completions import ChatDecoder, encode
+from mojentic_nb.llm.gateways.wire.decoding import decoded
+from mojentic_nb.llm.gateways.wire.ollama_chat import encode as ollama_encode
+from mojentic_nb.llm.request import Request
 
 KEY = "sk-secret-of-the-test"
 QUESTION = [LLMMessage(content="Is it sunny?")]

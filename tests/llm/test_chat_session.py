@@ -33,7 +33,6 @@ from mojentic_nb.llm import (
     ToolCallStart,
     Usage,
 )
-from mojentic_nb.llm.context import Window
 from mojentic_nb.llm.errors import (
     ContextWindowError,
     IncompleteStreamError,
@@ -42,6 +41,7 @@ from mojentic_nb.llm.errors import (
 )
 from mojentic_nb.llm.gateways import ScriptedGateway
 from mojentic_nb.llm.gateways.models import LLMGatewayResponse
+from mojentic_nb.llm.window import Window
 
 USER, ASSISTANT, SYSTEM, TOOL = MessageRole.User, MessageRole.Assistant, MessageRole.System, MessageRole.Tool
 

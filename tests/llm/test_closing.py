@@ -28,8 +28,8 @@ from providers_on_wire import KEY, PROVIDERS, Provider, ask, connections_to
 from mojentic_nb.llm import AsyncRun, Event, Finish, LLMBroker, LLMMessage, MessageRole, Run, StepFinish, TextDelta
 from mojentic_nb.llm.errors import LLMError
 from mojentic_nb.llm.gateways import AnthropicGateway, LocalGateway, OpenAIGateway, ScriptedGateway
-from mojentic_nb.llm.gateways.base import Request
 from mojentic_nb.llm.gateways.transport import Timeout, Wire
+from mojentic_nb.llm.request import Request
 
 LIMIT = 0.1  # seconds from the stop to the end of the request
 QUESTION = [LLMMessage(content="Tell me a long story.")]

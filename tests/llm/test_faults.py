@@ -30,8 +30,8 @@ from mojentic_nb.llm.errors import (
     RateLimitError,
 )
 from mojentic_nb.llm.gateways import RecordingGateway, Timeout
-from mojentic_nb.llm.gateways.base import Request
-from mojentic_nb.llm.gateways.providers import broker_for
+from mojentic_nb.llm.providers import broker_for
+from mojentic_nb.llm.request import Request
 from mojentic_nb.tracer import TracerSystem
 from mojentic_nb.tracer.jsonl import lines
 

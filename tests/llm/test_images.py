@@ -11,9 +11,10 @@ from providers_on_wire import PROVIDERS
 
 from mojentic_nb.llm import LLMBroker, LLMMessage
 from mojentic_nb.llm.errors import ConfigurationError
-from mojentic_nb.llm.gateways import anthropic_messages, chat_completions, ollama, responses
-from mojentic_nb.llm.gateways.base import Request
-from mojentic_nb.llm.gateways.images import Image, load_image
+from mojentic_nb.llm.gateways import ollama
+from mojentic_nb.llm.gateways.wire import anthropic_messages, chat_completions, responses
+from mojentic_nb.llm.gateways.wire.images import Image, load_image
+from mojentic_nb.llm.request import Request
 
 CONTENT = b"\x89PNG\r\n\x1a\n"
 DATA = base64.b64encode(CONTENT).decode()

@@ -50,6 +50,20 @@ REASONS = {
 }
 
 
+@every_way
+def test_the_warning_names_the_ceiling_that_cut_the_answer(ask):
+    """A limit of tokens is set too, and wasn't reached."""
+    said, config = (
+        LLMBroker("a-model", ScriptedGateway(["The Nile"])),
+        CompletionConfig(max_tokens=9, max_answer_chars=7),
+    )
+
+    with pytest.warns(IncompleteAnswerWarning) as warned:
+        ask(said, config)
+
+    assert str(warned[0].message).startswith("The answer is incomplete: it reached the limit max_answer_chars=7. Raise")
+
+
 def broker(reason: str) -> LLMBroker:
     return LLMBroker("a-model", ScriptedGateway([[TextDelta("The Nile, "), TextDelta("the"), StepFinish(reason)]]))
 

@@ -36,9 +36,9 @@ from mojentic_nb.llm.errors import (
     ProviderUnavailableError,
 )
 from mojentic_nb.llm.gateways import OllamaGateway
-from mojentic_nb.llm.gateways.base import Request
-from mojentic_nb.llm.gateways.decoding import decoded
-from mojentic_nb.llm.gateways.ollama_chat import OllamaDecoder, encode
+from mojentic_nb.llm.gateways.wire.decoding import decoded
+from mojentic_nb.llm.gateways.wire.ollama_chat import OllamaDecoder, encode
+from mojentic_nb.llm.request import Request
 
 QUESTION = [LLMMessage(content="Why?")]
 

@@ -25,9 +25,9 @@ from mojentic_nb.llm.errors import (
     RateLimitError,
 )
 from mojentic_nb.llm.gateways import OpenAIGateway
-from mojentic_nb.llm.gateways.base import Request
-from mojentic_nb.llm.gateways.chat_completions import ChatDecoder
-from mojentic_nb.llm.gateways.decoding import decoded
+from mojentic_nb.llm.gateways.wire.chat_completions import ChatDecoder
+from mojentic_nb.llm.gateways.wire.decoding import decoded
+from mojentic_nb.llm.request import Request
 
 KEY = "sk-secret-of-the-test"
 QUESTION = [LLMMessage(content="Why is the sky blue?")]

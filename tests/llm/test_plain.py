@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mojentic_nb.llm.plain import printable, printable_json
+from mojentic_nb.llm.text import printable, printable_json
 
 # Written out, for what is tested is that nobody overlooks them.
 HIDDEN = [*range(0x200B, 0x2010), 0x61C, *range(0x2060, 0x2065), *range(0x2066, 0x206A), *range(0x202A, 0x202F), 0xFEFF]

@@ -11,8 +11,8 @@ from loopback import Loopback, Reply, json_reply
 
 from mojentic_nb.llm.errors import ConfigurationError
 from mojentic_nb.llm.gateways import AnthropicGateway, LocalGateway, OllamaGateway, OpenAIGateway
-from mojentic_nb.llm.gateways.providers import broker_for, configured_name, found_name
 from mojentic_nb.llm.gateways.transport import tls_context
+from mojentic_nb.llm.providers import broker_for, configured_name, found_name
 
 
 @pytest.mark.parametrize(

@@ -22,10 +22,10 @@ from mojentic_nb.llm import CompletionConfig, Finish, LLMBroker, LLMMessage, LLM
 from mojentic_nb.llm.conversation import Conversation
 from mojentic_nb.llm.events import Event, ReasoningDelta, StepFinish, ToolCallDelta, ToolCallEnd, ToolProgress
 from mojentic_nb.llm.gateways import AnthropicGateway, OpenAIGateway
-from mojentic_nb.llm.gateways.anthropic_messages import MessagesDecoder
-from mojentic_nb.llm.gateways.chat_completions import ChatDecoder
-from mojentic_nb.llm.gateways.decoding import Decoder, decoded
-from mojentic_nb.llm.gateways.responses import ResponsesDecoder
+from mojentic_nb.llm.gateways.wire.anthropic_messages import MessagesDecoder
+from mojentic_nb.llm.gateways.wire.chat_completions import ChatDecoder
+from mojentic_nb.llm.gateways.wire.decoding import Decoder, decoded
+from mojentic_nb.llm.gateways.wire.responses import ResponsesDecoder
 
 KEY = "sk-secret-of-the-test"
 

@@ -11,7 +11,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from mojentic_nb.llm.gateways.redaction import Redaction
+from mojentic_nb.llm.redaction import Redaction
 
 LETTERS = "Ab3dEf6hIj9kLmNoPqRs"
 HEX = "0123456789abcdef" * 4

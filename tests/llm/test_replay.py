@@ -61,10 +61,10 @@ from mojentic_nb.llm.gateways import (
     ScriptedGateway,
     record_or_replay,
 )
-from mojentic_nb.llm.gateways.locking import locked
 from mojentic_nb.llm.gateways.models import LLMGatewayResponse
-from mojentic_nb.llm.gateways.providers import broker_for
-from mojentic_nb.llm.gateways.recordings import Exchange, save
+from mojentic_nb.llm.gateways.replay.locking import locked
+from mojentic_nb.llm.gateways.replay.recordings import Exchange, save
+from mojentic_nb.llm.providers import broker_for
 
 QUESTION = [LLMMessage(role=MessageRole.System, content="Be brief."), LLMMessage(content="Is it sunny in Rome?")]
 SIGNED = {"type": "thinking", "thinking": "Hm.", "signature": "x/y+z="}

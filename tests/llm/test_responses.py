@@ -36,11 +36,11 @@ from mojentic_nb.llm.errors import (
     RateLimitError,
 )
 from mojentic_nb.llm.gateways import OpenAIGateway
-from mojentic_nb.llm.gateways.base import Request
-from mojentic_nb.llm.gateways.decoding import decoded
-from mojentic_nb.llm.gateways.interleaving import interleaved, placed
 from mojentic_nb.llm.gateways.openai_models import needs_responses
-from mojentic_nb.llm.gateways.responses import ResponsesDecoder, encode
+from mojentic_nb.llm.gateways.wire.decoding import decoded
+from mojentic_nb.llm.gateways.wire.interleaving import interleaved, placed
+from mojentic_nb.llm.gateways.wire.responses import ResponsesDecoder, encode
+from mojentic_nb.llm.request import Request
 from mojentic_nb.llm.tools import LLMTool
 
 KEY = "sk-secret-of-the-test"

@@ -18,7 +18,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from loopback import PATIENCE
 
-from mojentic_nb.llm import CompletionConfig, Finish, LLMBroker, LLMMessage, MessageRole, StepFinish, TextDelta, Usage
+from mojentic_nb.llm import (
+    AsyncRun,
+    CompletionConfig,
+    Finish,
+    LLMBroker,
+    LLMMessage,
+    MessageRole,
+    ObjectStream,
+    StepFinish,
+    TextDelta,
+    Usage,
+)
 from mojentic_nb.llm.cancellation import Cancellation
 from mojentic_nb.llm.errors import ConfigurationError, IncompleteStreamError, ProviderUnavailableError
 from mojentic_nb.llm.gateways import ScriptedGateway
@@ -303,6 +314,78 @@ def test_a_second_thread_that_iterates_is_told_so():
         go_on.set()
 
         assert first.result(PATIENCE) == "Because it is."
+
+
+WAYS_TO_READ = {
+    "events": list,
+    "text": lambda run: list(run.text()),
+    "context manager": lambda run: run.__enter__(),
+    "object": lambda run: ObjectStream(run.conversation, run, None).read(),
+}
+
+
+@pytest.mark.parametrize("read", WAYS_TO_READ.values(), ids=WAYS_TO_READ)
+def test_a_second_thread_does_not_end_what_the_first_iterates(read):
+    """Also while the first one is between two events."""
+    run = broker("Because it is.").stream(QUESTION)
+    pieces = run.text()
+    said = next(pieces)
+
+    with ThreadPoolExecutor() as pool, pytest.raises(RuntimeError, match="^The run is being iterated, by another"):
+        pool.submit(read, run).result(PATIENCE)
+
+    assert said + "".join(pieces) == "Because it is."
+    assert list(run) == []
+
+
+def test_a_thread_that_has_ended_leaves_the_run_to_another():
+    run = broker("Because it is.").stream(QUESTION)
+    first = threading.Thread(target=lambda: next(iter(run)))
+    first.start()
+    first.join(PATIENCE)
+
+    assert "".join(run.text()) == " it is."
+
+
+async def text_of(run: AsyncRun) -> str:
+    return "".join([piece async for piece in run.text()])
+
+
+@pytest.mark.parametrize("waits", [True, False], ids=["waits", "between two events"])
+def test_a_second_task_that_iterates_is_told_so(waits: bool):
+    """Python itself says "asynchronous generator is already running"; the first task goes on unharmed."""
+
+    async def both() -> str:
+        go_on, asked = asyncio.Event(), asyncio.Event()
+
+        async def astream(_):
+            yield TextDelta("Because")
+            asked.set()
+            await go_on.wait()
+            yield TextDelta(" it is.")
+            yield StepFinish("stop")
+
+        run = LLMBroker("a-model", SimpleNamespace(astream=astream, stream=None)).astream(QUESTION)
+        events = run._events  # what the first task iterates
+
+        async def read() -> str:
+            said = (await anext(aiter(run))).delta
+            if not waits:
+                asked.set()
+                await go_on.wait()
+            return said + "".join([event.delta async for event in events if isinstance(event, TextDelta)])
+
+        first = asyncio.create_task(read())
+        await asked.wait()
+        for read in (text_of, AsyncRun.__aenter__, lambda _: anext(events) if waits else text_of(run)):
+            with pytest.raises(RuntimeError, match="^The run is being iterated, by another"):
+                await read(run)
+        go_on.set()
+        said = await first
+        assert await text_of(run) == ""  # it is over
+        return said
+
+    assert asyncio.run(both()) == "Because it is."
 
 
 def test_threads_may_iterate_a_run_in_turn():

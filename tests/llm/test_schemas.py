@@ -12,7 +12,8 @@ import jsonschema
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
-from mojentic_nb.llm.gateways.schemas import ANTHROPIC, OPENAI, fitted, rooted
+from mojentic_nb.llm.gateways.wire.schemas import ANTHROPIC, OPENAI, fitted
+from mojentic_nb.llm.request import rooted
 
 TEXT = {"type": "string"}
 INTEGER = {"type": "integer"}

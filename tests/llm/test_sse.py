@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mojentic_nb.llm.gateways.sse import LineDecoder, SSEDecoder
+from mojentic_nb.llm.gateways.wire.sse import LineDecoder, SSEDecoder
 
 CASES = {
     "plain": (b"data: a\n\ndata: b\n\n", ["a", "b"]),

@@ -34,7 +34,7 @@ from mojentic_nb.llm import (
 )
 from mojentic_nb.llm.errors import BadRequestError, LLMError
 from mojentic_nb.llm.gateways import OpenAIGateway, ScriptedGateway
-from mojentic_nb.llm.gateways.base import Request
+from mojentic_nb.llm.request import Request
 
 T = TypeVar("T")
 QUESTION = [LLMMessage(content="Who?")]

@@ -16,17 +16,9 @@ from weather import Weather
 
 from mojentic_nb.llm import CompletionConfig, LLMBroker, LLMMessage, TextDelta
 from mojentic_nb.llm.errors import BadRequestError, ConfigurationError
-from mojentic_nb.llm.gateways import (
-    AnthropicGateway,
-    OllamaGateway,
-    OpenAIGateway,
-    ScriptedGateway,
-    anthropic_messages,
-    chat_completions,
-    ollama_chat,
-    responses,
-)
-from mojentic_nb.llm.gateways.base import Request
+from mojentic_nb.llm.gateways import AnthropicGateway, OllamaGateway, OpenAIGateway, ScriptedGateway
+from mojentic_nb.llm.gateways.wire import anthropic_messages, chat_completions, ollama_chat, responses
+from mojentic_nb.llm.request import Request
 
 KEY = "sk-secret-of-the-test"
 QUESTION = (LLMMessage(content="Is it sunny in Rome?"),)

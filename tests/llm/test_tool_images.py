@@ -14,10 +14,10 @@ from driving import BOTH, events_of
 from matplotlib.figure import Figure
 from toolbox import Tool, calling, results
 
-from mojentic_nb.display.parts import parts
+from mojentic_nb.display.render.results import parts
 from mojentic_nb.llm import LLMMessage, LLMToolCall, MessageRole
-from mojentic_nb.llm.gateways import anthropic_messages, chat_completions, ollama_chat, responses
-from mojentic_nb.llm.gateways.base import Request
+from mojentic_nb.llm.gateways.wire import anthropic_messages, chat_completions, ollama_chat, responses
+from mojentic_nb.llm.request import Request
 from mojentic_nb.llm.tools import ToolOutput
 from mojentic_nb.llm.tools.results import LARGEST, done
 

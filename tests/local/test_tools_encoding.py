@@ -20,8 +20,6 @@ from mojentic_nb.llm import (
     ToolCallEnd,
     ToolCallStart,
 )
-from mojentic_nb.llm.gateways.base import Request
-from mojentic_nb.llm.gateways.decoding import decoded
 from mojentic_nb.llm.gateways.local.tools import (
     CallDecoder,
     ChoiceDecoder,
@@ -30,6 +28,8 @@ from mojentic_nb.llm.gateways.local.tools import (
     callable_tools,
     plain_request,
 )
+from mojentic_nb.llm.gateways.wire.decoding import decoded
+from mojentic_nb.llm.request import Request
 
 USER, ASSISTANT, TOOL = MessageRole.User, MessageRole.Assistant, MessageRole.Tool
 SYSTEM = LLMMessage(role=MessageRole.System, content="Be brief.")

@@ -10,7 +10,7 @@ import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 from IPython.core.interactiveshell import InteractiveShell
 
-from mojentic_nb.llm.gateways.providers import PROVIDERS
+from mojentic_nb.llm.providers import PROVIDERS
 from mojentic_nb.magics import LLMMagics, Response
 from mojentic_nb.magics.commands import COMMANDS
 from mojentic_nb.magics.options import FLAGS, parse

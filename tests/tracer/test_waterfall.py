@@ -29,7 +29,7 @@ from mojentic_nb.llm import (
     Usage,
 )
 from mojentic_nb.llm.errors import ProviderUnavailableError
-from mojentic_nb.llm.gateways.base import Request
+from mojentic_nb.llm.request import Request
 from mojentic_nb.tracer import (
     LLMCallTracerEvent,
     LLMResponseTracerEvent,

@@ -4,8 +4,8 @@ from .anthropic import AnthropicGateway
 from .local import LocalGateway
 from .ollama import OllamaGateway
 from .openai import OpenAIGateway
-from .recording import RecordingGateway, record_or_replay
-from .replay import ReplayGateway, ReplayMissError
+from .replay.recording import RecordingGateway, record_or_replay
+from .replay.replay import ReplayGateway, ReplayMissError
 from .scripted import ScriptedGateway
 from .transport import Timeout
 

@@ -12,15 +12,15 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
+from mojentic_nb.llm.compat import MojenticCalls
 from mojentic_nb.llm.errors import LLMError
 from mojentic_nb.llm.events import ModelEvent, Notice
 from mojentic_nb.llm.messages import LLMMessage
+from mojentic_nb.llm.request import Request
 
-from .base import Request
-from .decoding import Paused
 from .keys import Key
-from .mojentic import MojenticCalls
 from .transport import Lines, LoopLines
+from .wire.decoding import Paused
 
 __all__ = ["AdaptiveGateway"]
 

@@ -8,14 +8,14 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from mojentic_nb.llm.errors import ConfigurationError, LLMError
+from mojentic_nb.llm.request import Request
 
-from . import anthropic_messages
-from .base import Request
-from .decoding import Decoder
 from .failures import checked_list
+from .http import SDKGateway, checked_address, checked_key, http_clients
 from .keys import STAND_IN, Key, ambient_headers
-from .sdk import SDKGateway, checked_address, checked_key, http_clients
 from .transport import Timeout
+from .wire import anthropic_messages
+from .wire.decoding import Decoder
 
 if TYPE_CHECKING:
     import anthropic

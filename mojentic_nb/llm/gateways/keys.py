@@ -13,8 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from mojentic_nb.llm.errors import ConfigurationError
-
-from .redaction import forms_of, occurrences, replaced
+from mojentic_nb.llm.redaction import forms_of, occurrences, replaced
 
 __all__ = ["NO_KEY", "STAND_IN", "Key", "ambient_headers"]
 

@@ -12,13 +12,13 @@ from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from mojentic_nb.llm.cancellation import Cancellation
+from mojentic_nb.llm.compat import StreamingResponse
+from mojentic_nb.llm.concurrency import in_thread
 from mojentic_nb.llm.errors import BadRequestError, ConfigurationError, LLMError, ModelNotFoundError
 from mojentic_nb.llm.events import ModelEvent
-from mojentic_nb.llm.threads import in_thread
+from mojentic_nb.llm.request import Request
 
 from .adaptive import AdaptiveGateway
-from .base import Request
-from .decoding import StreamError
 from .failures import (
     ASYNCHRONOUS_CLIENT,
     HALF_CHARACTER,
@@ -32,9 +32,9 @@ from .failures import (
     unreachable_error,
 )
 from .keys import STAND_IN, Key
-from .mojentic import StreamingResponse
-from .ollama_chat import OllamaDecoder, encode
 from .transport import LIMITS, Lines, LoopLines, Timeout, Wire, proxy_checked, tls_context
+from .wire.decoding import StreamError
+from .wire.ollama_chat import OllamaDecoder, encode
 
 if TYPE_CHECKING:
     import ollama

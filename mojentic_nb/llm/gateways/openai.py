@@ -7,15 +7,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 from mojentic_nb.llm.errors import LLMError
+from mojentic_nb.llm.request import Request
 
-from . import chat_completions, responses
-from .base import Request
-from .decoding import Decoder
 from .failures import checked_list
+from .http import SDKGateway, amend, checked_address, checked_key, http_clients
 from .keys import NO_KEY, STAND_IN, Key, ambient_headers
 from .openai_models import can_stream, needs_responses
-from .sdk import SDKGateway, amend, checked_address, checked_key, http_clients
 from .transport import Timeout
+from .wire import chat_completions, responses
+from .wire.decoding import Decoder
 
 if TYPE_CHECKING:
     import openai
@@ -112,8 +112,8 @@ class OpenAIGateway(SDKGateway):
 
     def _decoder(self, request: Request) -> Decoder:
         if self._speaks_responses(request.model):
-            return responses.ResponsesDecoder(len(request.messages))
-        return chat_completions.ChatDecoder(len(request.messages))
+            return responses.ResponsesDecoder(len(request.messages), request.tally)
+        return chat_completions.ChatDecoder(len(request.messages), request.tally)
 
 
 def make_clients(

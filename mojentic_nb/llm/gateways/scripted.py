@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Generator, Iterable
 
+from mojentic_nb.llm.compat import MojenticCalls
 from mojentic_nb.llm.errors import ConfigurationError
 from mojentic_nb.llm.events import ModelEvent, StepFinish, TextDelta, Usage
-
-from .base import Request
-from .mojentic import MojenticCalls
+from mojentic_nb.llm.request import Request
 
 __all__ = ["ScriptedGateway"]
 

@@ -30,7 +30,7 @@ from mojentic_nb.llm.config import CompletionConfig
 from mojentic_nb.llm.errors import ConfigurationError
 from mojentic_nb.llm.events import ModelEvent
 
-from .decoding import TOO_LONG, Decoder, decoded
+from .wire.decoding import TOO_LONG, Decoder, decoded
 
 __all__ = ["LIMITS", "Hooks", "Lines", "LoopLines", "Timeout", "Wire", "proxy_checked", "tls_context"]
 

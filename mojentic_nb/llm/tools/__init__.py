@@ -1,9 +1,9 @@
 """What a model can call."""
 
+from .batch import Approve, ToolBatch
 from .current_datetime import CurrentDateTimeTool
 from .date_resolver import ResolveDateTool
-from .function_tool import FunctionTool, Tools, tool
-from .job import Approve, ToolBatch
+from .function import FunctionTool, Tools, tool
 from .llm_tool import LLMTool
 from .results import ToolOutput
 from .runner import AsyncParallelToolRunner, SerialToolRunner, ToolRunner

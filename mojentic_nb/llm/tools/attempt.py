@@ -15,10 +15,10 @@ from contextvars import copy_context
 from dataclasses import dataclass, replace
 from functools import partial
 
+from mojentic_nb.llm.concurrency import PATIENCE, Raised, in_background, settled
 from mojentic_nb.llm.events import ToolProgress, ToolResult
-from mojentic_nb.llm.threads import PATIENCE, Raised, in_background, settled
 
-from .job import Job
+from .batch import Job
 from .results import done, failed, with_printed
 from .running import PRINTED, RUNNING, Printed
 

@@ -7,8 +7,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
-from mojentic_nb.llm.gateways.base import Tool, tool_name
 from mojentic_nb.llm.messages import LLMToolCall
+from mojentic_nb.llm.request import Tool, tool_name
 
 from .results import done, drain
 

@@ -19,10 +19,10 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
-from mojentic_nb.llm.complaints import complaint
-from mojentic_nb.llm.gateways.assembly import mended
 from mojentic_nb.llm.signatures import signature_of
+from mojentic_nb.llm.text import mended
 from mojentic_nb.llm.typed_dicts import replace_typed_dicts
+from mojentic_nb.llm.validation import complaint
 
 from .schemas import inlined
 

@@ -12,9 +12,9 @@ from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 
 from mojentic_nb.llm.events import ToolOutcome, ToolResult
-from mojentic_nb.llm.gateways.assembly import mended
 from mojentic_nb.llm.messages import LLMToolCall
 from mojentic_nb.llm.pictures import data_uri, draw_picture, image_kind
+from mojentic_nb.llm.text import mended
 
 from .running import Printed
 

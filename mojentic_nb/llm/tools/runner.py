@@ -23,11 +23,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
 
+from mojentic_nb.llm.concurrency import from_own_loop
 from mojentic_nb.llm.events import ToolResult
-from mojentic_nb.llm.threads import from_own_loop
 
 from .attempt import Attempt, Happening, Pending
-from .job import Job, ToolBatch
+from .batch import Job, ToolBatch
 from .llm_tool import find_tool
 
 __all__ = ["AsyncParallelToolRunner", "SerialToolRunner", "ToolRunner"]

@@ -16,10 +16,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from mojentic_nb.llm.compat import MojenticCalls
 from mojentic_nb.llm.errors import ConfigurationError, IncompleteStreamError, LLMError, ProviderUnavailableError
 from mojentic_nb.llm.events import ModelEvent
-from mojentic_nb.llm.gateways.base import Request
-from mojentic_nb.llm.gateways.mojentic import MojenticCalls
+from mojentic_nb.llm.request import Request
 
 from .model_file import SMOLLM2
 from .process import ModelOptions, ModelProcess

@@ -1,0 +1,138 @@
+"""Answers that were recorded, again: offline, for nothing, and the same each time."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import AsyncGenerator, Generator, Iterable, Iterator, Mapping
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+from mojentic_nb.llm.compat import MojenticCalls
+from mojentic_nb.llm.concurrency import pause
+from mojentic_nb.llm.errors import ConfigurationError, LLMError
+from mojentic_nb.llm.events import ModelEvent
+from mojentic_nb.llm.redaction import Redaction
+from mojentic_nb.llm.request import Request
+
+from .recorded_events import Happening, happenings
+from .recordings import Exchange, key_of, load, request_in_json
+
+__all__ = ["ReplayGateway", "ReplayMissError"]
+
+WIDTH = 100  # characters of a line of the comparison
+SHOWN = 40  # lines of it
+
+
+class ReplayMissError(ConfigurationError):
+    """The request was not recorded. Below the first line stands how the nearest one that was differs from it."""
+
+
+class ReplayGateway(MojenticCalls):
+    """Answers from the file `path` that a :class:`RecordingGateway` wrote.
+
+    A request that was recorded several times gets its answers in that order, and then from the first again. `speed` is
+    how fast: 1.0 as it was, 2.0 twice as fast; with None all comes at once, and so does what was to be retried later.
+    `secrets` are those that were given when it was recorded.
+
+    Raises :class:`~mojentic_nb.llm.errors.ConfigurationError` for a file that is no recording; asking for what was not
+    recorded raises :class:`ReplayMissError`.
+    """
+
+    def __init__(self, path: str | Path, *, speed: float | None = None, secrets: Iterable[str] = ()) -> None:
+        if speed is not None and speed <= 0:
+            raise ConfigurationError(f"speed is 1.0 for as fast as it was, 2.0 for twice that, or None, not {speed}.")
+        self.path = Path(path).expanduser()
+        self._speed = speed
+        self._secrets = tuple(secrets)
+        recorded: dict[str, list[Exchange]] = {}
+        for exchange in load(self.path):
+            recorded.setdefault(key_of(exchange.request), []).append(exchange)
+        self._requests = [exchanges[0].request for exchanges in recorded.values()]
+        self._answers: dict[str, Iterator[Exchange]] = {key: cycle(exchanges) for key, exchanges in recorded.items()}
+
+    @property
+    def model(self) -> str:
+        """The model that was recorded; raises ConfigurationError where there are several, or none."""
+        models = self.get_available_models()
+        if len(models) != 1:
+            raise ConfigurationError(
+                f"The recording {str(self.path)!r} is of {len(models)} models ({', '.join(models) or 'it is empty'}): "
+                "name one, as in LLMBroker(model, ReplayGateway(path))."
+            )
+        return models[0]
+
+    def get_available_models(self) -> list[str]:
+        """The names of the models that were recorded."""
+        return sorted({request["model"] for request in self._requests})
+
+    def stream(self, request: Request) -> Generator[ModelEvent, None, None]:
+        """Yield the events that were recorded for `request`, or raise the error that was."""
+        for happening in self._recorded(request):
+            if self._speed is not None and request.cancellation.wait(happening.wait / self._speed):
+                return
+            yield self._event(happening)
+
+    async def astream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
+        """The same, asynchronously."""
+        for happening in self._recorded(request):
+            if self._speed is not None:
+                await pause(request.cancellation, happening.wait / self._speed)
+                if request.cancellation.cancelled:
+                    return
+            yield self._event(happening)
+
+    def __repr__(self) -> str:
+        return f"ReplayGateway({str(self.path)!r})"
+
+    def _event(self, happening: Happening) -> ModelEvent:
+        """The event; raises what is an error."""
+        if not isinstance(happening.event, LLMError):
+            return happening.event
+        if self._speed is None and happening.event.transient:
+            happening.event.retry_after = 0.0
+        raise happening.event
+
+    def _recorded(self, request: Request) -> Iterator[Happening]:
+        wanted = request_in_json(request, Redaction.of(self._secrets))
+        answers = self._answers.get(key_of(wanted))
+        if answers is None:
+            raise ReplayMissError(self._miss(wanted))
+        exchange = next(answers)
+        return happenings(exchange.answer, exchange.ms)
+
+    def _miss(self, wanted: Mapping[str, Any]) -> str:
+        """What to say of a request that was not recorded."""
+        head = f"This request was not recorded in {str(self.path)!r}: record it again, or ask as then."
+        if not self._requests:
+            return f"{head} The recording is empty."
+        asked = list(readable(wanted))
+        nearest = max((list(readable(request)) for request in self._requests), key=lambda lines: likeness(lines, asked))
+        compared = list(difflib.unified_diff(nearest, asked, "recorded", "asked", n=1, lineterm=""))
+        more = [f"… and {len(compared) - SHOWN} lines more"] if len(compared) > SHOWN else []
+        return "\n".join([f"{head} The nearest one differs so:", *compared[:SHOWN], *more])
+
+
+def likeness(lines: list[str], others: list[str]) -> float:
+    """How alike two requests are, from 0 to 1: by their lines, and by the text where no line is the same."""
+    by_lines = difflib.SequenceMatcher(None, lines, others, autojunk=False).ratio()
+    by_text = difflib.SequenceMatcher(None, "\n".join(lines), "\n".join(others)).quick_ratio()
+    return (by_lines + by_text) / 2
+
+
+def readable(request: Mapping[str, Any]) -> Iterator[str]:
+    """A request in lines that can be compared."""
+    for name, value in request.items():
+        parts = value if isinstance(value, list) else [value]
+        for part in parts:
+            if name == "messages":
+                rest = {field: said for field, said in part.items() if field not in ("role", "content")}
+                texts = [*part.get("content", "").splitlines(), *([key_of(rest)] if rest else [])]
+                yield from (piece for text in texts for piece in pieces(f"{part['role']}: {text}"))
+            else:
+                yield from pieces(f"{name}: {part if isinstance(part, str) else key_of(part)}")
+
+
+def pieces(line: str) -> list[str]:
+    """The line, folded where it is long."""
+    return [line[start : start + WIDTH] for start in range(0, len(line), WIDTH)]

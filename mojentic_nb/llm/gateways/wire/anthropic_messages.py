@@ -1,0 +1,415 @@
+"""Anthropic's Messages API: messages to its JSON, its stream to events.
+
+https://platform.claude.com/docs/en/api/messages
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from io import StringIO
+from itertools import dropwhile, groupby, takewhile
+from operator import itemgetter
+from typing import Any
+
+from mojentic_nb.llm.errors import ConfigurationError, MaxToolIterationsExceededError
+from mojentic_nb.llm.events import FinishReason, ModelEvent, ReasoningDelta, StepFinish, TextDelta, Usage
+from mojentic_nb.llm.messages import LLMMessage, LLMToolCall, MessageRole, parsed_call
+from mojentic_nb.llm.request import Request
+from mojentic_nb.llm.tool_choice import chosen, is_forced
+
+from .assembly import Calls, Characters
+from .decoding import Decoder, Paused, StreamError, identity
+from .fields import read_count, read_index, read_object, read_text
+from .images import Image, load_image
+from .interleaving import interleaved, placed
+from .schemas import ANTHROPIC, fitted
+
+__all__ = ["MessagesDecoder", "encode"]
+
+# The API wants a limit with each request. The oldest models that are still served can write this much.
+MAX_TOKENS = 8192
+# Models up to 4.5 take a budget of tokens for their thinking, later ones an effort.
+# https://platform.claude.com/docs/en/build-with-claude/adaptive-thinking
+# With MAX_TOKENS, these stay below the 32,000 tokens that the least of them can write.
+BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 20480, "max": 23808}
+TAKES_BUDGET = re.compile(r"claude-(3-7|(sonnet|opus)-4[-@](0|1|2025)|(haiku|sonnet|opus)-4-5)")
+# Models that take a system's turn among the others, in the only place where the API allows it: after the user's, and
+# before the assistant's or at the end. https://platform.claude.com/docs/en/build-with-claude/mid-conversation-system-messages
+TAKES_SYSTEM_TURNS = re.compile(r"claude-(opus-(4-8|[5-9])|fable|mythos)")
+# What the provider's own tools return. They are sent back in their place, as is thinking.
+SERVER_RESULT = "_tool_result"
+SENT_BACK = ("thinking", "server_tool_use", SERVER_RESULT)
+# For a schema that the API refuses: one that holds itself, or leaves keys or values free.
+FOLLOW = "Answer with nothing but JSON that follows this schema: "
+FINISH_REASONS: dict[str, FinishReason] = {
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "refusal": "content_filter",
+}
+
+
+def encode(request: Request) -> dict[str, Any]:
+    """The request's JSON body; of the settings only those that the caller made are in it."""
+    config = request.config
+    system = [message.content for message in takewhile(is_system, request.messages)]
+    thinking, output = reasoning(request)
+    if request.schema is not None:
+        if schema := fitted(request.schema, ANTHROPIC):
+            output["format"] = {"type": "json_schema", "schema": schema}
+        else:
+            system.append(FOLLOW + json.dumps(request.schema, ensure_ascii=False))
+    settings = {
+        "system": "\n\n".join(filter(None, system)) or None,
+        "temperature": config.temperature,
+        "top_p": config.top_p,
+        "top_k": config.top_k,
+        "thinking": thinking,
+        "output_config": output or None,
+        "tools": [encode_tool(tool.descriptor) for tool in request.tools] or None,
+        "tool_choice": tool_choice(request),
+    }
+    budget = (thinking or {}).get("budget_tokens", 0)
+    return {
+        "model": request.model,
+        "messages": encode_messages(request.messages, system_turns=bool(TAKES_SYSTEM_TURNS.search(request.model))),
+        "max_tokens": config.token_limit or MAX_TOKENS + budget,
+        "stream": True,
+        **{name: value for name, value in settings.items() if value is not None},
+    }
+
+
+def reasoning(request: Request) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+    """The settings ``thinking`` and ``output_config`` for the effort that the caller asks for."""
+    match request.config.reasoning_effort:
+        case None:
+            return None, {}
+        case "none":
+            return {"type": "disabled"}, {}
+        case effort if TAKES_BUDGET.search(request.model):
+            limit = request.config.token_limit
+            budget = BUDGETS[effort] if limit is None else max(1024, min(BUDGETS[effort], limit - 1))
+            return {"type": "enabled", "budget_tokens": budget}, {}
+        case effort:
+            return {"type": "adaptive", "display": "summarized"}, {"effort": effort if effort != "minimal" else "low"}
+
+
+def tool_choice(request: Request) -> dict[str, str] | None:
+    """Whether tools are to be called, and which.
+
+    A call that is forced can't be thought about: the API refuses both together, and neither is left out unasked.
+    https://platform.claude.com/docs/en/build-with-claude/extended-thinking#extended-thinking-with-tool-use
+    """
+    choice = chosen(request)
+    if is_forced(choice) and request.config.reasoning_effort not in (None, "none"):
+        raise ConfigurationError(
+            f"Claude can't think before a call that it has to make: leave out tool_choice={choice!r}, "
+            f"or reasoning_effort={request.config.reasoning_effort!r}."
+        )
+    match choice:
+        case None:
+            return None
+        case "auto" | "none" as mode:
+            return {"type": mode}
+        case "required":
+            return {"type": "any"}
+        case name:
+            return {"type": "tool", "name": name}
+
+
+def encode_tool(descriptor: Mapping[str, Any]) -> dict[str, Any]:
+    """A tool's JSON."""
+    function = descriptor["function"]
+    schema = function.get("parameters") or {"type": "object", "properties": {}}
+    return {"name": function["name"], "description": function.get("description", ""), "input_schema": schema}
+
+
+def is_system(message: LLMMessage) -> bool:
+    """Whether the system speaks."""
+    return message.role is MessageRole.System
+
+
+def encode_messages(messages: Iterable[LLMMessage], *, system_turns: bool) -> list[dict[str, Any]]:
+    """The turns of the conversation after the system's first words: tools' results are the user's.
+
+    The system's later words keep their place: as a turn of its own where the API takes one, else as the user's, marked.
+    """
+    ids = CallIds()
+    turns = joined((side(message), encode_content(message, ids)) for message in dropwhile(is_system, messages))
+    for before, turn, after in zip([None, *turns], turns, [*turns[1:], None], strict=False):
+        follows_user = before is not None and before["role"] == "user"
+        precedes_answer = after is None or after["role"] == "assistant"
+        if turn["role"] == "system" and not (system_turns and follows_user and precedes_answer):
+            turn["role"] = "user"
+            turn["content"] = [block | {"text": f"<system>\n{block['text']}\n</system>"} for block in turn["content"]]
+    return joined((turn["role"], turn["content"]) for turn in turns)
+
+
+def side(message: LLMMessage) -> str:
+    """Whose turn a message belongs to."""
+    return "user" if message.role is MessageRole.Tool else message.role.value
+
+
+def joined(said: Iterable[tuple[str, list[dict[str, Any]]]]) -> list[dict[str, Any]]:
+    """Turns of pairs of role and content, in which what follows on the same side is one turn."""
+    turns = groupby((pair for pair in said if pair[1]), itemgetter(0))
+    return [{"role": role, "content": [block for _, content in pairs for block in content]} for role, pairs in turns]
+
+
+class CallIds:
+    """The ids of one request's calls as the API wants them: of letters, digits, ``_`` and ``-``, each of one call only.
+
+    Other providers' ids may be none of that. Ask for those of calls and of results in the order of the messages.
+    """
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+        self._unanswered: defaultdict[str | None, deque[str]] = defaultdict(deque)
+
+    def of_call(self, given: str | None) -> str:
+        """A call's id."""
+        name = made = re.sub("[^a-zA-Z0-9_-]", "_", given or "call")
+        number = 1
+        while made in self._taken:
+            number += 1
+            made = f"{name}_{number}"
+        self._taken.add(made)
+        self._unanswered[given].append(made)
+        return made
+
+    def of_result(self, given: str | None) -> str:
+        """The id of the call that a result answers."""
+        waiting = self._unanswered[given]
+        return waiting.popleft() if waiting else self.of_call(given)
+
+
+def encode_content(message: LLMMessage, ids: CallIds) -> list[dict[str, Any]]:
+    """One message's blocks; the API refuses an empty text."""
+    if message.role is MessageRole.Tool:
+        call_id = ids.of_result(message.tool_calls[0].id if message.tool_calls else None)
+        content: Any = message.content or ""
+        if images := image_blocks(message):
+            content = [*text_blocks(message.content or ""), *images]
+        failed = {"is_error": True} if message.is_error else {}
+        return [{"type": "tool_result", "tool_use_id": call_id, "content": content, **failed}]
+    if message.role is MessageRole.Assistant:
+        return list(assistant_blocks(message, ids))
+    return [*image_blocks(message), *text_blocks(message.content or "")]
+
+
+def image_blocks(message: LLMMessage) -> list[dict[str, Any]]:
+    """The blocks of a message's images."""
+    return [{"type": "image", "source": encode_image(load_image(path))} for path in message.image_paths or ()]
+
+
+def assistant_blocks(message: LLMMessage, ids: CallIds) -> Iterator[dict[str, Any]]:
+    """Text, thinking and calls in the order in which the model wrote them: the API refuses thinking anywhere else."""
+    for part in interleaved(message, SENT_BACK):
+        match part:
+            case str():
+                yield from text_blocks(part)
+            case LLMToolCall():
+                yield {"type": "tool_use", "id": ids.of_call(part.id), "name": part.name, "input": part.arguments}
+            case _:
+                yield part
+
+
+def text_blocks(text: str) -> list[dict[str, Any]]:
+    """`text` as a block, if there is any."""
+    return [{"type": "text", "text": text}] if text.strip() else []
+
+
+def encode_image(image: Image) -> dict[str, str]:
+    """An image's source."""
+    if image.link:
+        return {"type": "url", "url": image.link}
+    return {"type": "base64", "media_type": image.media_type, "data": image.data}
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed(Request):
+    """A request that ends with what the model had said before its turn was paused.
+
+    `spent` is what the requests before it took, `pauses` counts them.
+    """
+
+    spent: Usage = field(default_factory=Usage)
+    pauses: int = 0
+
+
+class MessagesDecoder(Decoder):
+    """Reads a streamed message; also a whole one, from a proxy that doesn't stream.
+
+    Raises Paused if the provider pauses the model's turn to run tools of its own.
+    """
+
+    def __init__(self, request: Request | None = None) -> None:
+        super().__init__()
+        self._request = request = request or Request("", ())
+        self._text = Characters()
+        self._said = StringIO()
+        self._details: list[dict[str, Any]] = []
+        self._calls = Calls(len(request.messages))
+        self._block: dict[str, Any] | None = None  # one that is wanted back, while it is open
+        self._inside = StringIO()  # its thinking, or the JSON of its input
+        self._thoughts = Characters()
+        self._signature = ""
+        self._calling: set[int | None] = set()  # the indices of calls that are ours, not of the provider's tools
+        self._counts: dict[str, int] = {}
+        self._spent = Usage()
+        self._stop_reason = ""
+        self._message: Mapping[str, Any] = {}
+        if isinstance(request, Resumed):
+            self._said.write(request.messages[-1].content or "")
+            self._details += request.messages[-1].reasoning_details or ()
+            self._spent = request.spent
+
+    def read(self, body: dict[str, Any]) -> Sequence[ModelEvent]:
+        """The events of one of the API's events."""
+        match body.get("type"):
+            case "content_block_delta":
+                return self._continued(body.get("index"), body["delta"])
+            case "content_block_start":
+                return self._started(body.get("index"), read_object(body.get("content_block")))
+            case "content_block_stop":
+                return self._closed()
+            case "message_start":
+                self._message = read_object(body.get("message"))
+                self._count(self._message.get("usage"))
+            case "message_delta":
+                self._count(body.get("usage"))
+                self._stop_reason = read_text(read_object(body.get("delta")).get("stop_reason")) or self._stop_reason
+            case "message_stop":
+                self.done = True
+            case "message":
+                return self._whole(body)
+            case "error" | None if error := body.get("error"):  # a proxy's has no type
+                raise StreamError(error)
+        return ()
+
+    def finish(self) -> Iterable[ModelEvent]:
+        """The events at the end; no StepFinish where the message broke off."""
+        if half := self._text.end():
+            self._said.write(half)
+            yield TextDelta(half)
+        if not (self._stop_reason or self.done):
+            return
+        finish_reason = FINISH_REASONS.get(self._stop_reason, "stop")
+        if self._calls and finish_reason == "stop":
+            yield from self._calls.end()
+            finish_reason = "tool_calls"
+        elif self._stop_reason == "pause_turn":
+            raise Paused(self._resumed())
+        yield StepFinish(finish_reason, self._usage(), *identity(self._message))
+
+    def _resumed(self) -> Resumed:
+        """The request that lets the model go on: what it has said so far is sent back as it is."""
+        request, before = self._request, self._request.messages
+        pauses = 1
+        if isinstance(request, Resumed):
+            before, pauses = before[:-1], request.pauses + 1
+        limit = request.config.max_tool_iterations
+        if limit is not None and pauses > limit:
+            raise MaxToolIterationsExceededError(
+                f"Claude's turn was paused {pauses} times. Raise `max_tool_iterations`, or ask for less."
+            )
+        said = LLMMessage(
+            role=MessageRole.Assistant, content=self._said.getvalue(), reasoning_details=self._details or None
+        )
+        given = {each.name: getattr(request, each.name) for each in fields(Request)}
+        return Resumed(**given | {"messages": (*before, said)}, spent=self._usage(), pauses=pauses)
+
+    def _started(self, index: object, block: dict[str, Any]) -> list[ModelEvent]:
+        match block.get("type"):
+            case "text":
+                return self._told(read_text(block.get("text")))
+            case "thinking":
+                self._open(block)
+                self._signature = read_text(block.get("signature"))
+                return self._thought(read_text(block.get("thinking")))
+            case "server_tool_use":
+                self._open(block)
+            case "redacted_thinking":
+                return [self._kept(block)]
+            case str() as kind if kind.endswith(SERVER_RESULT):
+                return [self._kept(block)]
+            case "tool_use":
+                self._calling.add(read_index(index))
+                whole = block.get("input") or None
+                fed = self._calls.feed(index=index, call_id=block.get("id"), name=block.get("name"), arguments=whole)
+                return list(fed)
+        return []
+
+    def _continued(self, index: object, delta: dict[str, Any]) -> Sequence[ModelEvent]:
+        match delta["type"]:
+            case "text_delta":
+                return self._told(delta["text"])
+            case "input_json_delta" if read_index(index) in self._calling:
+                piece = delta["partial_json"]
+                return list(self._calls.feed(index=index, call_id=None, name=None, arguments=piece))
+            case "input_json_delta":
+                self._inside.write(read_text(delta.get("partial_json")))
+            case "thinking_delta":
+                return self._thought(delta["thinking"])
+            case "signature_delta":
+                self._signature += read_text(delta.get("signature"))
+        return ()
+
+    def _whole(self, message: dict[str, Any]) -> list[ModelEvent]:
+        """The events of a message that comes in one piece."""
+        self._message = message
+        events: list[ModelEvent] = []
+        for index, block in enumerate(message["content"]):
+            events += [*self._started(index, block), *self._closed()]
+        self._count(message.get("usage"))
+        self._stop_reason = read_text(message.get("stop_reason"))
+        return events
+
+    def _open(self, block: dict[str, Any]) -> None:
+        self._block, self._inside = block, StringIO()
+
+    def _thought(self, text: str) -> list[ModelEvent]:
+        whole = self._thoughts.feed(text)
+        self._inside.write(whole)
+        return [ReasoningDelta(whole)] if whole else []
+
+    def _closed(self) -> list[ModelEvent]:
+        """A block is complete; one of thinking, or of a tool of the provider's, is wanted back as it was."""
+        block, self._block = self._block, None
+        if block is None:
+            return []
+        if block["type"] == "server_tool_use":
+            written = parsed_call("", "", self._inside.getvalue()).arguments
+            return [self._kept({**block, "input": written or read_object(block.get("input"))})]
+        half = self._thoughts.end()
+        self._inside.write(half)
+        said = [ReasoningDelta(half)] if half else []
+        return [*said, self._kept({**block, "thinking": self._inside.getvalue(), "signature": self._signature})]
+
+    def _kept(self, block: dict[str, Any]) -> ReasoningDelta:
+        """A block that is wanted back, complete."""
+        self._details.append(placed(block, self._said.tell(), len(self._calls)))
+        return ReasoningDelta("", self._details[-1])
+
+    def _told(self, text: str) -> list[ModelEvent]:
+        whole = self._text.feed(text)
+        self._said.write(whole)
+        return [TextDelta(whole)] if whole else []
+
+    def _count(self, usage: object) -> None:
+        """Take in counts, which are cumulative."""
+        counts = read_object(usage)
+        counts = {**counts, **read_object(counts.get("output_tokens_details"))}
+        self._counts |= {name: read_count(count) for name, count in counts.items() if isinstance(count, int)}
+        self._request.tally.usage = self._usage()
+
+    def _usage(self) -> Usage:
+        """What the answer has used so far, with what came before a pause."""
+        cached = self._counts.get("cache_read_input_tokens", 0)
+        # The provider counts what it read from its cache, and what it wrote there, apart from the rest.
+        read = self._counts.get("input_tokens", 0) + cached + self._counts.get("cache_creation_input_tokens", 0)
+        thought = self._counts.get("thinking_tokens", 0)
+        return self._spent + Usage(read, self._counts.get("output_tokens", 0), cached, thought)

@@ -1,0 +1,148 @@
+"""Ollama's chat API: messages to its JSON, its stream of JSON documents, one a line, to events.
+
+https://docs.ollama.com/api/chat
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from mojentic_nb.llm.config import CompletionConfig
+from mojentic_nb.llm.errors import ConfigurationError
+from mojentic_nb.llm.events import ModelEvent, ReasoningDelta, StepFinish, TextDelta, Usage
+from mojentic_nb.llm.messages import LLMMessage, MessageRole
+from mojentic_nb.llm.request import Request
+from mojentic_nb.llm.text import mended
+from mojentic_nb.llm.tool_choice import chosen, is_forced
+
+from .assembly import Calls
+from .decoding import Decoder, StreamError, identity
+from .fields import read_count
+from .images import load_image, with_images_after_results
+from .sse import LineDecoder
+
+__all__ = ["OllamaDecoder", "encode"]
+
+
+def encode(request: Request) -> dict[str, Any]:
+    """The request's JSON body; only settings that the caller made are in it."""
+    config = request.config
+    options = {
+        "temperature": config.temperature,
+        "top_p": config.top_p,
+        "top_k": config.top_k,
+        "num_ctx": config.num_ctx,
+        "num_predict": config.max_tokens if config.num_predict is None else config.num_predict,
+    }
+    settings = {
+        "options": {name: value for name, value in options.items() if value is not None} or None,
+        "think": thinking(request),
+        "format": request.schema or answer_format(config),
+        "tools": offered(request),
+    }
+    return {
+        "model": request.model,
+        "messages": [encode_message(message) for message in with_images_after_results(request.messages)],
+        "stream": True,
+        **{name: value for name, value in settings.items() if value is not None},
+    }
+
+
+def offered(request: Request) -> list[dict[str, Any]] | None:
+    """The tools, unless none is to be called.
+
+    The API has no setting for that, nor one that forces a call, so that one is refused here.
+    https://github.com/ollama/ollama/issues/11171
+    """
+    choice = chosen(request)
+    if is_forced(choice):
+        raise ConfigurationError(
+            f"Ollama can't make a model call a tool: leave out tool_choice={choice!r}, or ask another gateway."
+        )
+    return None if choice == "none" else [dict(tool.descriptor) for tool in request.tools] or None
+
+
+def answer_format(config: CompletionConfig) -> str | None:
+    """The setting ``format`` for an answer that follows no schema."""
+    return "json" if (config.response_format or {}).get("type") == "json_object" else None
+
+
+def thinking(request: Request) -> bool | str | None:
+    """The setting ``think``: levels for the one family that knows them, yes or no for all others."""
+    effort = request.config.reasoning_effort
+    if effort is None or not request.model.startswith("gpt-oss"):
+        return None if effort is None else effort != "none"
+    levels: dict[str, bool | str] = {"none": False, "minimal": "low", "xhigh": "high", "max": "high"}
+    return levels.get(effort, effort)
+
+
+def encode_message(message: LLMMessage) -> dict[str, Any]:
+    """One message's JSON."""
+    encoded: dict[str, Any] = {"role": message.role.value, "content": message.content or ""}
+    if message.role is MessageRole.Tool:
+        encoded["tool_name"] = message.tool_calls[0].name if message.tool_calls else None
+        return encoded
+    if message.image_paths:
+        encoded["images"] = [encode_image(path) for path in message.image_paths]
+    if message.tool_calls:
+        encoded["tool_calls"] = [
+            {"function": {"name": call.name, "arguments": call.arguments}} for call in message.tool_calls
+        ]
+        if message.thinking:
+            encoded["thinking"] = message.thinking
+    return encoded
+
+
+def encode_image(path: str) -> str:
+    """An image's data in base64."""
+    image = load_image(path)
+    if image.link:
+        raise ConfigurationError(f"Ollama takes no link as an image: download {path} and give the file.")
+    return image.data
+
+
+class OllamaDecoder(Decoder):
+    """Reads a streamed chat completion. Its calls come whole, and it ends by ``done``."""
+
+    def __init__(self, turn: int = 0) -> None:
+        super().__init__(LineDecoder())
+        self._calls = Calls(turn)
+        self._count = 0
+        self._last: dict[str, Any] = {}
+
+    def read(self, body: dict[str, Any]) -> Sequence[ModelEvent]:
+        """The events of one line."""
+        if "error" in body and (error := body["error"]):
+            raise StreamError(error)
+        message = body.get("message") or {}  # older servers leave it out of the last line
+        events: list[ModelEvent] = []
+        if text := message.get("thinking"):
+            events.append(ReasoningDelta(mended(text)))
+        if text := message.get("content"):
+            events.append(TextDelta(mended(text)))
+        if calls := message.get("tool_calls"):
+            events += self._called(calls)
+        if body.get("done") is True:
+            self._last = body
+            self.done = True
+        return events
+
+    def _called(self, calls: Iterable[dict[str, Any]]) -> Iterator[ModelEvent]:
+        for call in calls:
+            function = call["function"]
+            yield from self._calls.feed(
+                index=self._count, call_id=call.get("id"), name=function["name"], arguments=function.get("arguments")
+            )
+            self._count += 1
+
+    def finish(self) -> Iterable[ModelEvent]:
+        """The events at the end; none where the answer broke off."""
+        if not self.done:
+            return
+        usage = Usage(read_count(self._last.get("prompt_eval_count")), read_count(self._last.get("eval_count")))
+        if self._last.get("done_reason") == "length":
+            yield StepFinish("length", usage, *identity(self._last))
+            return
+        yield from self._calls.end()
+        yield StepFinish("tool_calls" if self._calls else "stop", usage, *identity(self._last))

@@ -1,0 +1,143 @@
+"""JSON schemas as providers take them: what pydantic writes, in the part of the language that each of them knows.
+
+Each node is written anew. What a provider does not know of it (a limit of a length, a default) goes into its
+description, where the model reads it; the answer is held to it when it is read. A schema that can't be told to a
+provider at all, because keys or values are free in it, is None here, and the encoder decides what to do without.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["ANTHROPIC", "OPENAI", "Dialect", "fitted"]
+
+Schema = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """The part of JSON Schema that a provider knows.
+
+    `keywords` are the limits that it takes, and `formats` those of strings. `all_required`: every property has to be
+    there. `recursive`: a schema may hold itself.
+    """
+
+    keywords: frozenset[str]
+    formats: frozenset[str]
+    all_required: bool
+    recursive: bool
+
+
+FORMATS = frozenset({"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"})
+# https://platform.openai.com/docs/guides/structured-outputs#supported-schemas
+OPENAI = Dialect(
+    keywords=frozenset(
+        {"pattern", "multipleOf", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minItems", "maxItems"}
+    ),
+    formats=FORMATS,
+    all_required=True,
+    recursive=True,
+)
+# https://platform.claude.com/docs/en/build-with-claude/structured-outputs#json-schema-limitations
+ANTHROPIC = Dialect(keywords=frozenset(), formats=FORMATS | {"uri"}, all_required=False, recursive=False)
+
+
+class UnfitError(Exception):
+    """The dialect has no words for the schema."""
+
+
+def fitted(schema: Schema, dialect: Dialect) -> Schema | None:
+    """`schema`, whose root is an object, in that dialect; None where it has no words for it."""
+    try:
+        if not dialect.recursive and any(holds(name, name, schema) for name in schema.get("$defs", ())):
+            return None
+        return fit(schema, dialect)
+    except UnfitError:
+        return None
+
+
+def holds(name: str, sought: str, schema: Schema, seen: frozenset[str] = frozenset()) -> bool:
+    """Whether the definition `name` of `schema` refers to the definition `sought`, itself or through others."""
+    inside = references(schema["$defs"].get(name)) - seen
+    return sought in inside or any(holds(each, sought, schema, seen | inside) for each in inside)
+
+
+def references(node: object) -> set[str]:
+    """The names of the definitions that `node` refers to."""
+    if isinstance(node, dict):
+        own = {node["$ref"].rpartition("/")[2]} if isinstance(node.get("$ref"), str) else set()
+        return own.union(*map(references, node.values()))
+    return set().union(*map(references, node)) if isinstance(node, list) else set()
+
+
+def fit(schema: object, dialect: Dialect) -> Schema:
+    """One node, and all that is in it."""
+    if not isinstance(schema, dict):
+        raise UnfitError
+    rest = dict(schema)
+    fit_in: Schema = {}
+    if "$defs" in rest:
+        fit_in["$defs"] = {name: fit(node, dialect) for name, node in rest.pop("$defs").items()}
+    while len(rest.get("allOf", ())) == 1:
+        rest |= {**rest.pop("allOf")[0], **{key: value for key, value in rest.items() if key != "allOf"}}
+    rest.pop("discriminator", None)
+    title, text = rest.pop("title", None), rest.pop("description", None)
+    fit_in |= fit_kind(rest, dialect)
+    if rest.get("default", ...) is None:
+        del rest["default"]
+    if rest:
+        unsaid = ", ".join(f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in rest.items())
+        text = f"{text}\n\n{{{unsaid}}}" if text else f"{{{unsaid}}}"
+    if "$ref" in fit_in:  # beside which nothing may stand
+        return {**({"anyOf": [fit_in]} if text else fit_in), **({"description": text} if text else {})}
+    about = {"title": title, "description": text}
+    return {**fit_in, **{key: value for key, value in about.items() if value is not None}}
+
+
+def fit_kind(rest: Schema, dialect: Dialect) -> Schema:
+    """What kind of value it is; takes what it tells out of `rest`."""
+    if "$ref" in rest:
+        return {"$ref": rest.pop("$ref")}
+    for union in ("anyOf", "oneOf"):
+        if union in rest:
+            return {"anyOf": [fit(arm, dialect) for arm in rest.pop(union)]}
+    kind = rest.pop("type", None)
+    if isinstance(kind, list):
+        arms = [fit_kind({**rest, "type": each}, dialect) for each in kind]
+        rest.clear()
+        return {"anyOf": arms}
+    named: Schema = {} if kind is None else {"type": kind}
+    for choice in ("const", "enum"):
+        if choice in rest:
+            return {**named, choice: rest.pop(choice)}
+    if kind == "object":
+        return named | fit_object(rest, dialect)
+    if kind == "array":
+        if rest.pop("prefixItems", None) or "items" not in rest:
+            raise UnfitError
+        named["items"] = fit(rest.pop("items"), dialect)
+    if kind is None:
+        raise UnfitError
+    return named | {key: rest.pop(key) for key in list(rest) if known(key, rest[key], dialect)}
+
+
+def fit_object(rest: Schema, dialect: Dialect) -> Schema:
+    """An object, which has only the properties that are named."""
+    if isinstance(rest.pop("additionalProperties", None), dict) or "properties" not in rest:
+        raise UnfitError
+    properties = {name: fit(node, dialect) for name, node in rest.pop("properties").items()}
+    required = rest.pop("required", [])
+    if dialect.all_required:
+        required = list(properties)
+    return {"properties": properties, "required": required, "additionalProperties": False}
+
+
+def known(key: str, value: object, dialect: Dialect) -> bool:
+    """Whether the dialect knows that limit of a value."""
+    if key == "format":
+        return value in dialect.formats
+    if key == "pattern" and "(?" in str(value):  # no provider looks ahead, and pydantic's Decimal does
+        return False
+    return key in dialect.keywords or (key == "minItems" and value in (0, 1))

@@ -1,0 +1,115 @@
+"""Messages as dicts in the form of OpenAI's Chat Completions API, which is how many programs keep them.
+
+A field that is None says nothing. `refusal` and the transcript of `audio` are text where there is no other; `name` and
+`annotations` mean nothing to other providers and are left out.
+https://platform.openai.com/docs/api-reference/chat/create#chat-create-messages
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from .events import FinishReason
+from .messages import LLMMessage, LLMToolCall, MessageRole, is_empty, parsed_call
+
+__all__ = ["FINISH_REASONS", "Message", "checked_messages", "read_call", "read_message", "read_messages"]
+
+# Servers spell them in several ways; what is not known here is a stop.
+FINISH_REASONS: dict[str, FinishReason] = {
+    "length": "length",
+    "max_tokens": "length",
+    "model_length": "length",  # Mistral's, for the context's end
+    "content_filter": "content_filter",
+    "safety": "content_filter",  # Gemini's
+    "sensitive": "content_filter",  # Zhipu's
+}
+
+Message = LLMMessage | Mapping[str, Any]
+"""A message, or a dict in the form of OpenAI's API or with the fields of :class:`~mojentic_nb.llm.LLMMessage`."""
+
+
+def checked_messages(messages: object) -> list[LLMMessage]:
+    """Read the messages of a request.
+
+    Raises TypeError unless they are messages, and ValueError if there are none, if one is from the user and empty, or
+    if a dict can't be read.
+    """
+    read = read_messages(messages)
+    if not read:
+        raise ValueError('There are no messages. Give at least one, as in [LLMMessage("Hello")].')
+    for number, message in enumerate(read, 1):
+        if is_empty(message):
+            raise ValueError(f"Message {number} of {len(read)} is the user's and is empty. Give it text or an image.")
+    return read
+
+
+def read_messages(messages: object) -> list[LLMMessage]:
+    """Read each message; raises TypeError for what isn't one, and ValueError for a dict that can't be read."""
+    if isinstance(messages, str | Mapping | LLMMessage) or not isinstance(messages, Iterable):
+        raise TypeError('Messages are a list of LLMMessage, as in [LLMMessage("Hello")].')
+    read: list[LLMMessage] = []
+    for message in messages:
+        read.append(read_message(message, read))
+    return read
+
+
+def read_message(message: object, before: Sequence[LLMMessage] = ()) -> LLMMessage:
+    """Read one message; the messages `before` it have the calls that a tool's message may answer."""
+    if isinstance(message, LLMMessage):
+        return message
+    if not isinstance(message, Mapping):
+        raise TypeError(f'A message is an LLMMessage, as in LLMMessage("Hello"), or a dict, not {message!r}.')
+    fields = {str(name): value for name, value in message.items() if value is not None}
+    name, call_id = fields.pop("name", ""), fields.pop("tool_call_id", None)
+    refusal, audio = fields.pop("refusal", None), fields.pop("audio", None)
+    fields.pop("annotations", None)
+    if isinstance(fields.get("content"), list):
+        fields |= read_parts(fields["content"])
+    spoken = audio.get("transcript") if isinstance(audio, Mapping) else None
+    fields["content"] = fields.get("content") or refusal or spoken
+    if isinstance(fields.get("tool_calls"), list):
+        fields["tool_calls"] = [read_call(call) for call in fields["tool_calls"]]
+    elif call_id is not None:
+        fields["tool_calls"] = [answered_call(str(call_id), str(name), before)]
+    return LLMMessage(**fields)
+
+
+def read_parts(parts: Iterable[object]) -> dict[str, Any]:
+    """Read a content that is a list of parts: its text, and its images."""
+    texts: list[str] = []
+    images: list[str] = []
+    for part in parts:
+        match part:
+            case str(text) | {"type": "text", "text": str(text)} | {"type": "refusal", "refusal": str(text)}:
+                texts.append(text)
+            case {"type": "image_url", "image_url": str(url) | {"url": str(url)}}:
+                images.append(checked_url(url))
+            case _:
+                kind = part.get("type") if isinstance(part, Mapping) else part
+                raise ValueError(f"A message's part can't be {kind!r}. Give parts of type text or image_url.")
+    return {"content": "\n".join(texts), **({"image_paths": images} if images else {})}
+
+
+def checked_url(url: str) -> str:
+    """The `url` of an image: a file of this machine isn't one, for the dict may come from elsewhere."""
+    if not url.startswith(("http://", "https://", "data:")):
+        raise ValueError(f"An image_url is an http(s) link or a data: URI, not {url[:60]!r}. Put files in image_paths.")
+    return url
+
+
+def read_call(call: object) -> object:
+    """Read a call in OpenAI's form; what has another form is returned as it is."""
+    match call:
+        case {"function": {"name": str(name), "arguments": arguments}, **more}:
+            said = arguments if isinstance(arguments, str) else json.dumps(arguments)
+            return parsed_call(str(more.get("id") or ""), name, said)
+    return call
+
+
+def answered_call(call_id: str, name: str, before: Sequence[LLMMessage]) -> LLMToolCall:
+    """The call with that id, which a message `before` has; one without arguments if none has it."""
+    calls = [call for message in before if message.role is MessageRole.Assistant for call in message.tool_calls or ()]
+    known = (call for call in reversed(calls) if call.id == call_id)
+    return next(known, None) or LLMToolCall(id=call_id, name=name, arguments={})

@@ -1,0 +1,163 @@
+"""One tool call: what it takes to run it, and whether it may run."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import Any
+
+from mojentic_nb.llm.cancellation import Cancellation
+from mojentic_nb.llm.concurrency import Raised, settled
+from mojentic_nb.llm.events import ToolResult
+from mojentic_nb.llm.messages import LLMToolCall
+from mojentic_nb.llm.request import Tool, tool_name
+
+from .function import FunctionTool
+from .parameters import defaults_of
+from .results import described, drained, failed
+
+__all__ = ["Approve", "Job", "ToolBatch"]
+
+Approve = Callable[[LLMToolCall], bool | str | Awaitable[bool | str | None] | None]
+"""Decides whether a call may run: only True lets it, False, None or a text (the reason, for the model) doesn't; may be
+async."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolBatch:
+    """The `calls` of one step, the `tools` there are, who is to `approve` of a call, and the run's `cancellation`.
+
+    `keep` is given each result the moment it is there, from whichever thread: before its turn, and also where the run
+    ends before it is told. `enter` is called in the context of each call's tool before it runs.
+    """
+
+    calls: tuple[LLMToolCall, ...]
+    tools: tuple[Tool, ...]
+    approve: Approve | None
+    cancellation: Cancellation
+    keep: Callable[[ToolResult], object] = lambda _: None
+    enter: Callable[[LLMToolCall], object] = lambda _: None
+
+
+class Job:
+    """A call of a batch and its tool, None if there is none of that name.
+
+    The arguments are checked once. Who approves is shown a copy of what came of it, and the tool gets the same.
+    """
+
+    def __init__(self, call: LLMToolCall, tool: Tool | None, batch: ToolBatch, default_timeout: float | None) -> None:
+        self.call = call
+        self.tool = tool
+        self.batch = batch
+        self.default_timeout = default_timeout
+
+    @property
+    def sequential(self) -> bool:
+        """Whether it has to run alone."""
+        return bool(getattr(self.tool, "sequential", False))
+
+    @property
+    def timeout(self) -> float | None:
+        """How long it may take, in seconds. A tool's own `timeout` that is no such thing has another meaning."""
+        limit = getattr(self.tool, "timeout", None)
+        return limit if isinstance(limit, int | float) and limit > 0 else self.default_timeout
+
+    @property
+    def is_async(self) -> bool:
+        """Whether it needs an event loop from the start."""
+        says: bool | None = getattr(self.tool, "is_async", None)
+        run = getattr(self.tool, "run", None)
+        return inspect.iscoroutinefunction(run) or inspect.isasyncgenfunction(run) if says is None else says
+
+    @property
+    def asks(self) -> bool:
+        """Whether the hook has to be asked: not of what fails anyway."""
+        return self.batch.approve is not None and isinstance(self._prepared, Prepared)
+
+    @cached_property
+    def _prepared(self) -> Prepared | Raised:
+        """The call with checked arguments, or what is wrong with it."""
+        try:
+            return prepare(self.call, self.tool, self.batch.tools)
+        except Exception as error:  # noqa: BLE001 (of the validators of a caller's own types)
+            return Raised(error)
+
+    def begin(self) -> object:
+        """Call the tool; returns its value, or a generator or an awaitable of it. Raises what is wrong with it."""
+        if isinstance(self._prepared, Raised):
+            raise self._prepared.error
+        return self._prepared.run()
+
+    def steps(self) -> Generator[object, None, object]:
+        """Run what there is to run in this thread: yield the progress, return the value or an awaitable of it."""
+        value: Any = self.begin()
+        return (yield from drained(value)) if inspect.isgenerator(value) else value
+
+    def ask(self) -> object:
+        """What is said of whether it may run; by the hook, this may be an awaitable, or a Raised for what it raised."""
+        if isinstance(self._prepared, Raised):
+            return True
+        if self.batch.approve is None:
+            unapproved = getattr(self.tool, "approval", False)
+            return "it needs approval, and nobody is there to give it" if unapproved else True
+        try:
+            return self.batch.approve(self.call.with_checked(self._prepared.shown))
+        except Exception as error:  # noqa: BLE001 (of the caller's own code)
+            return Raised(error)
+
+    async def decision(self, said: object) -> ToolResult | None:
+        """The result of a call that may not run, None if it may, by what was `said` or is still to be awaited."""
+        return self.verdict(await settled(said) if inspect.isawaitable(said) else said)
+
+    def verdict(self, said: object) -> ToolResult | None:
+        """The same of what was said."""
+        if said is True:
+            return None
+        if isinstance(said, Raised):
+            return self._undecided(said.error)
+        if said and not isinstance(said, str):
+            said = f"the answer was {type(said).__name__}, and only True lets it run"
+        return self._denied(f"The call was denied: {said}." if said else "The call was denied.")
+
+    def _undecided(self, error: BaseException) -> ToolResult:
+        if not isinstance(error, Exception | asyncio.CancelledError):
+            raise error
+        reason = f"The call was not run, asking for approval failed: {described(error)}"
+        return self._denied(reason, error)
+
+    def _denied(self, reason: str, error: BaseException | None = None) -> ToolResult:
+        result = failed(self.call, PermissionError(reason), "denied")
+        result = replace(result, display=error or result.display)
+        self.batch.keep(result)
+        return result
+
+    def overdue(self) -> ToolResult:
+        """The result of a call whose time is up."""
+        error = TimeoutError(f"{self.call.name} had no result after {self.timeout:g} s, and was given up.")
+        return failed(self.call, error, "timed_out")
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A call that can run: `run` calls the tool with what `shown` says as JSON."""
+
+    run: Callable[[], object]
+    shown: dict[str, Any]
+
+
+def prepare(call: LLMToolCall, tool: Tool | None, tools: Sequence[Tool]) -> Prepared:
+    """Check a call's arguments as far as its tool can; raises what is wrong with the call."""
+    if call.error:
+        raise ValueError(call.error)
+    if tool is None:
+        names = ", ".join(map(tool_name, tools)) or "none"
+        raise LookupError(f"There is no tool {call.name!r}; there are: {names}.")
+    if isinstance(tool, FunctionTool) and type(tool).run is FunctionTool.run:
+        bound = tool.bind(call.arguments)
+        return Prepared(partial(tool.call, bound), bound.shown)
+    arguments = deepcopy(call.arguments)
+    return Prepared(partial(tool.run, **arguments), defaults_of(tool.run) | arguments)
