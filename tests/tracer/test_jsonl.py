@@ -27,7 +27,7 @@ def tracer() -> TracerSystem:
 
 
 EVENT = ["type", "timestamp", "correlation_id", "run_id"]
-USAGE = ["input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens"]
+USAGE = ["input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "estimated"]
 FIELDS = {
     "LLMCallTracerEvent": ["model", "messages", "tools", "temperature", "max_tokens", "top_p", "top_k", "output_type"],
     "LLMResponseTracerEvent": [
