@@ -75,7 +75,7 @@ DISPLAYED = [
 @pytest.mark.parametrize("how", BOTH)
 @pytest.mark.parametrize("error", [None, ValueError("no")], ids=["plain", "failing"])
 def test_what_a_tool_displays_goes_with_its_result(how: str, error: Exception | None):
-    """A person sees all of it, unless there is an error to see; the model gets the images, and the text of the rest."""
+    """A person sees all of it, also of a failed call; the model gets the images, and the text of the rest."""
 
     def show() -> str:
         for data in [*DISPLAYED, {"text/plain": "words"}]:
@@ -90,12 +90,8 @@ def test_what_a_tool_displays_goes_with_its_result(how: str, error: Exception | 
     said = "ValueError: no" if error else "result"
     assert result.output == f"{said}\n\n[printed]\n[displayed image]\n[displayed image]\na table\nwords"
     assert result.images == ("data:image/png;base64,aGVsbG8=", "data:image/jpeg;base64,aGVsbG8=")
-    if error:
-        assert result.display is error
-    else:
-        value, *displayed = result.display
-        assert value == "result"
-        assert [each._repr_mimebundle_() for each in displayed] == DISPLAYED
+    assert result.display == (error or "result")
+    assert [each._repr_mimebundle_() for each in result.displayed] == DISPLAYED
 
 
 def test_others_print_where_they_always_do(capsys: pytest.CaptureFixture):
