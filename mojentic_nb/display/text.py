@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mojentic_nb.llm.plain import printable
+from mojentic_nb.llm.plain import printable_prose
 
 from .blocks import Block
 from .transcript import Transcript
@@ -32,7 +32,7 @@ def as_text(transcript: Transcript) -> str:
         return found
 
     ended = [status["finish"]] if status["finish"] else []
-    return printable("\n\n".join([*lines(None), " · ".join([*status_words(status), *ended])]), joiners=True)
+    return printable_prose("\n\n".join([*lines(None), " · ".join([*status_words(status), *ended])]))
 
 
 def told(block: Block) -> str:
