@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TextIO
 
-from mojentic_nb.llm.text import JOINERS, printable
+from mojentic_nb.llm.text import JOINERS, fence_after, printable
 
 __all__ = ["Writer"]
 
 FLUSH_PERIOD = 0.05  # seconds; a message per token would meet Jupyter's limit of 1,000 a second and lose text
+LONGEST_FENCE = 200  # characters of a line: no fence is longer
+PIECES = re.compile(r"[^\n]*\n|[^\n]+")
 WAITING = {"\r", *JOINERS}
 
 
@@ -29,6 +32,8 @@ class Writer:
         self._last = "\n"
         self._held = ""  # a character whose look depends on the next one
         self._before = ""
+        self._line = ""  # so far
+        self._fence = ""  # of the code block that it is in
 
     def write(self, text: str) -> None:
         """Write `text`; a kernel flushes what is left over by itself, within 0.2 s."""
@@ -37,8 +42,7 @@ class Writer:
         self._show(text.removesuffix(self._held))
 
     def _show(self, text: str) -> None:
-        text = printable(self._before + text, joiners=True)[len(self._before) :]
-        self._before = (self._before + text)[-2:]
+        text = "".join(map(self._printable, PIECES.findall(text)))
         self._last = text[-1:] or self._last
         if not self._live:
             self._kept.append(text)
@@ -47,6 +51,16 @@ class Writer:
         if time.monotonic() - self._flushed >= self._period:
             self._out.flush()
             self._flushed = time.monotonic()
+
+    def _printable(self, piece: str) -> str:
+        """A piece of one line; joiners stay outside code."""
+        shown = printable(self._before + piece, joiners=not self._fence)[len(self._before) :]
+        self._before = (self._before + shown)[-2:]
+        self._line = (self._line + piece)[:LONGEST_FENCE]
+        if piece.endswith("\n"):
+            self._fence = fence_after(self._fence, self._line.rstrip("\r\n"))
+            self._line = ""
+        return shown
 
     def end(self) -> None:
         """Show all, with the last line ended. Does nothing the second time."""

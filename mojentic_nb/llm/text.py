@@ -11,7 +11,7 @@ import re
 import unicodedata
 from functools import partial
 
-__all__ = ["JOINERS", "SURROGATE", "mended", "printable", "printable_json"]
+__all__ = ["JOINERS", "SURROGATE", "fence_after", "mended", "printable", "printable_json", "printable_prose"]
 
 SURROGATE = re.compile("[\ud800-\udfff]")
 # Controls except tabs and line ends, directions, Unicode's separators of lines, what it calls default ignorable, and
@@ -31,6 +31,7 @@ JOINERS = "\u200c\u200d"
 # Scripts in which a joiner within a word changes how its letters look, by the first word of their letters' names.
 JOINED = {"ARABIC", "SYRIAC", "NKO", "MONGOLIAN", "DEVANAGARI", "BENGALI", "GURMUKHI", "GUJARATI", "ORIYA", "TAMIL"}
 JOINED |= {"TELUGU", "KANNADA", "MALAYALAM", "SINHALA", "TIBETAN", "MYANMAR", "KHMER", "BALINESE", "JAVANESE"}
+FENCE = re.compile(r" {0,3}(`{3,}|~{3,})([^`]*)")
 STRING = re.compile(r'("(?:[^"\\]|\\.)*+"?+(?:\s*:)?)', re.DOTALL)
 
 
@@ -41,6 +42,23 @@ def printable(text: str, *, joiners: bool = False) -> str:
     two letters of a script that needs them (Persian, say). Names and code are to be written without.
     """
     return HIDDEN.sub(partial(seen, joiners=joiners), text.replace("\r\n", "\n"))
+
+
+def printable_prose(text: str) -> str:
+    """Return Markdown with every character visible; joiners stay outside fenced blocks, which are code."""
+    fence, made = "", []
+    for line in text.replace("\r\n", "\n").split("\n"):
+        made.append(printable(line, joiners=not fence))
+        fence = fence_after(fence, line)
+    return "\n".join(made)
+
+
+def fence_after(fence: str, line: str) -> str:
+    """Return the fence of the Markdown code block that is open after `line`, before which `fence` is; "" for none."""
+    if not fence:
+        return opened[1] if (opened := FENCE.fullmatch(line)) else ""
+    mark = line.strip(" \t\r")
+    return "" if mark.startswith(fence) and not mark.strip(fence[0]) else fence
 
 
 def printable_json(text: str) -> str:

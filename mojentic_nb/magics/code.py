@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
-from mojentic_nb.llm.text import printable
+from mojentic_nb.llm.text import fence_after, printable
 
 __all__ = ["code_of"]
 
-FENCE = re.compile(r"(`{3,}|~{3,})([^`]*)")
 PYTHON = {"", "py", "python", "python3", "ipython", "ipython3", "jupyter"}
 
 
@@ -24,19 +22,17 @@ def code_of(answer: str) -> str:
 
 def blocks(answer: str) -> Iterator[tuple[str, str]]:
     """What the fence says of each fenced block that is closed, and its code."""
-    fence = info = ""
+    fence = ""
     lines: list[str] = []
-    for line in answer.split("\n"):
-        mark = line.rstrip(" \t\r")
-        if not fence:
-            if opened := FENCE.fullmatch(line):
-                fence, info = opened.groups()
-        elif mark.startswith(fence) and not mark.strip(fence[0]):
-            yield info, "\n".join(lines)
-            fence = ""
+    for line in answer.replace("\r\n", "\n").split("\n"):
+        before, fence = fence, fence_after(fence, line)
+        if fence:
+            lines.append(line)
+        elif before:
+            info, *code = lines
+            indent = info[: info.index(before)]
+            yield info.strip().lstrip(before[0]), "\n".join(line.removeprefix(indent) for line in code)
             lines.clear()
-        else:
-            lines.append(line.removesuffix("\r"))
 
 
 def language(info: str) -> str:

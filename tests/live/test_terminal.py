@@ -46,6 +46,19 @@ def test_what_cannot_be_seen_is_shown_and_an_emoji_in_pieces_stays_whole(capsys:
     assert lines[-2] == "So.\u240d"
 
 
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_joiners_do_not_stay_in_fenced_code(size: int, capsys: pytest.CaptureFixture):
+    """Whichever way the answer comes in pieces."""
+    word = "\u0645\u06cc\u200c\u062e"
+    said = f"{word}\n```python\n{word}\n```\n{word}\n"
+    broker = asking([*text(said, size), END])
+
+    LiveView("m").show(broker.stream(QUESTION))
+
+    code = word.replace("\u200c", "\ufffd")
+    assert capsys.readouterr().out.startswith(f"{word}\n```python\n{code}\n```\n{word}\n")
+
+
 def test_a_run_that_is_watched_is_not_written(capsys: pytest.CaptureFixture):
     view = LiveView("m")
     view.show(asking([*text("Shown"), END]).stream(QUESTION))

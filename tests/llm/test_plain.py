@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mojentic_nb.llm.text import printable, printable_json
+from mojentic_nb.llm.text import printable, printable_json, printable_prose
 
 # Written out, for what is tested is that nobody overlooks them.
 HIDDEN = [*range(0x200B, 0x2010), 0x61C, *range(0x2060, 0x2065), *range(0x2066, 0x206A), *range(0x202A, 0x202F), 0xFEFF]
@@ -96,6 +96,29 @@ def test_json_shows_all_in_names_and_joins_in_values():
         f'{{"{shown}" : "{word}", "a": ["{word}\ufffd", {shown}]}}'
     )
     assert printable_json(f'{word}="{word}", b="\\"{word}') == f'{shown}="{word}", b="\\"{word}'
+
+
+@pytest.mark.parametrize(
+    ("block", "inside"),
+    [
+        ("```py\n{}\n```\n", True),
+        ("~~~\r\n{}\r\n~~~\r\n", True),
+        ("  ````\n```\n{}\n`````\n", True),
+        ("```\nx\n```\n{}\n```\nx\n```\n", False),
+        ("``\n{}\n``\n", False),
+        ("``` `x`\n{}\n", False),
+        ("    ```\n{}\n    ```\n", False),
+    ],
+)
+def test_joiners_stay_in_prose_and_not_in_fenced_code(block: str, inside: bool):
+    word = JOINED["a Persian word"]
+    around = f"{word}\n{block.format(word)}{word}"
+
+    shown = printable_prose(around)
+
+    assert shown.count("\ufffd") == inside
+    assert shown.startswith(f"{word}\n")
+    assert shown.endswith(word)
 
 
 @given(MIXED)

@@ -275,6 +275,7 @@ HIDING = "```python\nadmin\u200b = 'a\u202e' # \U0001f469\u200d\U0001f4bb \u26a0
         ("```py\r\nx = 1\r\n```\r\n", "x = 1"),
         ("````py\n```\nx = 1\n`````", "```\nx = 1"),
         ("```py\nx = 1\n~~~\n``", None),
+        ("- So:\n  ```py\n  if x:\n      y\n  ```", "if x:\n    y"),
     ],
 )
 def test_code_goes_into_a_new_cell(nb: Notebook, monkeypatch, said: str, code: str | None):

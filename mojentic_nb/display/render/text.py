@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mojentic_nb.display.blocks import Block
 from mojentic_nb.display.transcript import Transcript
-from mojentic_nb.llm.text import printable
+from mojentic_nb.llm.text import printable_prose
 
 from .labels import children, result_text, status_words, thought, title
 from .values import short
@@ -32,7 +32,7 @@ def as_text(transcript: Transcript) -> str:
         return found
 
     ended = [status["finish"]] if status["finish"] else []
-    return printable("\n\n".join([*lines(None), " · ".join([*status_words(status), *ended])]), joiners=True)
+    return printable_prose("\n\n".join([*lines(None), " · ".join([*status_words(status), *ended])]))
 
 
 def told(block: Block) -> str:
