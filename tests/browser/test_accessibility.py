@@ -71,7 +71,7 @@ def test_axe_finds_no_violation(live: LiveLab, theme: str):
     expect(live.page.locator(f"body[data-jp-theme-name='{theme}']")).to_have_count(1)
     index = live.cell_running(ANSWER)
     view = live.view(index)
-    expect(view.locator("[data-state=approval]")).to_have_count(1)
+    expect(view.locator("[data-state=approval]")).to_have_count(1, timeout=60_000)  # pandas is imported first
     asking = violations(live, view)
     view.get_by_role("button", name="Deny").click()
     expect(view.locator("[data-state=denied]")).to_have_count(1)
