@@ -23,7 +23,18 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from typing_extensions import TypedDict
 from weather import Weather
 
-from mojentic_nb.llm import LLMBroker, LLMMessage, LLMToolCall, StepFinish, ToolCallEnd, ToolProgress, ToolResult, tool
+from mojentic_nb.llm import (
+    Finish,
+    LLMBroker,
+    LLMMessage,
+    LLMToolCall,
+    StepFinish,
+    TextDelta,
+    ToolCallEnd,
+    ToolProgress,
+    ToolResult,
+    tool,
+)
 from mojentic_nb.llm.gateways import ScriptedGateway
 from mojentic_nb.llm.tools import FunctionTool
 
@@ -750,6 +761,24 @@ def test_a_generator_reports_progress(how: str):
 
     assert [event.value for event in progress] == [0, 1]
     assert result.output == "counted"
+
+
+@pytest.mark.parametrize("how", BOTH)
+def test_the_events_of_a_run_that_a_tool_makes_are_no_result(how: str):
+    def asks(to: int):
+        yield to
+        yield TextDelta("Hi")
+        yield Finish("stop")
+
+    async def aasks(to: int):
+        for step in asks(to):
+            yield step
+
+    for function in (asks, aasks):
+        *progress, result = answered(function, how=how, to=3)
+
+        assert [event.value for event in progress] == [3, TextDelta("Hi"), Finish("stop")]
+        assert result.output == "3"
 
 
 @pytest.mark.parametrize("how", BOTH)

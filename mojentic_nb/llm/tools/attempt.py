@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from mojentic_nb.llm.concurrency import PATIENCE, Raised, in_background, settled
-from mojentic_nb.llm.events import ToolProgress, ToolResult
+from mojentic_nb.llm.events import Event, ToolProgress, ToolResult
 
 from .batch import Job
 from .results import done, failed, with_printed
@@ -108,8 +108,10 @@ class Attempt:
         if inspect.isasyncgen(value):
             last = None
             async with aclosing(value) as steps:
-                async for last in steps:
-                    self._tell(hear, self._progress(last))
+                async for step in steps:
+                    if not isinstance(step, Event):  # which a run yields that the tool made
+                        last = step
+                    self._tell(hear, self._progress(step))
             value = last
         return self._done(value)
 

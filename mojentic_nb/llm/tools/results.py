@@ -11,7 +11,7 @@ from typing import Any, Never
 from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 
-from mojentic_nb.llm.events import ToolOutcome, ToolResult
+from mojentic_nb.llm.events import Event, ToolOutcome, ToolResult
 from mojentic_nb.llm.messages import LLMToolCall
 from mojentic_nb.llm.pictures import data_uri, draw_picture, image_kind
 from mojentic_nb.llm.text import mended
@@ -100,15 +100,20 @@ def described(error: BaseException) -> str:
 
 
 def drained(steps: Generator[object, Never, object]) -> Generator[object, None, object]:
-    """Yield what a generator yields; return what it returns, else the last that it yielded."""
+    """Yield what a generator yields; return what it returns, else the last value that it yielded.
+
+    An event of a run that the tool made is no value.
+    """
     last = None
     with closing(steps):
         while True:
             try:
-                last = next(steps)
+                step = next(steps)
             except StopIteration as end:
                 return last if end.value is None else end.value
-            yield last
+            if not isinstance(step, Event):
+                last = step
+            yield step
 
 
 def drain(steps: Generator[object, Never, object]) -> object:
