@@ -11,7 +11,7 @@ import json
 import random
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, fields
 from itertools import product
 from typing import Any
 
@@ -292,6 +292,11 @@ class Answer:
     finish_reason: str
 
 
+def counts_of(usage: Usage) -> list[object]:
+    """The numbers of tokens in a usage."""
+    return [getattr(usage, each.name) for each in fields(usage) if each.name != "estimated"]
+
+
 def read(api: Api, documents: list[dict]) -> Answer | LLMError:
     """What a run makes of the documents; whatever that is, it can be sent back, and its tokens are counted."""
     conversation = Conversation("m", QUESTION, CompletionConfig())
@@ -312,7 +317,7 @@ def read(api: Api, documents: list[dict]) -> Answer | LLMError:
         api.encode(pause.request)
         return LLMError("paused")
     assert_step(events)
-    assert all(type(count) is int and count >= 0 for count in astuple(conversation.usage))
+    assert all(type(count) is int and count >= 0 for count in counts_of(conversation.usage))
     json.dumps(api.encode(Request("m", tuple(conversation.messages))), allow_nan=False, ensure_ascii=False).encode()
     message = next((each for each in conversation.messages[1:]), LLMMessage(content=""))
     calls = [(call.name, call.arguments) for call in message.tool_calls or ()]
@@ -444,6 +449,6 @@ def replay(answer: object, ms: object) -> None:
                 list(conversation.feed(each.event))
     except ConfigurationError:
         return
-    assert all(type(count) is int and count >= 0 for count in astuple(conversation.usage))
+    assert all(type(count) is int and count >= 0 for count in counts_of(conversation.usage))
     for api in APIS.values():
         json.dumps(api.encode(Request("m", tuple(conversation.messages))), allow_nan=False)
