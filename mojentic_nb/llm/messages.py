@@ -21,7 +21,7 @@ from pydantic import (
 from .text import mended
 from .validation import complaint, suggestion
 
-__all__ = ["LLMMessage", "LLMToolCall", "MessageRole", "is_empty", "parsed_call"]
+__all__ = ["LLMMessage", "LLMToolCall", "MessageRole", "is_empty", "nests_deeper", "parsed_call"]
 
 DEEPEST = 100  # levels in arguments; pydantic reads 200, and Python as many as the version and its stack allow
 TOO_DEEP = f"The arguments are nested more than {DEEPEST} levels deep"

@@ -24,12 +24,14 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 from .errors import ConfigurationError
+from .messages import nests_deeper
 
-__all__ = ["Redaction", "as_secrets", "forms_of", "occurrences", "replaced", "without_secrets"]
+__all__ = ["DEEPEST", "Redaction", "as_secrets", "forms_of", "occurrences", "replaced", "without_secrets"]
 
 Span = tuple[int, int]
 
 SECRET = "(secret)"  # noqa: S105 (what stands for one)
+DEEPEST = 150  # levels of JSON in a recording; arguments of calls have up to 100
 SHORTEST = 8  # characters; a shorter value may be a word of the text
 NAME_LENGTH = 64  # characters of a name that are looked at
 NAME_CHARACTERS = f"{string.ascii_letters}{string.digits}_-"
@@ -198,10 +200,9 @@ class Redaction:
 
         Raises :class:`~mojentic_nb.llm.errors.ConfigurationError` for one that is nested too deep.
         """
-        try:
-            return self._value(value)
-        except RecursionError as error:
-            raise ConfigurationError("The request or its answer is nested too deep to be recorded.") from error
+        if nests_deeper(value, DEEPEST):
+            raise ConfigurationError("The request or its answer is nested too deep to be recorded.")
+        return self._value(value)
 
     def _value(self, value: Any) -> Any:  # noqa: ANN401
         match value:

@@ -747,7 +747,8 @@ EXCHANGE = '{"format": "mojentic_nb recording", "version": 1, "exchanges": [{"re
         ('{"format": "mojentic_nb recording", "version": 1}', "it has no `exchanges`"),
         ('{"format": "mojentic_nb recording", "version": 1, "exchanges": [1]}', "a part of it has another form"),
         (EXCHANGE % '{"no": "model"}, "answer": [], "ms": []', "it has no `model`"),
-        (EXCHANGE % ('{"model": "a", "messages": []}, "answer": ' + "[" * 5000), "its JSON is nested too deep"),
+        (EXCHANGE % f'1, "answer": {"[" * 500 + "]" * 500}', "its JSON is nested too deep"),
+        (EXCHANGE % f'1, "answer": {"[" * 100_000 + "]" * 100_000}', "its JSON is nested too deep"),
         ('{"format": "har", "version": 1, "exchanges": []}', "its format is 'har'"),
     ],
 )

@@ -23,8 +23,8 @@ from typing import Any
 
 from mojentic_nb.llm.errors import ConfigurationError
 from mojentic_nb.llm.gateways.wire.images import load_image
-from mojentic_nb.llm.messages import LLMMessage, MessageRole
-from mojentic_nb.llm.redaction import Redaction
+from mojentic_nb.llm.messages import LLMMessage, MessageRole, nests_deeper
+from mojentic_nb.llm.redaction import DEEPEST, Redaction
 from mojentic_nb.llm.request import Request
 
 from .locking import locked
@@ -95,7 +95,7 @@ def key_of(request: Mapping[str, Any]) -> str:
 def load(path: Path) -> list[Exchange]:
     """The exchanges of a file; raises :class:`~mojentic_nb.llm.errors.ConfigurationError` for what is none."""
     try:
-        content = json.loads(read(path))
+        content = parse(read(path))
         if (made := (content["format"], content["version"])) == (FORMAT, VERSION):
             return list(map(exchange_of, content["exchanges"]))
     except OSError as error:
@@ -125,6 +125,14 @@ def exchange_of(each: Mapping[str, Any]) -> Exchange:
     exchange = Exchange(each["request"], each["answer"], each["ms"])
     place_of(exchange)
     return exchange
+
+
+def parse(text: str | bytes) -> Any:  # noqa: ANN401 (any JSON)
+    """What JSON says; raises RecursionError at the same depth on each version of Python."""
+    content = json.loads(text)
+    if nests_deeper(content, DEEPEST):
+        raise RecursionError
+    return content
 
 
 def fault(error: Exception) -> str:
