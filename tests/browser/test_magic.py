@@ -106,7 +106,7 @@ def test_the_views_stop_ends_the_answer_and_the_cell_ends_normally(lab: MagicLab
     lab.wait_until_done(index)
 
     assert lab.server.hung_up.wait(5)
-    expect(lab.output(index)).to_contain_text(re.compile("stopped after ≈?1 token"))
+    expect(lab.output(index)).to_contain_text(re.compile("stopped after ≈?\\d+ token"))
     expect(lab.output(index)).to_have_count(1)  # no error beside it
     assert lab.done("str(_), _.finish_reason").endswith("('Once **upon**', 'cancelled')")
 
@@ -123,7 +123,7 @@ def test_an_interrupt_is_one_line_keeps_the_answer_and_holds_back_the_rest(lab: 
 
     expect(lab.output(index).nth(1)).to_have_text("KeyboardInterrupt")
     assert "Twice" in lab.text(index)
-    assert re.search("stopped after ≈?1 token", lab.text(index))
+    assert re.search("stopped after ≈?\\d+ token", lab.text(index))
     expect(lab.cell(index + 1).locator(".jp-InputPrompt")).to_have_text("[ ]:")
     assert lab.text(index + 1) == ""
     lab.run(index + 2)
