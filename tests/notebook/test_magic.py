@@ -94,7 +94,7 @@ def test_the_tokens_are_those_that_the_provider_counted(shell, model: Loopback, 
     shell.run_cell("%%llm -m openai:m\nWhy?")
 
     tokens = [line.split(" · ")[1] for line in capsys.readouterr().out.splitlines()[1::2]]
-    assert tokens == ["7 tokens in, 23 out", "2 tokens"]
+    assert tokens == ["7 tokens in, 23 out", "≈5 tokens in, ≈1 out"]
 
 
 def test_the_line_is_no_python(shell, model: Loopback):
@@ -183,7 +183,7 @@ def test_an_error_in_the_middle_keeps_the_text(shell, model: Loopback, capsys: p
 
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "Because"
-    assert re.fullmatch(r"openai:m · 1 token( · .*)? · failed", lines[1])
+    assert re.fullmatch(r"openai:m · ≈5 tokens in, ≈2 out( · .*)? · failed", lines[1])
     assert lines[2].startswith("IncompleteStreamError: The connection to 127.0.0.1")
     assert lines[3] == "again"
 
