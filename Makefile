@@ -9,6 +9,8 @@ MOJENTIC_NB_FUZZ ?= 20
 PY  := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 JS  := mojentic_nb/display/js
+# Python tests run on all cores, each file's in one process; WORKERS= runs them one by one.
+WORKERS ?= -n logical --maxprocesses=8 --dist loadfile
 SAY := @printf '\n==> %s\n'
 # Jupyter refuses to run as root, as in a container, unless told that it is meant.
 ROOT_ARGS := $(if $(filter 0,$(shell id -u)),--allow-root)
@@ -37,7 +39,7 @@ lab: $(VENV)/.lab
 
 test: $(VENV)/.test
 	$(SAY) "Python tests, with the coverage of mojentic_nb/llm and mojentic_nb/tracer"
-	@$(PY) -m pytest tests --ignore=tests/browser --ignore=tests/fresh --cov
+	@$(PY) -m pytest tests --ignore=tests/browser --ignore=tests/fresh --cov $(WORKERS)
 	$(SAY) "Notebooks, run and compared with their saved outputs"
 	@$(PY) tests/notebooks.py
 	$(SAY) "JupyterLab in a browser"
