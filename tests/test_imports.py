@@ -63,7 +63,7 @@ import importlib, sys, types
 import mojentic_nb
 sys.modules["mojentic_nb.display"] = display = types.ModuleType("mojentic_nb.display")
 display.__path__ = [mojentic_nb.__path__[0] + "/display"]
-for module in ("transcript", "render.text", "render.as_markdown", "render.html"):
+for module in ("transcript", "render.text", "render.html"):
     importlib.import_module("mojentic_nb.display." + module)
 print([name for name in {names} if name in sys.modules])
 """

@@ -3,9 +3,8 @@
 from mojentic_nb.llm.text import printable
 
 from .live import LiveView
-from .render.as_markdown import as_markdown
 from .render.html import as_html
-from .render.text import as_text
+from .render.text import as_markdown, as_text
 from .surface import can_ask
 from .transcript import Transcript
 

@@ -1,22 +1,91 @@
-"""An answer in a terminal: its text as it streams, a line for each tool call and notice, a line about the run."""
+"""An answer in a terminal: its text as it streams, a line for each tool call and notice, a line about the run.
+
+Text on standard output, at a rate that a notebook bears.
+"""
 
 from __future__ import annotations
 
+import re
 import sys
+import time
 from collections.abc import Iterable
-from typing import get_args
+from typing import TextIO, get_args
 
 from mojentic_nb.llm import Event, Notice, Retry, TextDelta, ToolProgress, ToolResult
 from mojentic_nb.llm.events import ToolOutcome
+from mojentic_nb.llm.text import JOINERS, fence_after, printable
 
 from .blocks import Block, Op
 from .render.labels import status_words
 from .render.text import told
-from .stream import Writer
 from .surface import can_ask, kernel
 from .transcript import Transcript
 
 __all__ = ["Terminal"]
+
+FLUSH_PERIOD = 0.05  # seconds; a message per token would meet Jupyter's limit of 1,000 a second and lose text
+LONGEST_FENCE = 200  # characters of a line: no fence is longer
+PIECES = re.compile(r"[^\n]*\n|[^\n]+")
+WAITING = {"\r", *JOINERS}
+
+
+class Writer:
+    """Writes text that comes in pieces, every character of them visible.
+
+    When `live`, at a rate that a notebook bears; else all at once in the end, since a program that runs a notebook
+    saves every flush as an output of its own, which tears the text apart.
+    """
+
+    def __init__(self, out: TextIO, *, live: bool) -> None:
+        self._out = out
+        self._live = live
+        self._period = 0 if out.isatty() else FLUSH_PERIOD
+        self._flushed = 0.0
+        self._kept: list[str] = []
+        self._last = "\n"
+        self._held = ""  # a character whose look depends on the next one
+        self._before = ""
+        self._line = ""  # so far
+        self._fence = ""  # of the code block that it is in
+
+    def write(self, text: str) -> None:
+        """Write `text`; a kernel flushes what is left over by itself, within 0.2 s."""
+        text = self._held + text
+        self._held = text[-1:] if text[-1:] in WAITING else ""
+        self._show(text.removesuffix(self._held))
+
+    def _show(self, text: str) -> None:
+        text = "".join(map(self._printable, PIECES.findall(text)))
+        self._last = text[-1:] or self._last
+        if not self._live:
+            self._kept.append(text)
+            return
+        self._out.write(text)
+        if time.monotonic() - self._flushed >= self._period:
+            self._out.flush()
+            self._flushed = time.monotonic()
+
+    def _printable(self, piece: str) -> str:
+        """A piece of one line; joiners stay outside code."""
+        shown = printable(self._before + piece, joiners=not self._fence)[len(self._before) :]
+        self._before = (self._before + shown)[-2:]
+        self._line = (self._line + piece)[:LONGEST_FENCE]
+        if piece.endswith("\n"):
+            self._fence = fence_after(self._fence, self._line.rstrip("\r\n"))
+            self._line = ""
+        return shown
+
+    def end(self) -> None:
+        """Show all, with the last line ended. Does nothing the second time."""
+        if self._held:
+            self._show(self._held)
+            self._held = ""
+        if self._last != "\n":
+            self._kept.append("\n")
+            self._last = "\n"
+        self._out.write("".join(self._kept))
+        self._out.flush()
+        self._kept.clear()
 
 
 class Terminal:

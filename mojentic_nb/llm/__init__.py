@@ -23,8 +23,7 @@ from .events import (
 )
 from .message_composers import MessageBuilder
 from .messages import LLMMessage, LLMToolCall, MessageRole
-from .object_stream import AsyncObjectStream, ObjectStream
-from .run import AsyncRun, Run
+from .run import AsyncObjectStream, AsyncRun, ObjectStream, Run
 from .tools import tool
 
 __all__ = [

@@ -8,13 +8,11 @@ from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from typing import Any, TypedDict, Unpack
 
 from .compat import as_gateway
-from .completeness import warn_if_incomplete
 from .config import CompletionConfig
 from .conversation import Conversation
 from .gateways.ollama import OllamaGateway
-from .object_stream import AsyncObjectStream, ObjectStream
 from .openai_messages import Message
-from .run import AsyncRun, Run
+from .run import AsyncObjectStream, AsyncRun, ObjectStream, Run, warn_if_incomplete
 from .structured import Answer, AnswerType, Object
 from .tools.batch import Approve
 from .tools.function import ToolChoice, Tools, as_tools, checked_choice

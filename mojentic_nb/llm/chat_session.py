@@ -10,13 +10,12 @@ from dataclasses import dataclass
 
 from .broker import LLMBroker
 from .compat import as_gateway
-from .completeness import warn_if_incomplete
 from .config import CompletionConfig
 from .conversation import Conversation
 from .message_composers import MessageBuilder
 from .messages import LLMMessage, MessageRole, is_empty
 from .openai_messages import Message, read_message
-from .run import AsyncRun, Run
+from .run import AsyncRun, Run, warn_if_incomplete
 from .tools.batch import Approve
 from .tools.function import ToolChoice, Tools
 from .window import FittingGateway, Measured, Tokenizer, Window, check_follows, followed_by

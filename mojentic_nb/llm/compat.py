@@ -26,9 +26,8 @@ from .events import (
 )
 from .messages import LLMToolCall, parsed_call
 from .openai_messages import FINISH_REASONS, Message, checked_messages
-from .request import Gateway, Request, Tool
+from .request import Gateway, Request, Tool, chosen, is_forced
 from .signatures import signature_of
-from .tool_choice import chosen, is_forced
 
 __all__ = ["LLMGatewayResponse", "MojenticCalls", "MojenticGateway", "StreamingResponse", "as_gateway"]
 

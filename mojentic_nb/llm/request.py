@@ -1,6 +1,8 @@
 """What the broker wants of a gateway.
 
 A gateway is an encoder (messages to the provider's JSON), a pure decoder (the provider's bytes to events) and a call.
+
+What a request says about calling tools.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from .config import CompletionConfig
 from .events import ModelEvent, Usage
 from .messages import LLMMessage
 
-__all__ = ["AsyncGateway", "Gateway", "Request", "Tally", "Tool", "astream", "rooted", "tool_name"]
+__all__ = ["Gateway", "Request", "Tally", "Tool", "astream", "chosen", "is_forced", "rooted", "tool_name"]
 
 
 class Tool(Protocol):
@@ -104,3 +106,13 @@ def rooted(schema: Mapping[str, Any]) -> dict[str, Any]:
     while (name := root.get("$ref", "").rpartition("/")[2]) in definitions:
         root = {**definitions[name], **{key: value for key, value in root.items() if key != "$ref"}}
     return root
+
+
+def chosen(request: Request) -> str | None:
+    """The request's choice: *auto*, *none*, *required* or a tool's name; None if there is none, or are no tools."""
+    return request.tool_choice if request.tools else None
+
+
+def is_forced(choice: str | None) -> bool:
+    """Whether a call has to come of it."""
+    return choice not in (None, "auto", "none")

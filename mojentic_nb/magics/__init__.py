@@ -6,9 +6,9 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets import TraitError
 
+from .ask import Response
 from .completion import Matcher, matcher_for
 from .magic import LLMMagics
-from .response import Response
 
 __all__ = ["LLMMagics", "Response", "register", "unregister"]
 

@@ -1,38 +1,93 @@
 """``%llm``: its commands, which show and steer what the cells of a notebook ask.
 
 Each is a function that takes the magics and the words after its name, and returns what is to be shown.
+
+``%llm explain``: the question about the error that came last.
+
+What a question would send.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import json
+import linecache
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from difflib import get_close_matches
 from inspect import signature
+from types import TracebackType
 from typing import Any, Protocol
 
 from IPython.core.error import UsageError
 from traitlets import TraitError
 
-from mojentic_nb.display.render.table import Table
+from mojentic_nb.display import printable
+from mojentic_nb.display.render.results import Table
 from mojentic_nb.display.surface import kernel
-from mojentic_nb.llm import LLMError, Usage
+from mojentic_nb.llm import LLMError, LLMMessage, MessageRole, Usage
 from mojentic_nb.llm.errors import ConfigurationError
 from mojentic_nb.llm.providers import PROVIDERS, closest, gateway_for
+from mojentic_nb.llm.request import Request
 from mojentic_nb.llm.tools.function import is_tool
+from mojentic_nb.llm.window import Measured, Window, without
 from mojentic_nb.tracer import Waterfall
 
-from .chats import Exchange
-from .explain import about, last_error
-from .line import quoted, words
-from .metering import marked
-from .notebook import MAIN, Notebook
-from .options import Options, parse
-from .tools import BUILT_IN, tools_in
-from .values import shortened
+from .ask import Question
+from .notebook import MAIN, Exchange, Notebook, marked
+from .options import Options, parse, quoted, words
+from .prompt import BUILT_IN, PromptError, shortened, tools_in
 
-__all__ = ["COMMANDS", "run_command"]
+__all__ = ["COMMANDS", "preview", "run_command"]
+
+LONGEST_TRACEBACK = 6000  # characters; what matters stands at its end
+
+
+def last_error(unexplained: BaseException | None) -> BaseException:
+    """The last error that a cell raised; `unexplained` where that is only why its explanation failed.
+
+    Raises UsageError if there was none.
+    """
+    error = getattr(sys, "last_value", None)
+    if isinstance(error, UsageError | PromptError | LLMError):
+        error = unexplained or error
+    if error is None:
+        raise UsageError("There was no error to explain.")
+    return error
+
+
+def about(error: BaseException, namespace: Mapping[str, Any]) -> str:
+    """The question about an error that a cell raised, whose variables are in the `namespace`.
+
+    Of its traceback that is told which begins in the cell: what ran the cell is not of interest.
+    """
+    frames = within(error.__traceback__, namespace)
+    told = "".join(traceback.format_exception(type(error), public(error), frames))[-LONGEST_TRACEBACK:]
+    text = f"Explain this error, and how to mend it.\n\n{told}"
+    if cell := source(error, frames):
+        text += f"\nIt came from this cell:\n\n{cell}"
+    return text.replace("{{", r"\{{")
+
+
+def public(error: BaseException) -> BaseException:
+    """Return `error`, or a SyntaxError instead of the private class that Python 3.13 has for a cell that ends early."""
+    return SyntaxError(*error.args) if type(error).__name__ == "_IncompleteInputError" else error
+
+
+def within(frames: TracebackType | None, namespace: Mapping[str, Any]) -> TracebackType | None:
+    """The frames from the cell's own on; None if it did not begin to run."""
+    while frames and frames.tb_frame.f_globals is not namespace:
+        frames = frames.tb_next
+    return frames
+
+
+def source(error: BaseException, frames: TracebackType | None) -> str:
+    """The cell that raised the error; "" if it is not known."""
+    if frames:
+        return "".join(linecache.getlines(frames.tb_frame.f_code.co_filename))
+    return "".join(linecache.getlines(error.filename or "")) if isinstance(error, SyntaxError) else ""
 
 
 class Session(Protocol):
@@ -274,3 +329,70 @@ COMMANDS: dict[str, Callable[..., object]] = {
     "alias": alias,
     "config": config,
 }
+
+
+def preview(question: Question, max_context: int) -> str:
+    """All that would be sent, as text, and about how many tokens it takes; at most `max_context` of the conversation.
+
+    Raises UsageError for what can't be asked.
+    """
+    request = question.begin(lambda _: False).run.conversation.request()
+    return printable("\n".join(lines(question.name, request, Window(max_context))), joiners=True) if request else ""
+
+
+def lines(name: str, request: Request, window: Window) -> Iterator[str]:
+    """What `request` would send to the model called `name`, line by line."""
+    left_out = window.excess(request.messages, Measured())
+    messages = without(request.messages, left_out)
+    tools = [listed(tool.descriptor["function"]) for tool in request.tools]
+    schema = [dumped(request.schema)] if request.schema else []
+    tokens = window.estimate_request(replace(request, messages=tuple(messages)))
+    yield f"This would go to {name}, about {tokens} tokens in {counted(len(messages), 'message')}:"
+    if left_out:
+        yield f"({counted(left_out, 'exchange')}, the oldest, left out: LLMMagics.max_context is {window.limit})"
+    for message in messages:
+        yield from section(message.role.value, told(message))
+    yield from section("tools", tools)
+    yield from section("the answer's schema", schema)
+    yield from section("settings", settings(request))
+
+
+def section(title: str, content: Iterable[str]) -> Iterator[str]:
+    """The lines of `content` under a title; none if it is empty."""
+    if found := list(content):
+        yield from ("", f"--- {title}", *found)
+
+
+def listed(function: dict[str, Any]) -> str:
+    """A tool, in a line."""
+    return f"{function['name']}: {function.get('description', '')} {dumped(function.get('parameters', {}))}"
+
+
+def settings(request: Request) -> Iterator[str]:
+    """What else is said with the request, in a line."""
+    said = request.config.model_dump(exclude_unset=True)
+    if request.tool_choice:
+        said["tool_choice"] = request.tool_choice
+    if said:
+        yield ", ".join(f"{name}={value!r}" for name, value in said.items())
+
+
+def dumped(value: object) -> str:
+    """`value` as JSON."""
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def counted(count: int, what: str) -> str:
+    """So many of them."""
+    return f"{count} {what}{'s' * (count != 1)}"
+
+
+def told(message: LLMMessage) -> Iterator[str]:
+    """One message."""
+    if message.content:
+        yield message.content
+    if message.role is MessageRole.Assistant:
+        for call in message.tool_calls or ():
+            yield f"calls {call.name}({call.json_arguments()})"
+    for number, path in enumerate(message.image_paths or (), start=1):
+        yield f"[image {number}: {path if len(path) < 200 else f'{path[:40]}…, {len(path)} characters'}]"

@@ -9,12 +9,12 @@ from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMa
 from pydantic import BaseModel
 
 from mojentic_nb.display.surface import SURFACES
-from mojentic_nb.llm.drafts import is_model
 from mojentic_nb.llm.providers import PROVIDERS
+from mojentic_nb.llm.structured import is_model
 
 from .commands import COMMANDS
 from .options import EFFORTS, FLAGS
-from .tools import BUILT_IN, tools_in
+from .prompt import BUILT_IN, tools_in
 
 if TYPE_CHECKING:
     from .magic import LLMMagics

@@ -15,17 +15,12 @@ from mojentic_nb.display.surface import SURFACES
 from mojentic_nb.llm import LLMError
 from mojentic_nb.llm.providers import configured_name
 
-from .aliases import Model
-from .answer import Answer
-from .ask import Question, asked_by
-from .chats import Chat
-from .commands import run_command
-from .dry_run import preview
-from .errors import render_in_one_line
-from .notebook import MAIN, Notebook
-from .options import Options, parse, with_options
+from .ask import Answer, Question, asked_by
+from .commands import preview, run_command
+from .notebook import MAIN, Chat, Notebook
+from .options import Model, Options, parse, with_options
 from .prompt import PromptError
-from .shell import Cells
+from .shell import Cells, render_in_one_line
 
 __all__ = ["LLMMagics"]
 

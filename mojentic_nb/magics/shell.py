@@ -3,6 +3,8 @@
 IPython does not await what a magic returns. So the call that it makes of such a cell is turned into an awaited one of a
 coroutine function. Where a cell can't be awaited it stays the plain call: inside of another (``%%capture``), without
 IPython's autoawait, and in a terminal, where an interrupt reaches a plain call better.
+
+Errors as a cell shows them: one line that says what to do. ``%tb`` has the rest.
 """
 
 from __future__ import annotations
@@ -12,7 +14,9 @@ from collections.abc import Callable
 
 from IPython.core.interactiveshell import ExecutionInfo, InteractiveShell
 
-__all__ = ["Cells"]
+from mojentic_nb.display import printable
+
+__all__ = ["Cells", "render_in_one_line"]
 
 
 class Cells:
@@ -74,3 +78,18 @@ class Cells:
 
     def _leave(self) -> None:
         self._depth = max(0, self._depth - 1)  # the cell that loads the extension began before this listened
+
+
+def render_in_one_line(shell: InteractiveShell, error: BaseException) -> None:
+    """Have `shell` show `error` by its message the first time, and with its traceback when it is asked again.
+
+    IPython asks an exception for `_render_traceback_` before it formats one.
+    """
+    kind = type(error).__name__
+    line = printable(f"{kind}: {error}" if str(error) else kind)
+    shown = iter([[line]])
+
+    def render() -> list[str]:
+        return next(shown, None) or shell.InteractiveTB.structured_traceback(type(error), error, error.__traceback__)
+
+    error._render_traceback_ = render  # type: ignore[attr-defined]

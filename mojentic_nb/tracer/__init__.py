@@ -10,8 +10,8 @@ from .events import (
     ToolCallTracerEvent,
     TracerEvent,
 )
+from .recorder import TracerSystem
 from .store import EventStore
-from .system import TracerSystem
 from .waterfall import Waterfall
 
 __all__ = [

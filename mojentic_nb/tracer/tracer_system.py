@@ -1,5 +1,5 @@
-"""The path at which programs written for Mojentic find the tracer; it lives in :mod:`mojentic_nb.tracer.system`."""
+"""The path at which programs written for Mojentic find the tracer; it lives in :mod:`mojentic_nb.tracer.recorder`."""
 
-from .system import TracerSystem
+from .recorder import TracerSystem
 
 __all__ = ["TracerSystem"]

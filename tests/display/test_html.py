@@ -13,11 +13,10 @@ from display.views import Clock, transcript_of
 from fuzzing import examples
 from hypothesis import given
 
-from mojentic_nb.display.render.as_markdown import as_markdown
 from mojentic_nb.display.render.html import as_html
 from mojentic_nb.display.render.labels import duration
 from mojentic_nb.display.render.styles import STYLES, inlined
-from mojentic_nb.display.render.text import as_text
+from mojentic_nb.display.render.text import as_markdown, as_text
 from mojentic_nb.display.transcript import Transcript
 from mojentic_nb.llm import (
     Event,

@@ -19,9 +19,7 @@ from PIL import Image
 from pydantic import BaseModel
 
 from mojentic_nb.display import LiveView
-from mojentic_nb.display.render.failures import failure
-from mojentic_nb.display.render.images import LARGEST
-from mojentic_nb.display.render.results import parts, tells_all
+from mojentic_nb.display.render.results import LARGEST, failure, parts, tells_all
 from mojentic_nb.display.render.values import LONGEST, indented, short, summary
 from mojentic_nb.llm import LLMBroker, LLMMessage, LLMToolCall, StepFinish, ToolCallEnd, ToolResult
 from mojentic_nb.llm.cancellation import Cancellation

@@ -22,7 +22,7 @@ from mojentic_nb.llm import (
     ToolCallStart,
 )
 from mojentic_nb.llm.gateways import RecordingGateway, ReplayGateway, ScriptedGateway
-from mojentic_nb.llm.gateways.replay.recorded_events import Happening, answer_in_json, happenings
+from mojentic_nb.llm.gateways.replay.recordings import Happening, answer_in_json, happenings
 from mojentic_nb.llm.redaction import Redaction
 from mojentic_nb.llm.request import Gateway
 

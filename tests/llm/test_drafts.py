@@ -28,8 +28,7 @@ from pydantic import (
 )
 from typing_extensions import TypedDict
 
-from mojentic_nb.llm.drafts import MISSING, Drafts
-from mojentic_nb.llm.structured import AnswerType
+from mojentic_nb.llm.structured import MISSING, AnswerType, Drafts
 
 T = TypeVar("T")
 

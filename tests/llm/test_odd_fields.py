@@ -38,7 +38,7 @@ from mojentic_nb.llm.conversation import Conversation
 from mojentic_nb.llm.errors import ConfigurationError, LLMError, RateLimitError
 from mojentic_nb.llm.gateways.failures import said_by, status_error
 from mojentic_nb.llm.gateways.keys import Key
-from mojentic_nb.llm.gateways.replay.recorded_events import Happening, answer_in_json, happenings
+from mojentic_nb.llm.gateways.replay.recordings import Happening, answer_in_json, happenings
 from mojentic_nb.llm.gateways.wire import anthropic_messages, chat_completions, ollama_chat, responses
 from mojentic_nb.llm.gateways.wire.decoding import Decoder, Paused, StreamError, decoded
 from mojentic_nb.llm.redaction import Redaction

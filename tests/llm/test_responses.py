@@ -36,9 +36,9 @@ from mojentic_nb.llm.errors import (
     RateLimitError,
 )
 from mojentic_nb.llm.gateways import OpenAIGateway
-from mojentic_nb.llm.gateways.openai_models import needs_responses
+from mojentic_nb.llm.gateways.openai import needs_responses
+from mojentic_nb.llm.gateways.wire.assembly import interleaved, placed
 from mojentic_nb.llm.gateways.wire.decoding import decoded
-from mojentic_nb.llm.gateways.wire.interleaving import interleaved, placed
 from mojentic_nb.llm.gateways.wire.responses import ResponsesDecoder, encode
 from mojentic_nb.llm.request import Request
 from mojentic_nb.llm.tools import LLMTool

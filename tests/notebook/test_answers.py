@@ -22,7 +22,7 @@ from pydantic import BaseModel
 
 from mojentic_nb.llm import Usage
 from mojentic_nb.llm.tools import LLMTool, tool
-from mojentic_nb.magics.code import code_of
+from mojentic_nb.magics.ask import code_of
 
 
 class Trip(BaseModel):

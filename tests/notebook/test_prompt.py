@@ -20,8 +20,7 @@ from hypothesis import strategies as st
 from IPython.display import Image as ShownImage
 from PIL import Image as Pillow
 
-from mojentic_nb.magics.prompt import PromptError, compose
-from mojentic_nb.magics.values import BUDGET
+from mojentic_nb.magics.prompt import BUDGET, PromptError, compose
 
 mpl.use("agg")
 

@@ -40,7 +40,7 @@ from mojentic_nb.tracer import (
     TracerSystem,
     Waterfall,
 )
-from mojentic_nb.tracer.timeline import ticks
+from mojentic_nb.tracer.waterfall import ticks
 
 HOSTILE = "<script>alert(1)</script>\x1b[31m\u202e'\""
 

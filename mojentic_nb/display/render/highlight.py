@@ -14,7 +14,9 @@ from mojentic_nb.llm.text import printable, printable_json
 
 __all__ = ["highlighted"]
 
-LONGEST = 20_000  # characters; a lexer is slow on what was made to be slow, and nobody reads colours in so much code
+LONGEST_CODE = (
+    20_000  # characters; a lexer is slow on what was made to be slow, and nobody reads colours in so much code
+)
 ENDLESS = re.compile(r"[^\n]{500}|\S{100}")  # for many lexers the time grows with the square of a line or a word
 LEXERS = {
     "bash": ("shell", "BashLexer"),
@@ -67,7 +69,7 @@ def highlighted(text: str, language: str) -> str:
     language = language.lower()
     text = printable_json(text) if language == "json" else printable(text)
     lexer = LEXERS.get(ALIASES.get(language, language))
-    if lexer is None or len(text) > LONGEST or (language != "json" and ENDLESS.search(text)):
+    if lexer is None or len(text) > LONGEST_CODE or (language != "json" and ENDLESS.search(text)):
         return html.escape(text)
     pieces: list[tuple[str, str]] = []
     for token, piece in made(*lexer).get_tokens(text):

@@ -2,23 +2,135 @@
 
 Objects are known by their methods, as Jupyter knows them: no library is imported for it. Whatever a method raises or
 returns, there is something to show in the end.
+
+Exceptions as a person is told of them.
+
+A small table, as text and as HTML.
+
+Images as ``data:`` URIs.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
-from collections.abc import Callable, Mapping
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from pydantic_core import from_json
 
-from mojentic_nb.display.blocks import Part
+import mojentic_nb.llm
+from mojentic_nb.display.blocks import Failure, Part
 from mojentic_nb.llm import ToolResult
+from mojentic_nb.llm.pictures import draw_picture, image_kind
+from mojentic_nb.llm.text import printable
 
-from .images import drawn_part, image_part, svg_part
+from .escape import escaped
 from .values import bounded, indented, said
 
-__all__ = ["parts", "tells_all"]
+__all__ = ["Table", "failure", "parts", "tells_all"]
+
+OURS = str(Path(mojentic_nb.llm.__file__).parent)
+
+
+def failure(error: object, output: str, code_name: Callable[[str], str] = str) -> Failure:
+    """What is told of `error`; of anything that is no exception, the `output` that the model was told.
+
+    An exception that no code outside the broker raised (nobody approved of a call, its time was up) has no class. Its
+    traceback calls files of code by their `code_name`.
+    """
+    if not isinstance(error, BaseException):
+        return {"type": "", "message": bounded(output), "traceback": None}
+    steps = theirs(error.__traceback__)
+    told = traceback.TracebackException(type(error), error, steps, limit=-30, compact=True) if steps else None
+    for step in told.stack if told else ():
+        step.filename = code_name(step.filename)
+    return {
+        "type": type(error).__name__ if told else "",
+        "message": bounded(said(error)),
+        "traceback": bounded("".join(told.format())) if told else None,
+    }
+
+
+def theirs(steps: TracebackType | None) -> TracebackType | None:
+    """The traceback from the first step on that is not in the broker: how a tool was called tells nobody anything."""
+    while steps and steps.tb_frame.f_code.co_filename.startswith(OURS):
+        steps = steps.tb_next
+    return steps
+
+
+CELL = "text-align: left; padding: 2px 12px 2px 0; vertical-align: top; white-space: pre-wrap"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of texts under a header; a table in a notebook, columns elsewhere. `empty` stands for no rows."""
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[object]]
+    empty: str = "There is nothing."
+
+    def __repr__(self) -> str:
+        if not self.rows:
+            return self.empty
+        lines = [self.header, *self._texts()]
+        widths = [max(len(line[column]) for line in lines) for column in range(len(self.header))]
+        return "\n".join(
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+        )
+
+    def _repr_html_(self) -> str:
+        if not self.rows:
+            return f"<p>{escaped(self.empty)}</p>"
+        head = "".join(f'<th style="{CELL}">{escaped(name)}</th>' for name in self.header)
+        body = "".join(
+            "<tr>" + "".join(f'<td style="{CELL}">{escaped(cell, joiners=True)}</td>' for cell in row) + "</tr>"
+            for row in self._texts()
+        )
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+    def _texts(self) -> list[list[str]]:
+        return [[printable(" ".join(str(cell).split()), joiners=True) for cell in row] for row in self.rows]
+
+
+LARGEST = 2_000_000  # bytes: they are kept in the notebook
+
+
+def image_part(data: object, alt: str) -> Part | None:
+    """The PNG, JPEG, GIF or WebP in `data`, bytes or base64 text; None if there is none, or too large a one."""
+    if isinstance(data, str):
+        try:
+            data = base64.b64decode(data)
+        except (binascii.Error, ValueError):
+            return None
+    if not isinstance(data, bytes | bytearray) or len(data) > LARGEST:
+        return None
+    kind = image_kind(data)
+    return uri_part(bytes(data), kind, alt) if kind else None
+
+
+def svg_part(data: object, alt: str) -> Part | None:
+    """The SVG text `data`, to be shown as an image: there it runs no scripts and loads nothing."""
+    if not isinstance(data, str) or not data.strip() or len(data) > LARGEST:
+        return None
+    return uri_part(data.encode(errors="replace"), "svg+xml", alt)
+
+
+def drawn_part(value: object) -> Part | None:
+    """A figure, an image or an array of one; raises what drawing it raises."""
+    data = draw_picture(value)
+    return None if data is None else image_part(data, type(value).__name__)
+
+
+def uri_part(data: bytes, kind: str, alt: str) -> Part:
+    """An image of the type ``image/`` `kind`."""
+    return {"type": "image", "src": f"data:image/{kind};base64,{base64.b64encode(data).decode()}", "alt": alt}
+
 
 MOST_ROWS = 30  # of a table
 MOST_COLUMNS = 20

@@ -1,8 +1,14 @@
-"""OpenAI, and every server that speaks its Chat Completions API (vLLM, llama.cpp, LM Studio, OpenRouter, Ollama, …)."""
+"""OpenAI, and every server that speaks its Chat Completions API (vLLM, llama.cpp, LM Studio, OpenRouter, Ollama, …).
+
+What some of OpenAI's own models can't do. A model that is not named here is taken to be able.
+
+https://platform.openai.com/docs/models. Never asked about another server's models, whatever they are called.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,7 +18,6 @@ from mojentic_nb.llm.request import Request
 from .failures import checked_list
 from .http import SDKGateway, amend, checked_address, checked_key, http_clients
 from .keys import NO_KEY, STAND_IN, Key, ambient_headers
-from .openai_models import can_stream, needs_responses
 from .transport import Timeout
 from .wire import chat_completions, responses
 from .wire.decoding import Decoder
@@ -20,7 +25,25 @@ from .wire.decoding import Decoder
 if TYPE_CHECKING:
     import openai
 
-__all__ = ["OpenAIGateway"]
+__all__ = ["OpenAIGateway", "needs_responses"]
+
+# The name, without the date that may follow it.
+NO_STREAM = re.compile(r"(o1|o3|gpt-5(\.\d+)?)-pro")
+ONLY_RESPONSES = re.compile(
+    rf"{NO_STREAM.pattern}|gpt-5(\.\d+)?-codex(-\w+)*|codex-mini-latest|o[34](-mini)?-deep-research"
+)
+DATE = re.compile(r"-\d{4}-\d{2}-\d{2}$")
+
+
+def can_stream(model: str) -> bool:
+    """Whether `model` can stream its answer."""
+    return not NO_STREAM.fullmatch(DATE.sub("", model))
+
+
+def needs_responses(model: str) -> bool:
+    """Whether `model` is to be had by the Responses API alone."""
+    return bool(ONLY_RESPONSES.fullmatch(DATE.sub("", model)))
+
 
 OPENAI = "api.openai.com"
 ORGANIZATION = ("OpenAI-Organization", "OpenAI-Project")  # headers that the SDK fills from the environment

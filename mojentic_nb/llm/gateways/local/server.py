@@ -8,8 +8,7 @@ from typing import Any
 from mojentic_nb.llm.gateways.openai import OpenAIGateway
 from mojentic_nb.llm.gateways.wire.decoding import Decoder
 from mojentic_nb.llm.messages import MessageRole
-from mojentic_nb.llm.request import Request, tool_name
-from mojentic_nb.llm.tool_choice import chosen
+from mojentic_nb.llm.request import Request, chosen, tool_name
 
 from .process import ModelProcess
 from .tools import CallDecoder, ChoiceDecoder, answer_request, call_request, callable_tools, plain_request

@@ -16,8 +16,7 @@ from typing import Any
 from mojentic_nb.llm.events import ModelEvent, TextDelta
 from mojentic_nb.llm.gateways.wire.chat_completions import ChatDecoder
 from mojentic_nb.llm.messages import LLMMessage, MessageRole
-from mojentic_nb.llm.request import Request, Tool, tool_name
-from mojentic_nb.llm.tool_choice import chosen, is_forced
+from mojentic_nb.llm.request import Request, Tool, chosen, is_forced, tool_name
 
 from .examples import EXAMPLES, answers_like
 

@@ -16,8 +16,7 @@ from mojentic_nb.llm.gateways.keys import Key
 from mojentic_nb.llm.redaction import Redaction, as_secrets
 from mojentic_nb.llm.request import Request, astream
 
-from .recorded_events import Happening, answer_in_json
-from .recordings import Exchange, changed, key_of, load, request_in_json
+from .recordings import Exchange, Happening, answer_in_json, changed, key_of, load, request_in_json
 from .replay import ReplayGateway
 
 __all__ = ["RecordingGateway", "record_or_replay"]

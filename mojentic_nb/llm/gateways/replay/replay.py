@@ -15,8 +15,7 @@ from mojentic_nb.llm.events import ModelEvent
 from mojentic_nb.llm.redaction import Redaction, as_secrets
 from mojentic_nb.llm.request import Request
 
-from .recorded_events import Happening, happenings
-from .recordings import Exchange, key_of, load, request_in_json
+from .recordings import Exchange, Happening, happenings, key_of, load, request_in_json
 
 __all__ = ["ReplayGateway", "ReplayMissError"]
 

@@ -18,14 +18,12 @@ from typing import Any
 from mojentic_nb.llm.errors import ConfigurationError, MaxToolIterationsExceededError
 from mojentic_nb.llm.events import FinishReason, ModelEvent, ReasoningDelta, StepFinish, TextDelta, Usage
 from mojentic_nb.llm.messages import LLMMessage, LLMToolCall, MessageRole, parsed_call
-from mojentic_nb.llm.request import Request
-from mojentic_nb.llm.tool_choice import chosen, is_forced
+from mojentic_nb.llm.request import Request, chosen, is_forced
 
-from .assembly import Calls, Characters
+from .assembly import Calls, Characters, interleaved, placed
 from .decoding import Decoder, Paused, StreamError, identity
 from .fields import read_count, read_index, read_object, read_text
 from .images import Image, load_image
-from .interleaving import interleaved, placed
 from .schemas import ANTHROPIC, fitted
 
 __all__ = ["MessagesDecoder", "encode"]

@@ -12,8 +12,7 @@ from typing import Any
 from mojentic_nb.llm.events import FinishReason, ModelEvent, ReasoningDelta, StepFinish, TextDelta, Usage
 from mojentic_nb.llm.messages import LLMMessage, LLMToolCall, MessageRole
 from mojentic_nb.llm.openai_messages import FINISH_REASONS
-from mojentic_nb.llm.request import Request, Tally
-from mojentic_nb.llm.tool_choice import chosen
+from mojentic_nb.llm.request import Request, Tally, chosen
 
 from .assembly import Calls, Characters
 from .decoding import Decoder, StreamError, identity

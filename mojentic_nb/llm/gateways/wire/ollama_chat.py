@@ -12,9 +12,8 @@ from mojentic_nb.llm.config import CompletionConfig
 from mojentic_nb.llm.errors import ConfigurationError
 from mojentic_nb.llm.events import ModelEvent, ReasoningDelta, StepFinish, TextDelta, Usage
 from mojentic_nb.llm.messages import LLMMessage, MessageRole
-from mojentic_nb.llm.request import Request
+from mojentic_nb.llm.request import Request, chosen, is_forced
 from mojentic_nb.llm.text import mended
-from mojentic_nb.llm.tool_choice import chosen, is_forced
 
 from .assembly import Calls
 from .decoding import Decoder, StreamError, identity

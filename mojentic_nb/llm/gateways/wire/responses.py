@@ -11,15 +11,13 @@ from typing import Any
 
 from mojentic_nb.llm.events import FinishReason, ModelEvent, ReasoningDelta, StepFinish, TextDelta, Usage
 from mojentic_nb.llm.messages import LLMMessage, LLMToolCall, MessageRole
-from mojentic_nb.llm.request import Request, Tally
-from mojentic_nb.llm.tool_choice import chosen
+from mojentic_nb.llm.request import Request, Tally, chosen
 
-from .assembly import Calls, Characters
+from .assembly import Calls, Characters, interleaved, placed
 from .chat_completions import response_format
 from .decoding import Decoder, StreamError, identity
 from .fields import read_count, read_index, read_object, read_objects, read_text
 from .images import load_image
-from .interleaving import interleaved, placed
 
 __all__ = ["ResponsesDecoder", "encode"]
 
