@@ -63,7 +63,7 @@ class Doc:
 
 DOCS = {path.stem: Doc(path) for path in sorted((Path(__file__).parents[1] / "docs").glob("*.md"))}
 BROKER = DOCS["broker"]
-MAGIC = "magic"  # its cells are IPython's: tests/notebook/test_magic_doc.py
+MAGIC = "magic"  # its cells are IPython's: tests/magics/test_magic_doc.py
 
 
 def says(provider: str, *texts: str) -> Reply:

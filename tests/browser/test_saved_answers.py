@@ -7,7 +7,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from display.attacks import ATTACKS, LARGE, LATEX, said_everywhere
-from display.test_html import CALLED, Outline, result
+from display.render.test_html import CALLED, Outline, result
 from display.views import transcript_of
 from lab import serving_notebooks
 from nbconvert import HTMLExporter

@@ -1,4 +1,4 @@
-/** Text in which every character can be seen: the same as in tests/llm/test_plain.py. */
+/** Text in which every character can be seen: the same as in tests/llm/test_text.py. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

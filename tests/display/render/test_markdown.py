@@ -9,8 +9,8 @@ import time
 from urllib.parse import unquote
 
 import pytest
+from display.render.test_html import CALLED, result
 from display.runs import PIECES
-from display.test_html import CALLED, result
 from display.views import transcript_of
 from fuzzing import examples
 from hypothesis import given

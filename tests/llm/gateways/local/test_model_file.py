@@ -243,12 +243,14 @@ def test_pip_gets_no_keys(index: Loopback, cache: Path, monkeypatch: pytest.Monk
     assert "canary" not in given.values()
 
 
-def test_an_interrupted_fetch_leaves_nothing_behind(index: Loopback, cache: Path):
+def test_an_interrupted_fetch_leaves_nothing_behind(index: Loopback, cache: Path, project: Path):
     hold = Hold()
     index.play(PAGE, Reply([WHEEL[:1000], hold]))
     program = f"from {__name__.rpartition('.')[2]} import TINY; TINY.path()"
     fetching = subprocess.Popen(
-        [sys.executable, "-c", program], cwd=Path(__file__).parent, env={**os.environ, "PYTHONPATH": "..:."}
+        [sys.executable, "-c", program],
+        cwd=Path(__file__).parent,
+        env={**os.environ, "PYTHONPATH": f"{project / 'tests'}:."},
     )
     wait_for(lambda: len(index.requests) == 2)
 
