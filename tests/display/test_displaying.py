@@ -50,6 +50,7 @@ def fail():
     plt.figure().subplots().plot([1, 2])
     raise ValueError("no")
 
+fail.sequential = True  # pyplot isn't thread-safe
 fig_of_mine = {"text/html": "<b>shown</b>", "text/plain": "shown"}
 display_raw = display
 def display(data):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from toolbox import Tool, calling, results
 from mojentic_nb.display.render.results import parts
 from mojentic_nb.llm import LLMMessage, LLMToolCall, MessageRole
 from mojentic_nb.llm.gateways.wire import anthropic_messages, chat_completions, ollama_chat, responses
+from mojentic_nb.llm.pictures import draw_picture
 from mojentic_nb.llm.request import Request
 from mojentic_nb.llm.tools import ToolOutput
 from mojentic_nb.llm.tools.results import LARGEST, done
@@ -66,6 +68,14 @@ PICTURES: dict[str, Callable[[], object]] = {
     "what shows itself": lambda: Shown(PICTURE),
     "what shows itself in base64": lambda: Shown((base64.b64encode(PICTURE).decode(), {"width": 2})),
 }
+
+
+def test_what_has_a_figure_too_deep_within_is_no_picture():
+    value = SimpleNamespace(savefig=None)
+    for _ in range(10):
+        value = SimpleNamespace(figure=value)
+
+    assert draw_picture(value) is None
 
 
 @pytest.mark.parametrize("how", BOTH)
