@@ -9,6 +9,8 @@ MOJENTIC_NB_FUZZ ?= 20
 PY  := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 JS  := mojentic_nb/display/js
+# The tests start many Python processes, which would compile every module anew in an image that sets this.
+unexport PYTHONDONTWRITEBYTECODE
 # Python tests run on all cores, each file's in one process; WORKERS= runs them one by one.
 WORKERS ?= -n logical --maxprocesses=8 --dist loadfile
 SAY := @printf '\n==> %s\n'
@@ -16,11 +18,12 @@ SAY := @printf '\n==> %s\n'
 ROOT_ARGS := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test fuzz check docs frontend check-frontend fresh pictures notebooks recordings clean
+.PHONY: help lab test quick fuzz check docs frontend check-frontend fresh pictures notebooks recordings clean
 
 help:
 	@echo "make lab        start JupyterLab on the quickstart notebook, answered by a model on this machine"
 	@echo "make test       run every test: Python, notebooks, and JupyterLab in a browser"
+	@echo "make quick      run in a minute what a change to Python code needs: no kernel, browser, model or random examples"
 	@echo "make fuzz       try 20 times as many random examples as 'make test', and new ones; MOJENTIC_NB_FUZZ=100 tries more"
 	@echo "make check      lint, formatting and types"
 	@echo "make docs       build the documentation's pages into site/, and fail on a link that leads nowhere"
@@ -44,6 +47,10 @@ test: $(VENV)/.test
 	@$(PY) tests/notebooks.py
 	$(SAY) "JupyterLab in a browser"
 	@$(PY) -m pytest tests/browser
+
+quick: $(VENV)/.test
+	@$(PY) -m ruff check .
+	@$(PY) -m pytest tests --ignore=tests/browser --ignore=tests/fresh -m "not slow" -q $(WORKERS)
 
 fuzz: $(VENV)/.test
 	$(SAY) "Tests with random examples, $(MOJENTIC_NB_FUZZ) times as many as in 'make test'"

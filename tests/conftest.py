@@ -13,12 +13,35 @@ from loopback import Loopback
 settings.register_profile("patient", deadline=None, derandomize=FACTOR == 1, max_examples=100 * FACTOR)
 settings.load_profile("patient")
 
+TESTS = Path(__file__).parent
+# What `make quick` leaves out: these start kernels, browsers, models and other programs, or wait for time limits.
+SLOW = [
+    *(
+        "browser",
+        "fresh",
+        "llm/gateways/local",
+        "test_docs.py",
+        "test_fuzzing.py",
+        "test_imports.py",
+        "test_readme.py",
+        "test_site.py",
+    ),
+    *(f"display/test_{name}.py" for name in ("approvals", "displaying", "live", "turns")),
+    *(f"llm/gateways/test_{name}.py" for name in ("closing", "faults", "retries")),
+    *(f"llm/tools/test_{name}.py" for name in ("stopping", "timeouts")),
+    *(f"magics/test_{name}.py" for name in ("kernel", "nbval", "terminal")),
+]
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each Hypothesis test for ``make fuzz``."""
+    """Mark each Hypothesis test for ``make fuzz``, and what takes long for ``make quick``."""
+    slow = [TESTS / name for name in SLOW]
     for item in items:
-        if is_hypothesis_test(getattr(item, "obj", None)):
+        fuzz = is_hypothesis_test(getattr(item, "obj", None)) or item.get_closest_marker("fuzz")
+        if fuzz:
             item.add_marker("fuzz")
+        if fuzz or any(item.path.is_relative_to(path) for path in slow):
+            item.add_marker("slow")
 
 
 @pytest.fixture
@@ -42,7 +65,7 @@ def environment(monkeypatch: pytest.MonkeyPatch):
 @pytest.fixture(scope="session")
 def project() -> Path:
     """The project's root folder."""
-    return Path(__file__).parents[1]
+    return TESTS.parent
 
 
 @pytest.fixture(scope="session")

@@ -519,7 +519,7 @@ def test_a_task_that_is_cancelled_wakes_a_gateway_that_blocks():
 
     asyncio.run(read())
 
-    assert woken.is_set()
+    assert woken.wait(PATIENCE)
 
 
 @pytest.mark.parametrize("how", BOTH)
