@@ -23,7 +23,6 @@ LAYERS = [
     ["llm.request_usage"],
     ["llm.gateways.wire", "llm.gateways.keys"],
     ["llm.gateways.failures", "llm.gateways.transport"],
-    ["llm.gateways.adaptive"],
     ["llm.gateways.http"],
     ["llm.gateways"],
     ["llm.tools"],

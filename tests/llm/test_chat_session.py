@@ -545,7 +545,7 @@ class Counting:
     def stream(self, request):
         self.requests.append(request)
         if self.limit is not None and self.size(request.messages) > self.limit:
-            raise ContextWindowError("The messages are longer than 'a-model' can read: send less.")
+            raise ContextWindowError("The messages are too long for 'a-model'. Send less.")
         step = self.script.pop(0) if self.script else ["Fine, thanks."]
         answer = LLMMessage(
             role=ASSISTANT,
@@ -777,7 +777,7 @@ def test_what_was_left_out_for_that_stays_out_in_the_next_round(how: str):
 
 
 def test_a_round_that_is_refused_anew_is_asked_once_more_anew():
-    refused = ContextWindowError("The messages are longer than 'a-model' can read: send less.")
+    refused = ContextWindowError("The messages are too long for 'a-model'. Send less.")
     chat = session("1", "2", "3", "4", [refused], calling("Rome"), [refused], "5", tools=[Weather()])
     for number in range(4):
         chat.send(f"Question {number}?")

@@ -58,8 +58,8 @@ def test_each_provider_has_a_gateway(monkeypatch: pytest.MonkeyPatch):
         ("Local", r"There is no provider 'Local': .* Did you mean `local`\?$"),
         ("openai", "'openai' names no model: write openai:MODEL"),
         ("ollama:", "'ollama:' names no model"),
-        ("openai:gpt-5", "set the environment variable OPENAI_API_KEY"),
-        ("anthropic:claude", "set the environment variable ANTHROPIC_API_KEY"),
+        ("openai:gpt-5", "Set the environment variable `OPENAI_API_KEY`"),
+        ("anthropic:claude", "Set the environment variable `ANTHROPIC_API_KEY`"),
         ("local:/no/such.gguf", r"/no/such.gguf can't be read \(No such file or directory\)"),
         ("", "There is no provider ''"),
         ("local:~no-such-user/x.gguf", "can't be read .*home directory"),
@@ -121,8 +121,8 @@ def test_without_any_model_the_error_says_what_to_install(monkeypatch: pytest.Mo
 
 
 UNUSABLE = {
-    "ALL_PROXY": ("socks5://127.0.0.1:9", r"SOCKS proxy \(ALL_PROXY\): pip install socksio, or unset it"),
-    "SSL_CERT_FILE": ("/no/such/file.pem", r"certificates that can't be read \(SSL_CERT_FILE or SSL_CERT_DIR\)"),
+    "ALL_PROXY": ("socks5://127.0.0.1:9", r"SOCKS proxy \(`ALL_PROXY`\)\. Run `pip install socksio`, or unset"),
+    "SSL_CERT_FILE": ("/no/such/file.pem", r"Can't read the certificates that `SSL_CERT_FILE` or `SSL_CERT_DIR` names"),
 }
 
 
@@ -158,7 +158,5 @@ def test_what_is_no_list_of_models_is_told_in_a_line(gateway, content_type: str,
     server.play(Reply([page.encode()], 200, content_type))
     asked = gateway(server.url) if gateway is OllamaGateway else gateway("sk-x", server.url)
 
-    with pytest.raises(
-        ConfigurationError, match=r"^127.0.0.1:\d+ answers with no list of models: is its address right"
-    ):
+    with pytest.raises(ConfigurationError, match=r"^[\w.:]+ didn't return a list of models. Check its address"):
         asked.get_available_models()

@@ -38,8 +38,9 @@ class ServerGateway(OpenAIGateway):
         self._reads_images = bool(properties["modalities"]["vision"])
         self._warned = False
 
-    def _sees(self, model: str) -> bool:
-        return self._reads_images and super()._sees(model)
+    def sees(self, model: str) -> bool:
+        """Return whether the model reads images."""
+        return self._reads_images and super().sees(model)
 
     def _encode(self, request: Request) -> dict[str, Any]:
         if tools := callable_tools(request):

@@ -235,7 +235,7 @@ def test_a_model_file_that_has_changed_is_not_loaded(tmp_path: Path, monkeypatch
 
 
 def test_a_context_that_is_full_says_so(gateway: LocalGateway):
-    with pytest.raises(ContextWindowError, match="longer than 'SmolLM2-135M-Instruct' can read: send less"):
+    with pytest.raises(ContextWindowError, match="too long for 'SmolLM2-135M-Instruct'. Send less"):
         LLMBroker(gateway.model, gateway).generate([LLMMessage(content="word " * 9000)])
 
 

@@ -578,7 +578,7 @@ def test_a_setting_that_the_model_refuses_is_left_out(server: Loopback):
     refusal = {"error": error(None, "Unsupported parameter: 'temperature' is not supported with this model.")}
     server.play(json_reply(refusal, 400), YES)
 
-    with pytest.warns(UserWarning, match="'m' does not take 'temperature': it is left out"):
+    with pytest.warns(UserWarning, match="`temperature` was left out: 'm' doesn't"):
         broker(server).generate(QUESTION, temperature=0.7)
 
     assert [request.body.get("temperature") for request in server.requests] == [0.7, None]
