@@ -63,7 +63,11 @@ CHAT: dict[str, tuple[int, Any, tuple[type[LLMError], str]]] = {
     "OpenAI, rate": (429, openai("Rate limit reached for gpt-5 on requests per min", "rate_limit_exceeded"), SLOWER),
     "OpenAI, quota": (429, openai("You exceeded your current quota", "insufficient_quota"), SLOWER),
     "OpenAI, form": (400, openai("Invalid schema for response_format 'Sky'"), NO_FORM),
-    "OpenAI, region": (403, openai("Country, region, or territory not supported"), (AuthenticationError, "doesn't allow")),
+    "OpenAI, region": (
+        403,
+        openai("Country, region, or territory not supported"),
+        (AuthenticationError, "doesn't allow"),
+    ),
     "OpenAI, failed": (
         500,
         openai("The server had an error", kind="server_error"),
