@@ -40,7 +40,7 @@ from .keys import NO_KEY, STAND_IN, Key, ambient_headers
 from .transport import LIMITS, Hooks, Lines, LoopLines, Timeout, Wire, proxy_checked, tls_context
 from .wire.decoding import Decoder, Paused, StreamError
 
-__all__ = ["HTTPGateway", "SDKGateway", "amend"]
+__all__ = ["ASYNCHRONOUS_CLIENT", "HTTPGateway", "SDKGateway", "amend"]
 
 ASYNCHRONOUS_CLIENT = (
     "This gateway has an asynchronous client. Use the broker's asynchronous methods, or pass a synchronous client."

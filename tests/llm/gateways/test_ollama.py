@@ -332,7 +332,7 @@ FAILURES = {
     ),
     "cut in the middle": (Reply([lines(says("a")), Cut()]), IncompleteStreamError, "broke in the .* Ask again"),
     "ended too early": (Reply([lines(says("a"))]), IncompleteStreamError, "broke off .*: ask again"),
-    "garbage": (Reply([b"<html>\n"]), IncompleteStreamError, "is no completion"),
+    "garbage": (Reply([b"<html>\n"]), IncompleteStreamError, "isn't a completion"),
     "a page of a proxy": (
         Reply([b"<h1>Bad\ngateway</h1>"], 502, "text/html"),
         ProviderUnavailableError,

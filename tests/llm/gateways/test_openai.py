@@ -222,15 +222,15 @@ REFUSALS = {
     "an HTML page": (Reply([b"<h1>Bad gateway</h1>"], 502, "text/html"), ProviderUnavailableError, "failed"),
     "an error in a stream": (Reply([sse(error("overloaded", 529))]), ProviderUnavailableError, "It said: overloaded"),
     "an error without a code in a stream": (Reply([sse({"error": "oops"})]), ProviderUnavailableError, "oops"),
-    "garbage": (Reply([b"data: <html>\n\n"]), IncompleteStreamError, "is no completion: '<html>'"),
-    "JSON that is no object": (Reply([b"data: 7\n\n"]), IncompleteStreamError, "is no completion: '7'"),
-    "wrong shapes": (Reply([sse({"choices": ["x"]})]), IncompleteStreamError, "is no completion"),
+    "garbage": (Reply([b"data: <html>\n\n"]), IncompleteStreamError, "sent '<html>', which isn't a completion"),
+    "JSON that is no object": (Reply([b"data: 7\n\n"]), IncompleteStreamError, "sent '7', which isn't a completion"),
+    "wrong shapes": (Reply([sse({"choices": ["x"]})]), IncompleteStreamError, "isn't a completion"),
     "another wrong shape": (
         Reply([sse({"choices": [{"delta": {"content": 7}}]})]),
         IncompleteStreamError,
-        "is no compl",
+        "isn't a completion",
     ),
-    "a page in place of a stream": (Reply([b"<h1>Hi</h1>"], 200, "text/html"), IncompleteStreamError, "ends in /v1"),
+    "a page in place of a stream": (Reply([b"<h1>Hi</h1>"], 200, "text/html"), IncompleteStreamError, "ends in `/v1`"),
     "cut in the middle": (Reply([sse(chunk("x"), done=False), Cut()]), IncompleteStreamError, "broke .* Ask again"),
     "ended too early": (Reply([sse(chunk("x"), done=False)]), IncompleteStreamError, "broke off .*: ask again"),
 }
@@ -340,7 +340,7 @@ def test_an_address_in_the_environment_that_cannot_be_one_is_named(monkeypatch: 
 
 @pytest.mark.parametrize("key", ["sk-“secret”", "sk-sécret", "sk-a\nb"])
 def test_a_key_that_cannot_be_one_is_told_and_not_shown(key: str):
-    with pytest.raises(ConfigurationError, match="copy it again") as failure:
+    with pytest.raises(ConfigurationError, match="Copy it again") as failure:
         OpenAIGateway(key)
 
     assert key not in str(failure.value)

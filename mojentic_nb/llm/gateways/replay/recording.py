@@ -1,4 +1,4 @@
-"""Keeping what a model answers, so that a notebook or a test can have it again without the model."""
+"""Recording a model's replies, so that a notebook or a test can replay them without the model."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ __all__ = ["RecordingGateway", "record_or_replay"]
 
 
 class RecordingGateway(GatewayFilter, MojenticCalls):
-    """Asks `gateway`, and keeps each answer in the JSON file `path`, for a :class:`ReplayGateway`.
+    """Sends requests through `gateway`, and writes each reply to the JSON file `path`, for a :class:`ReplayGateway`.
 
-    An answer is written once it is complete, also where it broke off or is the provider's error. One that was cancelled
-    or left is not, for nobody knows how it would have gone on; nor is what is wrong on this side: a
-    :class:`~mojentic_nb.llm.errors.ConfigurationError`, or a key that was refused. What the file holds of other
-    requests stays; the first answer to a request takes the place of those that it had, further ones are added.
+    A reply is written when it is complete, also if it broke off or is the provider's error. It isn't written if it was
+    cancelled or the reader left, since its rest is unknown, nor if the error is on this side: a
+    :class:`~mojentic_nb.llm.errors.ConfigurationError`, or a refused key. Recordings of other requests stay in the
+    file; the first reply to a request replaces those that it had, further ones are added.
 
     API keys and passwords are replaced by "(secret)": the key of `gateway`, what looks like one, the values of
     environment variables whose names have a word such as KEY, TOKEN, SECRET, PASSWORD or PAT, and the given `secrets`.
@@ -48,7 +48,7 @@ class RecordingGateway(GatewayFilter, MojenticCalls):
         self._recorded: set[str] = set()
 
     def can_stream(self, model: str) -> bool:
-        """Whether `model` can stream at the gateway."""
+        """Return whether `model` can stream at the gateway."""
         return not hasattr(self._gateway, "can_stream") or bool(self._gateway.can_stream(model))
 
     def begin(self, request: Request) -> Passage:
@@ -126,10 +126,10 @@ class Take(Passage):
 def record_or_replay(
     make_gateway: Callable[[], object], path: str | Path, *, secrets: str | Iterable[str] = ()
 ) -> RecordingGateway | ReplayGateway:
-    """A gateway that replays the file `path` if there is one, else records it from the gateway that is made then.
+    """Return a gateway that replays the file `path` if it exists, or one that records it from `make_gateway()`.
 
-    This is what tests want: the first run asks the model, all others need neither a key nor the network, and a request
-    that was not recorded is an error. Delete the file to record it anew. `make_gateway` may be a gateway's class.
+    For tests: the first run asks the model, all others need neither a key nor the network, and a request that wasn't
+    recorded is an error. Delete the file to record it again. `make_gateway` may be a gateway's class.
     """
     if Path(path).expanduser().exists():
         return ReplayGateway(path, secrets=secrets)

@@ -432,7 +432,7 @@ def test_an_odd_value_in_a_recording():
 
 @pytest.mark.parametrize("kind", ["IncompleteAnswerWarning", "LLMMessage", "annotations", ""])
 def test_a_recording_names_only_errors(kind: str):
-    with pytest.raises(ConfigurationError, match="can't be read"):
+    with pytest.raises(ConfigurationError, match="Can't read a line"):
         list(happenings([{"error": kind, "message": "Wait."}], []))
 
 
