@@ -10,7 +10,7 @@ streams, and has no other word for the address and headers of its requests.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ from mojentic_nb.llm.request import Request
 from .failures import Server, broken, no_answer, unreachable_error
 from .http import ASYNCHRONOUS_CLIENT, HTTPGateway
 from .keys import STAND_IN, Key
-from .transport import LIMITS, Lines, LoopLines, Timeout, Wire, proxy_checked, tls_context
+from .transport import LIMITS, Hooks, Lines, LoopLines, Timeout, Wire, proxy_checked, tls_context
 from .wire.ollama_chat import OllamaDecoder, encode
 
 if TYPE_CHECKING:
@@ -169,29 +169,29 @@ class OllamaGateway(HTTPGateway, MojenticCalls):
                 f"Can't use Ollama's address ({error}). Check `OLLAMA_HOST`, as in http://localhost:11434."
             ) from error
 
-    def _new_client(self, wire: Wire) -> ollama.Client:
+    def _new_client(self, wire: Wire) -> Any:  # noqa: ANN401 (the user's own client, or a new one)
         import ollama
 
         if isinstance(self._client, ollama.AsyncClient):
             raise ConfigurationError(ASYNCHRONOUS_CLIENT)
-        return self._client or ollama.Client(self._url, event_hooks=wire.hooks(self._sign), **self._options())
+        return self._client or self._made(ollama.Client, wire.hooks)
 
-    def _new_async_client(self, wire: Wire) -> Any:  # noqa: ANN401 (an AsyncClient, of the user's own or a new one)
+    def _new_async_client(self, wire: Wire) -> Any:  # noqa: ANN401
         import ollama
 
-        return self._client or ollama.AsyncClient(
-            self._url, event_hooks=wire.async_hooks(self._sign), **self._options()
-        )
+        return self._client or self._made(ollama.AsyncClient, wire.async_hooks)
 
-    def _options(self) -> dict[str, Any]:
+    def _made(self, kind: type[Any], hooks: Callable[..., Hooks]) -> Any:  # noqa: ANN401
         import httpx
 
-        return {
-            "headers": self._headers,
-            "timeout": httpx.Timeout(self._timeout.connect, read=self._timeout.read),
-            "limits": httpx.Limits(**LIMITS),
-            "verify": tls_context(httpx.create_ssl_context),
-        }
+        return kind(
+            self._url,
+            headers=self._headers,
+            timeout=httpx.Timeout(self._timeout.connect, read=self._timeout.read),
+            limits=httpx.Limits(**LIMITS),
+            verify=tls_context(httpx.create_ssl_context),
+            event_hooks=hooks(self._sign),
+        )
 
 
 def can_chat(client: ollama.Client, name: str) -> bool:

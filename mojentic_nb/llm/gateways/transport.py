@@ -267,9 +267,7 @@ class Lines(Generic[Client]):
     `late` is the HTTP library's ReadTimeout. Clients that are not the lines' `own` are never closed.
     """
 
-    def __init__(
-        self, make: Callable[[Wire], Client], timeout: Timeout, late: type[Exception], *, own: bool = True
-    ) -> None:
+    def __init__(self, make: Callable[[Wire], Client], timeout: Timeout, late: type[Exception], *, own: bool) -> None:
         self._make = make
         self._wire = partial(Wire, timeout, late)
         self._idle: Idle[Client] = []
@@ -278,18 +276,9 @@ class Lines(Generic[Client]):
             weakref.finalize(self, close_all, self._idle).atexit = False
 
     @contextmanager
-    def line(self, cancellation: Cancellation) -> Iterator[tuple[Wire, Client]]:
-        """Lend a client for one request, which the cancellation ends."""
-        with self._lent(self._idle, cancellation) as lent:
-            yield lent
-
-    def close(self) -> None:
-        """Close the idle clients."""
-        if self._own:
-            close_all(self._idle)
-
-    @contextmanager
-    def _lent(self, idle: Idle[Client], cancellation: Cancellation) -> Iterator[tuple[Wire, Client]]:
+    def line(self, cancellation: Cancellation, idle: Idle[Client] | None = None) -> Iterator[tuple[Wire, Client]]:
+        """Lend a client, one of those `idle`, for one request, which the cancellation ends."""
+        idle = self._idle if idle is None else idle
         try:
             wire, client = idle.pop()
         except IndexError:
@@ -302,13 +291,16 @@ class Lines(Generic[Client]):
         finally:
             idle.append((wire, client))
 
+    def close(self) -> None:
+        """Close the idle clients."""
+        if self._own:
+            close_all(self._idle)
+
 
 class LoopLines(Lines[Client]):
     """The same for asynchronous clients, whose connections belong to the event loop in which they were opened."""
 
-    def __init__(
-        self, make: Callable[[Wire], Client], timeout: Timeout, late: type[Exception], *, own: bool = True
-    ) -> None:
+    def __init__(self, make: Callable[[Wire], Client], timeout: Timeout, late: type[Exception], *, own: bool) -> None:
         super().__init__(make, timeout, late, own=own)
         self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[Idle[Client], AsyncGenerator[None, None]]]
         self._loops = WeakKeyDictionary()
@@ -321,7 +313,7 @@ class LoopLines(Lines[Client]):
             idle: Idle[Client] = []
             self._loops[loop] = idle, self._closed_with_loop(idle)
             await anext(self._loops[loop][1])
-        with self._lent(self._loops[loop][0], cancellation) as lent:
+        with self.line(cancellation, self._loops[loop][0]) as lent:
             yield lent
 
     async def aclose(self) -> None:

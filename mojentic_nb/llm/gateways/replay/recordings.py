@@ -245,15 +245,7 @@ def answer_in_json(
     ms: list[int] = []
     for happening in redacted_pieces(list(answer), redaction):
         ms.append(round(happening.wait * 1000 / GRAIN) * GRAIN)
-        event = happening.event
-        if isinstance(event, LLMError):
-            line = error_in_json(event, redaction)
-        elif isinstance(event, ToolCallStart | ToolCallDelta | ToolCallEnd):
-            call_id = event.call.id if isinstance(event, ToolCallEnd) else event.id
-            name = names.setdefault(call_id, f"call_{turn}_{len(names)}")
-            line = call_in_json(event, name, redaction)
-        else:
-            line = event_in_json(event, redaction)
+        line = line_of(happening.event, turn, names, redaction)
         if not (lines and continues(lines[-1], line)):
             lines.append(line)
     return lines, ms
@@ -284,37 +276,34 @@ def text_of(event: TextDelta | ReasoningDelta | ToolCallDelta) -> object:
     return (type(event), event.id if isinstance(event, ToolCallDelta) else "")
 
 
-def call_in_json(event: ToolCallStart | ToolCallDelta | ToolCallEnd, name: str, redaction: Redaction) -> dict[str, Any]:
-    """Return the line for one event of the call of that name."""
-    match event:
-        case ToolCallStart(name=tool):
-            return {"call": name, "name": tool}
-        case ToolCallDelta(delta=delta):
-            return {"call": name, "json": [delta]}
-    call = event.call
-    line = {"call": name, "name": call.name, "arguments": redaction.value(call.arguments)}
-    return {**line, "error": redaction.text(call.error)} if call.error else line
+def line_of(
+    event: ModelEvent | LLMError, turn: int, names: dict[str | None, str], redaction: Redaction
+) -> dict[str, Any]:
+    """Return the line of an event; `names` are those of the calls so far, by their ids."""
 
+    def name(call_id: str | None) -> str:
+        return names.setdefault(call_id, f"call_{turn}_{len(names)}")
 
-def event_in_json(event: Notice | TextDelta | ReasoningDelta | StepFinish, redaction: Redaction) -> dict[str, Any]:
-    """Return the line for any other event."""
     match event:
         case Notice(text):
             return {"notice": redaction.text(text)}
         case TextDelta(delta):
             return {"text": [delta]}
         case ReasoningDelta(delta, details):
-            line: dict[str, Any] = {"reasoning": [delta]}
-            return line if details is None else {**line, "details": redaction.value(dict(details))}
-    usage = {name: count for name, count in asdict(event.usage).items() if count}
-    return {"finish": event.finish_reason, "usage": usage, **({"limit": event.limit} if event.limit else {})}
-
-
-def error_in_json(event: LLMError, redaction: Redaction) -> dict[str, Any]:
-    """Return the line for the error that ended the reply."""
+            return {"reasoning": [delta]} | ({} if details is None else {"details": redaction.value(dict(details))})
+        case ToolCallStart(call_id, tool):
+            return {"call": name(call_id), "name": tool}
+        case ToolCallDelta(call_id, delta):
+            return {"call": name(call_id), "json": [delta]}
+        case ToolCallEnd(call):
+            line = {"call": name(call.id), "name": call.name, "arguments": redaction.value(call.arguments)}
+            return line | ({"error": redaction.text(call.error)} if call.error else {})
+        case StepFinish():
+            usage = {name: count for name, count in asdict(event.usage).items() if count}
+            return {"finish": event.finish_reason, "usage": usage} | ({"limit": event.limit} if event.limit else {})
     kind = next(each.__name__ for each in type(event).__mro__ if each.__name__ in ERRORS)
     line = {"error": kind, "message": redaction.text(str(event)), "transient": event.transient}
-    return line if event.retry_after is None else {**line, "retry_after": event.retry_after}
+    return line | ({} if event.retry_after is None else {"retry_after": event.retry_after})
 
 
 def continues(before: dict[str, Any], line: dict[str, Any]) -> bool:
