@@ -1,4 +1,4 @@
-"""Stopping what is under way, from any thread."""
+"""Cancelling a request or a tool from any thread."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ __all__ = ["Cancellation"]
 
 
 class Cancellation:
-    """A switch that is thrown once. Whoever blocks on something registers how to be woken.
+    """A flag that is set once. Code that blocks registers a callback to be woken.
 
-    A signal may throw it while the thread that it interrupts is in any of these methods, so none of them holds a lock.
-    `cancelled` tells whether :meth:`cancel` was called.
+    A signal may set it while the thread that it interrupts is in any of these methods, so none of them holds a lock.
+    `cancelled` is whether :meth:`cancel` was called.
     """
 
     def __init__(self) -> None:
@@ -21,7 +21,7 @@ class Cancellation:
         self._callbacks: list[Callable[[], object]] = []
 
     def cancel(self) -> None:
-        """Throw the switch and call what is registered, in the calling thread. Does nothing the second time."""
+        """Set the flag and run the callbacks in this thread. Does nothing the second time."""
         if not self.cancelled:
             self.cancelled = True
             for callback in list(self._callbacks):
@@ -29,10 +29,7 @@ class Cancellation:
 
     @contextmanager
     def on_cancel(self, callback: Callable[[], object]) -> Iterator[None]:
-        """Have `callback` called if the switch is thrown within the ``with`` block, or was before it.
-
-        It may be called twice.
-        """
+        """Run `callback`, maybe twice, if the flag is set within the ``with`` block, or was set before."""
         self._callbacks.append(callback)
         try:
             if self.cancelled:
@@ -42,12 +39,12 @@ class Cancellation:
             self._callbacks.remove(callback)
 
     def wait(self, seconds: float) -> bool:
-        """Wait that long, or until the switch is thrown; tell whether it was."""
+        """Wait for `seconds` or until the flag is set; return whether it was."""
         gate = threading.Lock()
         gate.acquire()
 
         def open_gate() -> None:
-            with suppress(RuntimeError):  # it is open already
+            with suppress(RuntimeError):  # it is already open
                 gate.release()
 
         with self.on_cancel(open_gate):

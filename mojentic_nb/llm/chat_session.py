@@ -1,4 +1,4 @@
-"""A conversation that goes on: each question is asked with what was said before it, as far as that fits."""
+"""A conversation: each question is sent with the messages before it that fit into the context window."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Query = str | Message | MessageBuilder
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A question on its way: its run's `conversation` and gateway, and its `events` while somebody can read them."""
+    """A question and its reply: the run's `conversation`, gateway, and `events` while somebody can read them."""
 
     conversation: Conversation
     gateway: FittingGateway
@@ -35,7 +35,7 @@ class Exchange:
 
     @property
     def under_way(self) -> bool:
-        """Whether an answer may still come."""
+        """Whether more of the reply may arrive."""
         stopped = self.conversation.cancellation.cancelled and not self.gateway.asked
         return not self.conversation.ended and not stopped and self.events() is not None
 
@@ -43,23 +43,23 @@ class Exchange:
 class ChatSession:
     """A conversation with the model of `llm`, a broker.
 
-    `system_prompt` says how the model is to behave; None or "" says nothing. `tools` are what it may call, `approve`
-    decides on each call, and `tool_choice` says whether each question has to begin with one, as with the broker.
-    `config`, or Mojentic's single `temperature`, says how answers are made.
+    `system_prompt` tells the model how to behave; None or "" sends none. `tools`, `approve` (which decides on each
+    call) and `tool_choice` (for the first request of each question) are those of the broker's methods. `config`, or
+    Mojentic's single `temperature`, has the settings.
 
-    Before a request that would take more than `max_context` tokens the oldest exchanges are left out, whole (a question
-    with all that answers it), until it fits; the system prompt and the last question always stay. Tokens are counted as
-    in :mod:`mojentic_nb.llm.window`; `tokenizer_gateway`, anything with a method ``encode``, is for its estimate. A
-    model that can read less than that, and refuses, is asked once more with the older half left out. If it refuses
-    again, nothing is left out of :attr:`messages`, and its :class:`~mojentic_nb.llm.errors.ContextWindowError` is
-    raised.
+    Before a request that would take more than `max_context` tokens, the oldest exchanges are left out until it fits,
+    each with the question and everything that answers it; the system prompt and the last question always stay.
+    :mod:`mojentic_nb.llm.window` says how tokens are counted; `tokenizer_gateway`, anything with a method ``encode``,
+    makes its estimates. If the model refuses the request as too long, it is sent once more without the older half. If
+    the model refuses again, nothing is left out of :attr:`messages`, and its
+    :class:`~mojentic_nb.llm.errors.ContextWindowError` is raised.
 
-    Methods that return or iterate text alone warn if the answer is incomplete, as the broker's do. However an answer
-    ends, what was seen of it is kept, and :attr:`messages` is a history that providers accept. A
-    question of which nothing came, because asking failed, is not kept: ask it again.
+    Methods that return or iterate text alone warn if the reply is incomplete, as the broker's do. However a reply ends,
+    the part that arrived is kept, and :attr:`messages` is a history that providers accept. A question that failed
+    without a reply isn't kept: ask it again.
 
-    `llm`, `tools`, `config`, `approve`, `tool_choice` and `max_context` may be changed; what they are counts from the
-    next question. Raises TypeError where `llm` is no broker, and ValueError for a `max_context` below 1.
+    You may change `llm`, `tools`, `config`, `approve`, `tool_choice` and `max_context`; changes count from the next
+    question. Raises TypeError if `llm` isn't a broker, and ValueError for a `max_context` below 1.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 (as in Mojentic)
@@ -76,9 +76,9 @@ class ChatSession:
         tool_choice: ToolChoice | None = None,
     ) -> None:
         if not isinstance(llm, LLMBroker):
-            raise TypeError(f"A session wants a broker, as in ChatSession(LLMBroker(model, gateway)), not {llm!r}.")
+            raise TypeError(f"A session needs a broker, as in ChatSession(LLMBroker(model, gateway)), not {llm!r}.")
         if max_context < 1:
-            raise ValueError(f"max_context is a number of tokens, at least 1, not {max_context}.")
+            raise ValueError(f"`max_context` must be at least 1 token, not {max_context}.")
         self.llm = llm
         self.tools = tools
         self.max_context = max_context
@@ -95,30 +95,30 @@ class ChatSession:
 
     @property
     def messages(self) -> list[LLMMessage]:
-        """All that was said and is still sent, right at any time; a new list each time."""
+        """The messages that are still sent, up to date at any time; a new list each time."""
         return self._state()[0]
 
     @property
     def tokens(self) -> int:
-        """How many tokens that takes: as the provider counted, and an estimate of what has come since."""
+        """How many tokens the messages take: the provider's count, and an estimate for newer messages."""
         return self._window.size(*self._state())
 
     def send(self, query: Query) -> str:
-        """Ask, and return the whole answer. Raises :class:`~mojentic_nb.llm.errors.LLMError`."""
+        """Ask, and return the whole reply. Raises :class:`~mojentic_nb.llm.errors.LLMError`."""
         run = self.stream(query)
         answer = "".join(run.text())
         warn_if_incomplete(run.conversation)
         return answer
 
     def send_stream(self, query: Query) -> Iterator[str]:
-        """Ask, and iterate the answer's text as it comes; ending the iteration early ends the answer."""
+        """Ask, and iterate the reply's text as it arrives; ending the iteration early ends the reply."""
         return self.stream(query).text(warn=True)
 
     def stream(self, query: Query) -> Run:
-        """Ask, and get the run whose events can be iterated; the session follows it.
+        """Ask, and return the run, whose events you can iterate; the session follows it.
 
-        Raises RuntimeError where another run of the session is under way, and TypeError or ValueError for a query that
-        can't be asked.
+        Raises RuntimeError while another run of the session is under way, and TypeError or ValueError for an invalid
+        query.
         """
         with self._lock:
             broker, gateway, messages = self._asking(query)
@@ -127,18 +127,18 @@ class ChatSession:
             return run
 
     async def asend(self, query: Query) -> str:
-        """Ask, and return the whole answer, asynchronously."""
+        """Ask, and return the whole reply, asynchronously."""
         run = self.astream(query)
         answer = "".join([piece async for piece in run.text()])
         warn_if_incomplete(run.conversation)
         return answer
 
     def asend_stream(self, query: Query) -> AsyncIterator[str]:
-        """Ask, and iterate the answer's text with ``async for``."""
+        """Ask, and iterate the reply's text with ``async for``."""
         return self.astream(query).text(warn=True)
 
     def astream(self, query: Query) -> AsyncRun:
-        """Ask, and get the run whose events can be iterated with ``async for``; the session follows it."""
+        """Ask, and return the run, whose events you can iterate with ``async for``; the session follows it."""
         with self._lock:
             broker, gateway, messages = self._asking(query)
             run = broker.astream(messages, self.tools, self.config, approve=self.approve, tool_choice=self.tool_choice)
@@ -148,9 +148,9 @@ class ChatSession:
     def insert_message(self, message: Message) -> None:
         """Add a message at the end, without asking.
 
-        Two of the user's in a row become one. Raises ValueError for a user's message with nothing in it, for a result
-        without its call, and for anything but the result where a call waits for it; RuntimeError while an answer is on
-        its way.
+        Two messages from the user in a row become one. Raises ValueError for an empty message from the user, for a
+        result without its call, and for anything but the result if a call waits for one; RuntimeError while a reply is
+        under way.
         """
         with self._lock:
             self._settle()
@@ -165,7 +165,7 @@ class ChatSession:
         return Window(self.max_context, self.tokenizer_gateway)
 
     def _asking(self, query: Query) -> tuple[LLMBroker, FittingGateway, list[LLMMessage]]:
-        """A broker for one question, the gateway that it asks, and what is asked."""
+        """Return a broker for one question, its gateway, and the messages to send."""
         question = as_question(query)
         self._settle()
         check_follows(self._messages, question)
@@ -177,19 +177,19 @@ class ChatSession:
         return broker, gateway, messages
 
     def _settle(self) -> None:
-        """Make what came of the last run part of the conversation; raise RuntimeError while it is under way."""
+        """Add the last run's messages to the conversation; raise RuntimeError while it is under way."""
         if self._exchange is not None and self._exchange.under_way:
-            raise RuntimeError("The session's last answer is still on its way: read it to its end, or close its run.")
+            raise RuntimeError("The session's last reply isn't complete. Read it to its end, or close its run.")
         self._messages, self._measured = self._state()
         self._exchange = None
 
     def _state(self) -> tuple[list[LLMMessage], Measured]:
-        """The messages as they are now, and what is known of their size."""
+        """Return the current messages, and their known size."""
         if self._exchange is None or not self._exchange.gateway.asked:
             return list(self._messages), self._measured
         conversation, gateway = self._exchange.conversation, self._exchange.gateway
         if not conversation.ended and not self._exchange.under_way:
-            conversation.leave()  # an asynchronous run that was dropped is not told before the loop comes to it
+            conversation.leave()  # a dropped asynchronous run learns it only when the loop runs
         messages = conversation.messages
         if conversation.ended and messages[-1].role is not MessageRole.Assistant:
             if conversation.finish_reason is None and messages[-1].role is MessageRole.User:
@@ -199,7 +199,7 @@ class ChatSession:
 
 
 def as_question(query: Query) -> LLMMessage:
-    """The message that `query` is or makes."""
+    """Return the message that `query` is or makes."""
     match query:
         case str():
             question = LLMMessage(content=query)
@@ -208,9 +208,9 @@ def as_question(query: Query) -> LLMMessage:
         case LLMMessage() | Mapping():
             question = read_message(query).model_copy(deep=True)
         case _:
-            raise TypeError(f"A query is a text, a user's message or a MessageBuilder, not {query!r}.")
+            raise TypeError(f"A query must be text, a user's message or a MessageBuilder, not {query!r}.")
     if question.role is not MessageRole.User:
-        raise TypeError(f"A query is the user's, not the {question.role.value}'s. Use insert_message() for others.")
+        raise TypeError(f"A query must be the user's, not the {question.role.value}'s. Use insert_message() instead.")
     if is_empty(question):
-        raise ValueError("The query is empty: say something, or show an image.")
+        raise ValueError("The query is empty. Give it text or an image.")
     return question

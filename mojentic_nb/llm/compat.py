@@ -1,10 +1,13 @@
-"""The interface that Mojentic's programs know, both ways: our gateways have it, and theirs work here through it."""
+"""Compatibility with Mojentic, both ways: its programs can call our gateways, and its gateways work here.
+
+:class:`MojenticCalls` is a base class of each public gateway, and :func:`as_gateway` adapts a gateway that has only
+Mojentic's methods.
+"""
 
 from __future__ import annotations
 
 import inspect
 import json
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -33,9 +36,9 @@ __all__ = ["LLMGatewayResponse", "MojenticCalls", "MojenticGateway", "StreamingR
 
 
 class LLMGatewayResponse(BaseModel):
-    """A whole answer: its `content`, the calls in it, its reasoning, and `object` where one was asked for.
+    """A whole reply: its `content`, tool calls and reasoning, and the `object` if one was asked for.
 
-    `finish_reason` says why it ended: *length* and *content_filter* mean that it isn't whole.
+    `finish_reason` says why it ended; *length* and *content_filter* mean that it is incomplete.
     """
 
     content: str | None = None
@@ -46,37 +49,33 @@ class LLMGatewayResponse(BaseModel):
 
 
 class StreamingResponse(BaseModel):
-    """A piece of an answer: of its content, of its reasoning, or whole calls."""
+    """A piece of a reply: of its content, of its reasoning, or whole tool calls."""
 
     content: str | None = None
     tool_calls: list[LLMToolCall] | None = None
     thinking: str | None = None
 
 
-class MojenticCalls(ABC):
-    """Gives a gateway Mojentic's methods, over its own :meth:`stream`."""
-
-    @abstractmethod
-    def stream(self, request: Request) -> Generator[ModelEvent, None, None]:
-        """Send `request` and yield the model's events."""
+class MojenticCalls:
+    """Gives a gateway Mojentic's methods, over its own method ``stream``."""
 
     def can_stream(self, model: str) -> bool:  # noqa: ARG002 (for a gateway that knows better)
-        """Whether `model` can stream."""
+        """Return whether `model` can stream."""
         return True
 
     def complete_stream(
-        self,
+        self: Gateway,
         model: str,
         messages: Sequence[Message],
         tools: Sequence[Tool] | None = None,
         config: CompletionConfig | None = None,
         **settings: Any,  # noqa: ANN401 (Mojentic's, by name)
     ) -> Iterator[StreamingResponse]:
-        """Ask once, and iterate the pieces of the answer; tools are offered, not run."""
-        return pieces_of(self._events(one_request(model, messages, tools, config, settings)))
+        """Send one request, and iterate the pieces of the reply. Tool calls in it don't run."""
+        return pieces_of(stream_whole(self, one_request(model, messages, tools, config, settings)))
 
     def complete(
-        self,
+        self: Gateway,
         model: str,
         messages: Sequence[Message],
         object_model: type[BaseModel] | None = None,
@@ -84,8 +83,8 @@ class MojenticCalls(ABC):
         config: CompletionConfig | None = None,
         **settings: Any,  # noqa: ANN401
     ) -> LLMGatewayResponse:
-        """Ask once, and return the whole answer; with an `object_model` as an instance of it, too."""
-        events = list(self._events(one_request(model, messages, tools, config, settings, object_model)))
+        """Send one request, and return the whole reply, with an instance of `object_model` if that is given."""
+        events = list(stream_whole(self, one_request(model, messages, tools, config, settings, object_model)))
         pieces = list(pieces_of(events))
         content = "".join(piece.content or "" for piece in pieces)
         return LLMGatewayResponse(
@@ -96,19 +95,20 @@ class MojenticCalls(ABC):
             finish_reason=next(event.finish_reason for event in events if isinstance(event, StepFinish)),
         )
 
-    def _events(self, request: Request) -> Iterator[ModelEvent]:
-        """The events of an answer, which has to come to its end."""
-        event: ModelEvent | None = None
-        for event in self.stream(request):
-            if isinstance(event, Notice):
-                event.warn()
-            yield event
-        if not isinstance(event, StepFinish):
-            raise IncompleteStreamError("The answer broke off before its end: ask again.")
+
+def stream_whole(gateway: Gateway, request: Request) -> Iterator[ModelEvent]:
+    """Yield the events of a reply; raise IncompleteStreamError if it has no end."""
+    event: ModelEvent | None = None
+    for event in gateway.stream(request):
+        if isinstance(event, Notice):
+            event.warn()
+        yield event
+    if not isinstance(event, StepFinish):
+        raise IncompleteStreamError("The reply broke off before its end. Ask again.")
 
 
 def pieces_of(events: Iterable[ModelEvent]) -> Iterator[StreamingResponse]:
-    """The events as Mojentic's pieces."""
+    """Yield the events as Mojentic's pieces."""
     for event in events:
         match event:
             case TextDelta(delta):
@@ -127,15 +127,15 @@ def one_request(
     settings: dict[str, Any],
     object_model: type[BaseModel] | None = None,
 ) -> Request:
-    """The request for Mojentic's arguments; `config` comes before `settings`."""
+    """Return the request for Mojentic's arguments; a `config` overrides `settings`."""
     config = config or CompletionConfig(**{name: value for name, value in settings.items() if value is not None})
     return Request(model, tuple(checked_messages(messages)), config, tuple(tools or ()), object_model)
 
 
 class MojenticGateway:
-    """A gateway that was written for Mojentic, with ``complete_stream`` and ``complete``, seen as one of ours.
+    """Adapts a gateway that was written for Mojentic, with ``complete_stream`` and ``complete``.
 
-    Where a `whole` answer will do it is asked by ``complete``, as in Mojentic.
+    A `whole` reply comes from ``complete``, as in Mojentic.
     """
 
     def __init__(self, gateway: Any, *, whole: bool) -> None:  # noqa: ANN401 (anything that has the methods)
@@ -143,12 +143,12 @@ class MojenticGateway:
         self._streams = hasattr(gateway, "complete_stream")
         self._whole = hasattr(gateway, "complete") if whole else not self._streams
 
-    def can_stream(self, model: str) -> bool:  # noqa: ARG002 (its answer is for all models)
-        """Whether the gateway streams."""
+    def can_stream(self, model: str) -> bool:  # noqa: ARG002 (the same for all models)
+        """Return whether the gateway streams."""
         return self._streams
 
     def stream(self, request: Request) -> Generator[ModelEvent, None, None]:
-        """Ask through the gateway, and yield what its answer tells."""
+        """Send `request` through the gateway, and yield the events of its reply."""
         calls: list[LLMToolCall] = []
         finish_reason: FinishReason = "stop"
         with ExitStack() as resources:
@@ -161,8 +161,8 @@ class MojenticGateway:
                     yield ReasoningDelta(thinking)
                 if content := text_of(piece):
                     yield TextDelta(content)
-                for said in getattr(piece, "tool_calls", None) or ():
-                    call = read_call(said, f"call_{len(request.messages)}_{len(calls)}")
+                for made in getattr(piece, "tool_calls", None) or ():
+                    call = read_call(made, f"call_{len(request.messages)}_{len(calls)}")
                     calls.append(call)
                     yield ToolCallStart(call.id or "", call.name)
                     yield ToolCallDelta(call.id or "", call.json_arguments())
@@ -177,24 +177,23 @@ class MojenticGateway:
 
 
 def as_gateway(gateway: Any, *, whole: bool = False) -> Gateway:  # noqa: ANN401 (anything that has the methods)
-    """`gateway` as one of ours, for an answer that streams or for a `whole` one. Raises TypeError for what is none."""
+    """Return `gateway`, adapted if it was written for Mojentic, to read a reply as a stream or `whole`.
+
+    Raises TypeError if it isn't a gateway.
+    """
     if isinstance(gateway, type):
-        raise TypeError(f"{gateway.__name__} is a class: give an instance of it, as in {gateway.__name__}().")
+        raise TypeError(f"{gateway.__name__} is a class. Pass an instance of it, as in {gateway.__name__}().")
     if not any(hasattr(gateway, method) for method in ("stream", "complete_stream", "complete")):
-        raise TypeError(f"{gateway!r} is no gateway: it has neither stream nor complete_stream nor complete.")
+        raise TypeError(f"{gateway!r} isn't a gateway: it has no method stream, complete_stream or complete.")
     ours: Gateway = gateway if hasattr(gateway, "stream") else MojenticGateway(gateway, whole=whole)
     return ours
 
 
 def arguments(method: Callable[..., Any], request: Request) -> dict[str, Any]:
-    """What `method` takes of all that Mojentic's broker passes; a setting that is unset only if it has to be there."""
+    """Return the arguments for `method` that Mojentic's broker would pass; unset settings only if they are required."""
     config = request.config
     parameters = signature_of(method).parameters
-    always = {
-        "model": request.model,
-        "messages": list(request.messages),
-        "config": config,
-    }
+    always: dict[str, Any] = {"model": request.model, "messages": list(request.messages), "config": config}
     if_set: dict[str, Any] = {
         "object_model": request.object_model,
         "temperature": config.temperature,
@@ -206,7 +205,7 @@ def arguments(method: Callable[..., Any], request: Request) -> dict[str, Any]:
     if "tool_choice" in parameters:
         if_set["tool_choice"] = choice
     takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
-    taken: dict[str, Any] = {name: value for name, value in always.items() if takes_all or name in parameters}
+    taken = {name: value for name, value in always.items() if takes_all or name in parameters}
     for name, value in if_set.items():
         required = name in parameters and parameters[name].default is inspect.Parameter.empty
         if required or (value is not None and (takes_all or name in parameters)):
@@ -215,14 +214,14 @@ def arguments(method: Callable[..., Any], request: Request) -> dict[str, Any]:
 
 
 def offered(request: Request, *, takes_choice: bool) -> tuple[list[Tool] | None, str | None]:
-    """The tools, and the choice among them. Mojentic knows none, so a gateway `takes_choice` only where it says so.
+    """Return the tools, and the choice among them for a gateway that `takes_choice`, which Mojentic's don't.
 
-    Raises :class:`~mojentic_nb.llm.errors.ConfigurationError` where it doesn't, and a call has to come of it.
+    Raises :class:`~mojentic_nb.llm.errors.ConfigurationError` for one that doesn't, if the choice forces a call.
     """
     choice = chosen(request)
     if is_forced(choice) and not takes_choice:
         raise ConfigurationError(
-            f"This gateway can't make a model call a tool: leave out tool_choice={choice!r}, or ask another gateway."
+            f"This gateway can't force a tool call. Leave out tool_choice={choice!r}, or use another gateway."
         )
     if choice == "none" and not takes_choice:
         return None, None
@@ -230,16 +229,16 @@ def offered(request: Request, *, takes_choice: bool) -> tuple[list[Tool] | None,
 
 
 def text_of(piece: Any) -> str | None:  # noqa: ANN401 (whatever the gateway makes)
-    """The text of a piece, or of a whole answer; an object that the gateway has read already is put back into JSON."""
+    """Return the text of a piece or of a whole reply; turn an object that the gateway has read back into JSON."""
     if (read := getattr(piece, "object", None)) is not None:
         return str(read.model_dump_json(by_alias=True))
     return getattr(piece, "content", None)
 
 
-def read_call(said: Any, otherwise: str) -> LLMToolCall:  # noqa: ANN401 (an SDK's object, or one of ours)
-    """The call that a gateway reports in one of the ways that providers' SDKs do."""
-    function = getattr(said, "function", said)
-    call_id = getattr(said, "id", None) or otherwise
+def read_call(made: Any, default_id: str) -> LLMToolCall:  # noqa: ANN401 (an SDK's object, or one of ours)
+    """Return the call that a gateway reports in one of the ways that providers' SDKs do."""
+    function = getattr(made, "function", made)
+    call_id = getattr(made, "id", None) or default_id
     if isinstance(function.arguments, str):
         return parsed_call(call_id, function.name, function.arguments)
     return parsed_call(call_id, function.name, json.dumps(function.arguments, default=str))

@@ -1,4 +1,4 @@
-"""The path at which programs written for Mojentic find the settings; they live in :mod:`mojentic_nb.llm.config`."""
+"""Mojentic's path of the settings, which are in :mod:`mojentic_nb.llm.config`."""
 
 from .config import CompletionConfig
 

@@ -1,4 +1,4 @@
-"""Where asynchronous code meets what blocks or waits."""
+"""Threads, timers and event loops: where asynchronous code meets code that blocks. No other module creates any."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ __all__ = ["PATIENCE", "Raised", "from_own_loop", "in_background", "in_thread", 
 
 Item = TypeVar("Item")
 END = object()
-PATIENCE = 1.0  # seconds that a cancelled asynchronous function has to clean up
+PATIENCE = 1.0  # seconds for a cancelled asynchronous function to clean up
 
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """What an awaitable raised, where it can't be raised itself."""
+    """An exception of an awaitable, as a value."""
 
     error: BaseException
 
 
 def in_background(function: Callable[[], Item]) -> Future[Item]:
-    """Call `function` in a thread of its own, in this context; a program's end does not wait for it."""
+    """Call `function` in its own thread, in this context; the program's end doesn't wait for it."""
     future: Future[Item] = Future()
-    future.set_running_or_notify_cancel()  # from now on nobody who waits can cancel it
+    future.set_running_or_notify_cancel()  # from now on nobody can cancel it
     context = contextvars.copy_context()
 
     def run() -> None:
@@ -45,17 +45,17 @@ def in_background(function: Callable[[], Item]) -> Future[Item]:
 
 
 async def in_thread(items: Generator[Item, None, None]) -> AsyncGenerator[Item, None]:
-    """Yield `items`, each made in a thread, so that the event loop goes on meanwhile."""
+    """Yield `items`, each of which a thread makes, so that the event loop runs meanwhile."""
     try:
         while (item := await asyncio.to_thread(next, items, END)) is not END:
             yield item  # type: ignore[misc]
     finally:
-        with suppress(ValueError):  # it runs on in its thread, and is closed when it is forgotten there
+        with suppress(ValueError):  # it is running in its thread, and is closed when that drops it
             items.close()
 
 
 async def pause(cancellation: Cancellation, seconds: float) -> None:
-    """Wait that long, or until the cancellation."""
+    """Wait for `seconds`, or until the cancellation."""
     loop = asyncio.get_running_loop()
     woken = asyncio.Event()
 
@@ -67,10 +67,10 @@ async def pause(cancellation: Cancellation, seconds: float) -> None:
 
 
 async def settled(awaitable: Awaitable[Item], timeout: float | None = None) -> Item | Raised:
-    """What `awaitable` gives or raises, also where that is a CancelledError of its own making, or an interrupt.
+    """Return the result of `awaitable` or what it raised, also a CancelledError of its own, or an interrupt.
 
-    Raises TimeoutError when `timeout` seconds are over; it is cancelled then, as it is with the task that waits for it,
-    and has a moment to clean up.
+    Raises TimeoutError after `timeout` seconds. The awaitable is cancelled then, or if the waiting task is, and has a
+    moment to clean up.
     """
     task = asyncio.create_task(caught(awaitable))
     try:
@@ -84,7 +84,7 @@ async def settled(awaitable: Awaitable[Item], timeout: float | None = None) -> I
 
 
 async def caught(awaitable: Awaitable[Item]) -> Item | Raised:
-    """What `awaitable` gives or raises: an interrupt that a task raises would end its event loop."""
+    """Return the result of `awaitable` or what it raised: an interrupt raised in a task would end the event loop."""
     try:
         return await awaitable
     except asyncio.CancelledError:
@@ -96,18 +96,18 @@ async def caught(awaitable: Awaitable[Item]) -> Item | Raised:
 def from_own_loop(
     main: Callable[[Callable[[Item], None]], Coroutine[Any, Any, None]], cancellation: Cancellation
 ) -> Generator[Item, None, None]:
-    """Yield what `main` gives to the function that it is called with, until it ends or the cancellation.
+    """Yield the items that `main` passes to its argument, a function, until it ends or the cancellation.
 
-    It runs on an event loop of its own in another thread, for in this one a loop may be running already. What it raises
-    is raised here. It is cancelled if it runs when this generator ends, and has a moment to clean up.
+    It runs on its own event loop in another thread, since a loop may be running in this one. What it raises is raised
+    here. If it is running when this generator ends, it is cancelled, and has a moment to clean up.
     """
-    heard: SimpleQueue[Item | None] = SimpleQueue()
+    items: SimpleQueue[Item | None] = SimpleQueue()
 
     def stop() -> None:
-        heard.put(None)
+        items.put(None)
 
-    with own_loop(main(heard.put), stop) as ended, cancellation.on_cancel(stop):
-        while (item := heard.get()) is not None and not cancellation.cancelled:
+    with own_loop(main(items.put), stop) as ended, cancellation.on_cancel(stop):
+        while (item := items.get()) is not None and not cancellation.cancelled:
             yield item
         if not cancellation.cancelled and (raised := ended.result()):
             raise raised.error
@@ -115,9 +115,9 @@ def from_own_loop(
 
 @contextmanager
 def own_loop(main: Coroutine[Any, Any, None], stop: Callable[[], None]) -> Iterator[Future[Raised | None]]:
-    """Run `main` on an event loop in another thread, and `stop` there when it has ended.
+    """Run `main` on an event loop in another thread, and `stop` there after its end.
 
-    It is cancelled at the end of the block, which waits a moment for it. The loop is closed when all on it has ended.
+    It is cancelled at the end of the block, which waits a moment for it. The loop closes when all its tasks have ended.
     """
     loop = asyncio.new_event_loop()
     task = loop.create_task(caught(main))

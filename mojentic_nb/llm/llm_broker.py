@@ -1,4 +1,4 @@
-"""The path at which programs written for Mojentic find the broker; it lives in :mod:`mojentic_nb.llm.broker`."""
+"""Mojentic's path of the broker, which is in :mod:`mojentic_nb.llm.broker`."""
 
 from .broker import LLMBroker
 from .errors import MaxToolIterationsExceededError

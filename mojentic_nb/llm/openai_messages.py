@@ -1,7 +1,7 @@
-"""Messages as dicts in the form of OpenAI's Chat Completions API, which is how many programs keep them.
+"""Reading messages in the form of OpenAI's Chat Completions API, in which many programs keep them.
 
-A field that is None says nothing. `refusal` and the transcript of `audio` are text where there is no other; `name` and
-`annotations` mean nothing to other providers and are left out.
+Fields that are None are ignored. `refusal` and the transcript of `audio` are the text if there is no other; `name` and
+`annotations` mean nothing to other providers and are ignored.
 https://platform.openai.com/docs/api-reference/chat/create#chat-create-messages
 """
 
@@ -16,7 +16,7 @@ from .messages import LLMMessage, LLMToolCall, MessageRole, is_empty, parsed_cal
 
 __all__ = ["FINISH_REASONS", "Message", "checked_messages", "read_call", "read_message", "read_messages"]
 
-# Servers spell them in several ways; what is not known here is a stop.
+# Servers have several names for them; an unknown one is a stop.
 FINISH_REASONS: dict[str, FinishReason] = {
     "length": "length",
     "max_tokens": "length",
@@ -34,7 +34,7 @@ def checked_messages(messages: object) -> list[LLMMessage]:
     """Read the messages of a request.
 
     Raises TypeError unless they are messages, and ValueError if there are none, if one is from the user and empty, or
-    if a dict can't be read.
+    if a dict is invalid.
     """
     read = read_messages(messages)
     if not read:
@@ -46,7 +46,7 @@ def checked_messages(messages: object) -> list[LLMMessage]:
 
 
 def read_messages(messages: object) -> list[LLMMessage]:
-    """Read each message; raises TypeError for what isn't one, and ValueError for a dict that can't be read."""
+    """Read each message. Raises TypeError for anything else, and ValueError for an invalid dict."""
     if isinstance(messages, str | Mapping | LLMMessage) or not isinstance(messages, Iterable):
         raise TypeError('Messages are a list of LLMMessage, as in [LLMMessage("Hello")].')
     read: list[LLMMessage] = []
@@ -56,7 +56,7 @@ def read_messages(messages: object) -> list[LLMMessage]:
 
 
 def read_message(message: object, before: Sequence[LLMMessage] = ()) -> LLMMessage:
-    """Read one message; the messages `before` it have the calls that a tool's message may answer."""
+    """Read one message; a tool's message answers a call in those `before` it."""
     if isinstance(message, LLMMessage):
         return message
     if not isinstance(message, Mapping):
@@ -77,7 +77,7 @@ def read_message(message: object, before: Sequence[LLMMessage] = ()) -> LLMMessa
 
 
 def read_parts(parts: Iterable[object]) -> dict[str, Any]:
-    """Read a content that is a list of parts: its text, and its images."""
+    """Read the text and images of a content that is a list of parts."""
     texts: list[str] = []
     images: list[str] = []
     for part in parts:
@@ -93,23 +93,23 @@ def read_parts(parts: Iterable[object]) -> dict[str, Any]:
 
 
 def checked_url(url: str) -> str:
-    """The `url` of an image: a file of this machine isn't one, for the dict may come from elsewhere."""
+    """Return the `url` of an image, not of a file: the dict may have another author."""
     if not url.startswith(("http://", "https://", "data:")):
         raise ValueError(f"An image_url is an http(s) link or a data: URI, not {url[:60]!r}. Put files in image_paths.")
     return url
 
 
 def read_call(call: object) -> object:
-    """Read a call in OpenAI's form; what has another form is returned as it is."""
+    """Read a call in OpenAI's form; return anything else as it is."""
     match call:
         case {"function": {"name": str(name), "arguments": arguments}, **more}:
-            said = arguments if isinstance(arguments, str) else json.dumps(arguments)
-            return parsed_call(str(more.get("id") or ""), name, said)
+            text = arguments if isinstance(arguments, str) else json.dumps(arguments)
+            return parsed_call(str(more.get("id") or ""), name, text)
     return call
 
 
 def answered_call(call_id: str, name: str, before: Sequence[LLMMessage]) -> LLMToolCall:
-    """The call with that id, which a message `before` has; one without arguments if none has it."""
+    """Return the call with that id in the messages `before`, or one without arguments."""
     calls = [call for message in before if message.role is MessageRole.Assistant for call in message.tool_calls or ()]
     known = (call for call in reversed(calls) if call.id == call_id)
     return next(known, None) or LLMToolCall(id=call_id, name=name, arguments={})

@@ -1,6 +1,6 @@
-"""Values of Python that are pictures, as files of PNG.
+"""Pictures among Python's values: figures, images and arrays, as PNG files.
 
-They are known by their methods, as Jupyter knows them: no library is imported for it.
+They are recognized by their methods, as in Jupyter, without importing any library.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ __all__ = ["data_uri", "draw_picture", "figure_of", "image_kind"]
 
 SIGNATURES = {b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpeg", b"GIF87a": "gif", b"GIF89a": "gif"}
 MOST_NESTED = 4  # axes in a figure within a figure within a figure
-COLOURS = {3: 2, 4: 6}  # PNG's types of pixels, by the number of bytes that a pixel has
+COLOURS = {3: 2, 4: 6}  # PNG's types of pixels, by the number of bytes in a pixel
 
 
 def draw_picture(value: Any) -> bytes | None:  # noqa: ANN401 (anything)
-    """Return the file of the picture that `value` is; None if it is none. Raises what its methods raise.
+    """Return a picture as an image file; None if `value` isn't a picture. Raises what its methods raise.
 
-    Pictures are figures and what is drawn in one (axes, or what a plot of pandas or seaborn returns), images of PIL,
-    arrays of bytes in the shape of an image (height, width, and 3 or 4 for colours), files of images as bytes, and
-    whatever else can show itself as PNG.
+    Pictures are figures and parts of them (axes, or what plots of pandas or seaborn return), PIL's images, arrays of
+    bytes with the shape of an image (height, width, and 3 or 4 for colours), image files as bytes, and anything else
+    with a method ``_repr_png_``.
     """
     if isinstance(value, bytes | bytearray):
         return bytes(value) if image_kind(value) else None
@@ -33,19 +33,19 @@ def draw_picture(value: Any) -> bytes | None:  # noqa: ANN401 (anything)
     if (figure := figure_of(value)) is not None:
         return saved(figure.savefig, format="png", bbox_inches="tight")
     if hasattr(value, "to_image") and hasattr(value, "to_plotly_json"):
-        return bytes(value.to_image(format="png"))  # raises without plotly's extra package kaleido, and says so
+        return bytes(value.to_image(format="png"))  # raises an error without plotly's extra package kaleido
     if hasattr(value, "save") and hasattr(value, "getbands"):  # PIL's
         return saved(value.save, format="PNG")
     if is_image_array(value):
         return png(value.tobytes(), *value.shape)
     if hasattr(value, "_repr_png_") and (data := value._repr_png_()):
-        data = data[0] if isinstance(data, tuple) else data  # some add data about the data
+        data = data[0] if isinstance(data, tuple) else data  # some add metadata
         return base64.b64decode(data) if isinstance(data, str) else bytes(data)
     return None
 
 
 def figure_of(value: Any) -> Any:  # noqa: ANN401
-    """Return the figure that `value` is, is a part of, or consists of parts of; None where there isn't one.
+    """Return the figure that `value` is, is part of, or contains parts of; None if there isn't one.
 
     Plotting functions return axes, arrays, lists or dictionaries of them, and containers of what they drew.
     """
@@ -59,7 +59,7 @@ def figure_of(value: Any) -> Any:  # noqa: ANN401
 
 
 def parts_of(value: Any, depth: int = MOST_NESTED) -> Iterator[Any]:  # noqa: ANN401
-    """Yield what a container holds, and what containers in it hold; else the value itself."""
+    """Yield what a container and the containers in it hold, or else the value itself."""
     if isinstance(value, dict):
         value = list(value.values())
     elif str(getattr(value, "dtype", "")) == "object" and hasattr(value, "flat"):
@@ -72,7 +72,7 @@ def parts_of(value: Any, depth: int = MOST_NESTED) -> Iterator[Any]:  # noqa: AN
 
 
 def figure_around(value: Any) -> Any:  # noqa: ANN401
-    """Return the figure that `value` is or is a part of; None where there isn't one."""
+    """Return the figure that `value` is or is part of; None if there isn't one."""
     for _ in range(MOST_NESTED):
         if value is None or hasattr(value, "savefig"):
             return value
@@ -89,14 +89,14 @@ def saved(save: Any, **options: str) -> bytes:  # noqa: ANN401
 
 
 def is_image_array(value: Any) -> bool:  # noqa: ANN401
-    """Whether `value` is an array that can only be an image."""
+    """Return whether `value` is an array that must be an image."""
     if str(getattr(value, "dtype", "")) != "uint8" or not hasattr(value, "__array_interface__"):
         return False
     return len(value.shape) == 3 and value.shape[2] in COLOURS and value.size > 0
 
 
 def png(pixels: bytes, height: int, width: int, depth: int) -> bytes:
-    """Return the PNG of an image with `depth` bytes a pixel, row by row.
+    """Return the PNG of an image with `depth` bytes per pixel, row by row.
 
     https://www.w3.org/TR/png-3/
     """
@@ -113,7 +113,7 @@ def chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def image_kind(data: bytes | bytearray) -> str | None:
-    """What an image in `data` is: *png*, *jpeg*, *gif* or *webp*; None where it is none of these."""
+    """Return the type of the image in `data`: *png*, *jpeg*, *gif* or *webp*; None if it isn't one of these."""
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":  # a RIFF may also be a sound or a film
         return "webp"
     return next((kind for signature, kind in SIGNATURES.items() if data.startswith(signature)), None)

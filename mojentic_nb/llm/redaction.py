@@ -1,9 +1,9 @@
-"""Secrets taken out of texts: the one place in the package that knows what a secret looks like.
+"""Removing secrets from texts. No other module knows what a secret looks like.
 
-A secret is a value that was given as one, the value of an environment variable whose name says so, a text in a form
-that its issuer documents, such as ``ghp_…``, or the value of a field such as ``"password"``. Each is found as it is and
-behind the escapes of JSON, URLs and HTML: a text with escapes is searched a second time without them. Every search is
-linear in the length of the text.
+A secret is a value that the caller names, the value of an environment variable whose name says so, text in a form that
+its issuer documents, such as ``ghp_…``, or the value of a field such as ``"password"``. Each is found as it is, and
+escaped in JSON, URLs and HTML: text with escapes is searched a second time without them. Every search is linear in the
+length of the text.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ __all__ = ["DEEPEST", "Redaction", "as_secrets", "forms_of", "occurrences", "rep
 
 Span = tuple[int, int]
 
-SECRET = "(secret)"  # noqa: S105 (what stands for one)
+SECRET = "(secret)"  # noqa: S105 (its replacement)
 DEEPEST = 150  # levels of JSON in a recording; arguments of calls have up to 100
 SHORTEST = 8  # characters; a shorter value may be a word of the text
-NAME_LENGTH = 64  # characters of a name that are looked at
+NAME_LENGTH = 64  # characters of a name that are searched
 NAME_CHARACTERS = f"{string.ascii_letters}{string.digits}_-"
 VALUE = r"[\w.~+/=@%!#^&*$:-]{8,}"
 
@@ -42,7 +42,7 @@ VARIABLES = re.compile(
     r"TOKEN(?![A-Z])|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL|COOKIE|CONNECTION_STRING"
     r"|(?:(?<![A-Z])|(?<=API)|(?<=ACCESS)|(?<=AUTH))KEY(?![A-Z])|(?<![A-Z])(?:PASS|PAT|PWD|DSN)(?![A-Z])"
 )
-# Variables that say where or how a secret is kept, and the shell's current folder.
+# Variables with the place or kind of a secret, and the shell's current folder.
 PLACES = re.compile(r"^(?:OLD)?PWD$|_(?:FILE|PATH|DIR|FOLDER|SOCK|NAME|TYPE|HELPER|LENGTH|TTL|EXPIRY)$")
 # Fields in JSON, and settings whose value is in quotes. A bare "key" or "token" is more often an ordinary word.
 FIELDS = re.compile(
@@ -96,8 +96,8 @@ ESCAPES = re.compile(
 class Rule:
     """A form of secrets: `pattern` matches one, or has it as its group.
 
-    It is tried on texts that hold `anchor`, and begins with it: Python finds a literal many times faster than a choice
-    or a look back, so the character before the literal is looked at after it.
+    It begins with `anchor`, and is only tried on text that contains that: Python finds a literal many times faster than
+    an alternative or a lookbehind, so the pattern checks the character before the literal after it.
     """
 
     anchor: str
@@ -107,7 +107,7 @@ class Rule:
 
 @cache
 def rules() -> tuple[Rule, ...]:
-    """The forms; made at the first use, since importing the package must be quick."""
+    """Return the forms; they are compiled at the first use, since importing the package must be fast."""
     issued = (
         Rule(start, re.compile(rf"{re.escape(start)}(?<![\w+/-]{re.escape(start)}){rest}"))
         for start, rest in ISSUED.items()
@@ -131,7 +131,7 @@ def rules() -> tuple[Rule, ...]:
 
 
 def is_basic(match: re.Match[str]) -> bool:
-    """Whether what is matched is a user and a password, as HTTP's Basic authentication encodes them."""
+    """Return whether the match is a user and password in the encoding of HTTP's Basic authentication."""
     try:
         return b":" in base64.b64decode(match[1], validate=True)
     except ValueError:
@@ -139,28 +139,28 @@ def is_basic(match: re.Match[str]) -> bool:
 
 
 def names_variable(match: re.Match[str]) -> bool:
-    """Whether the environment variable before the match is a secret's."""
+    """Return whether the environment variable before the match is a secret's."""
     return names_secret(name_before(match))
 
 
 def names_field(match: re.Match[str]) -> bool:
-    """Whether the field before the match is a secret's."""
+    """Return whether the field before the match is a secret's."""
     return bool(FIELDS.search(name_before(match)))
 
 
 def name_before(match: re.Match[str]) -> str:
-    """The name that ends where the match begins."""
+    """Return the name before the match."""
     before = match.string[max(0, match.start() - NAME_LENGTH) : match.start()].rstrip().rstrip("\"'")
     return before[len(before.rstrip(NAME_CHARACTERS)) :]
 
 
 def names_secret(name: str) -> bool:
-    """Whether the value of the environment variable `name` is secret."""
+    """Return whether the value of the environment variable `name` is secret."""
     return bool(VARIABLES.search(name)) and not PLACES.search(name)
 
 
 def secret_variables() -> Iterator[str]:
-    """The values of the environment's secret variables."""
+    """Yield the values of the environment's secret variables."""
     for name, value in os.environ.items():
         if len(value) >= SHORTEST and names_secret(name.upper()):
             yield value
@@ -168,14 +168,14 @@ def secret_variables() -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class Redaction:
-    """What is taken out, and what stands for it."""
+    """What to remove, and its replacements."""
 
     known: tuple[str, ...] = field(repr=False)
     places: tuple[tuple[str, str], ...]
 
     @classmethod
     def of(cls, secrets: Iterable[str]) -> Redaction:
-        """One that takes out these `secrets`, those of the environment as it is now, and what looks like one."""
+        """Return one that removes these `secrets`, the environment's current ones, and what looks like one."""
         places = [(Path.cwd(), "."), (Path.home(), "~")]
         return cls(
             forms_of(*filter(None, secrets), *secret_variables()),
@@ -184,11 +184,11 @@ class Redaction:
 
     @classmethod
     def of_secrets(cls) -> Redaction:
-        """One that leaves the names of folders as they are."""
+        """Return one that keeps the names of folders."""
         return cls(forms_of(*secret_variables()), ())
 
     def text(self, text: str) -> str:
-        """`text` without them; doing it twice changes nothing."""
+        """Return `text` without secrets; a second time changes nothing."""
         text = replaced(text, self._secrets, SECRET)
         for place, short in self.places:
             if place in text:
@@ -196,12 +196,9 @@ class Redaction:
         return text
 
     def value(self, value: Any) -> Any:  # noqa: ANN401 (JSON)
-        """The same for every text in a value of JSON.
-
-        Raises :class:`~mojentic_nb.llm.errors.ConfigurationError` for one that is nested too deep.
-        """
+        """Return a JSON value without secrets in its texts; raise ConfigurationError if it is nested too deeply."""
         if nests_deeper(value, DEEPEST):
-            raise ConfigurationError("The request or its answer is nested too deep to be recorded.")
+            raise ConfigurationError("The request or its reply is nested too deeply to be recorded.")
         return self._value(value)
 
     def _value(self, value: Any) -> Any:  # noqa: ANN401
@@ -228,23 +225,23 @@ class Redaction:
 
 
 def without_secrets(text: str) -> str:
-    """`text` without the secrets of the environment and what looks like one."""
+    """Return `text` without the environment's secrets and what looks like one."""
     return Redaction.of_secrets().text(text)
 
 
 def as_secrets(given: str | Iterable[str]) -> tuple[str, ...]:
-    """The secrets that are `given`, of which a single one may be given as it is."""
+    """Return the `given` secrets, which may be a single one."""
     return (given,) if isinstance(given, str) else tuple(given)
 
 
 def forms_of(*secrets: str) -> tuple[str, ...]:
-    """The `secrets`, and how texts escape those with unusual characters, the longest first."""
+    """Return the `secrets` and their escaped forms, the longest first."""
     forms = {form for secret in secrets for form in (secret, *escaped(secret))}
     return tuple(sorted(forms, key=len, reverse=True))
 
 
 def escaped(secret: str) -> Iterator[str]:
-    """What :func:`unescaped` doesn't read: spaces and characters beyond ASCII in URLs, and backslashes."""
+    """Yield the forms that :func:`unescaped` can't read: spaces and non-ASCII characters in URLs, backslashes."""
     for safe in ("", string.printable):
         yield quote(secret, safe, errors="replace")
     yield quote_plus(secret, errors="replace")
@@ -255,7 +252,7 @@ def escaped(secret: str) -> Iterator[str]:
 
 
 def occurrences(text: str, secrets: Iterable[str]) -> Iterator[Span]:
-    """Where the `secrets` are in `text`."""
+    """Yield where the `secrets` are in `text`."""
     for secret in secrets:
         start = text.find(secret)
         while start >= 0:
@@ -265,7 +262,7 @@ def occurrences(text: str, secrets: Iterable[str]) -> Iterator[Span]:
 
 
 def replaced(text: str, find: Callable[[str], Iterable[Span]], stand_in: str) -> str:
-    """`text` with `stand_in` for what `find` finds in it, and in what its escapes say."""
+    """Return `text` with `stand_in` for what `find` finds in it, or in it without escapes."""
     text = spliced(text, find(text), stand_in)
     if "\\" in text or "%" in text or "&" in text:
         plain, position = unescaped(text)
@@ -274,7 +271,7 @@ def replaced(text: str, find: Callable[[str], Iterable[Span]], stand_in: str) ->
 
 
 def spliced(text: str, spans: Iterable[Span], stand_in: str) -> str:
-    """`text` with `stand_in` for each of the `spans`; those that overlap are one."""
+    """Return `text` with `stand_in` for each of the `spans`; overlapping ones are one."""
     parts: list[str] = []
     done = 0
     for start, end in sorted(spans):
@@ -285,7 +282,7 @@ def spliced(text: str, spans: Iterable[Span], stand_in: str) -> str:
 
 
 def unescaped(text: str) -> tuple[str, Callable[[int], int]]:
-    """`text` with its escapes read, and a function from a position in it to the one in `text`."""
+    """Return `text` without escapes, and a function from a position in that to one in `text`."""
     parts = ESCAPES.split(text)  # literal, escape, literal, …
     ends = [0, *accumulate(map(len, parts))]
     parts[1::2] = map(character, parts[1::2])
@@ -300,7 +297,7 @@ def unescaped(text: str) -> tuple[str, Callable[[int], int]]:
 
 @lru_cache(maxsize=4096)
 def character(escape: str) -> str:
-    """The character that an escape stands for."""
+    """Return the character of an escape."""
     if escape.startswith("&"):
         return html.unescape(escape)
     letter = escape.lstrip("\\")[:1]

@@ -1,8 +1,6 @@
-"""What the broker wants of a gateway.
+"""A request to a model, the tools in it, and the gateway that sends it.
 
 A gateway is an encoder (messages to the provider's JSON), a pure decoder (the provider's bytes to events) and a call.
-
-What a request says about calling tools.
 """
 
 from __future__ import annotations
@@ -23,28 +21,28 @@ __all__ = ["Gateway", "Request", "Tally", "Tool", "astream", "chosen", "is_force
 
 
 class Tool(Protocol):
-    """What a model can call: anything with a `descriptor` and a method ``run``."""
+    """A tool for a model: any object with a `descriptor` and a method ``run``."""
 
     @property
     def descriptor(self) -> Mapping[str, Any]:
-        """The tool for the model, as OpenAI spells it: ``{"type": "function", "function": {"name": …, …}}``."""
+        """The tool in OpenAI's form: ``{"type": "function", "function": {"name": …, …}}``."""
         ...
 
     def run(self, *args: Any, **arguments: Any) -> object:  # noqa: ANN401 (any signature is one of these)
-        """Run the tool with the model's arguments, which come by name."""
+        """Run the tool with the model's arguments, by name."""
         ...
 
 
 def tool_name(tool: Tool) -> str:
-    """The name by which the model calls it."""
+    """Return the name of `tool` for the model."""
     return str(tool.descriptor["function"]["name"])
 
 
 @dataclass(slots=True)
 class Tally:
-    """What a request has used so far, for a provider that reports it before the end; the gateway keeps it up to date.
+    """The usage of a request so far, from a provider that reports it before the end; the gateway updates it.
 
-    It counts if the answer is cancelled, cut off at a limit of ours, or breaks off: then no StepFinish has its usage.
+    It counts if the reply is cancelled, is cut at a limit of ours, or breaks off: no StepFinish has the usage then.
     """
 
     usage: Usage = field(default_factory=Usage)
@@ -54,9 +52,9 @@ class Tally:
 class Request:
     """One request to a model.
 
-    `object_model` is what the answer is to be an instance of, in JSON, whose root is an object. `tool_choice` is
-    *auto*, *required* (call some tool), *none*, or the name of the tool to call; None leaves it to the provider. A
-    gateway that blocks listens to `cancellation`, and one that learns of its usage early puts it into `tally`.
+    `object_model` is the model that the reply must match, as JSON whose root is an object. `tool_choice` is *auto*,
+    *required* (call some tool), *none*, or the name of the tool to call; None is the provider's default. A gateway that
+    blocks stops at `cancellation`, and one that knows its usage before the end sets `tally`.
     """
 
     model: str
@@ -70,16 +68,16 @@ class Request:
 
     @property
     def schema(self) -> dict[str, Any] | None:
-        """The JSON schema that the answer is to follow, if one is asked for."""
+        """The JSON schema that the reply must match, if there is one."""
         return rooted(self.object_model.model_json_schema()) if self.object_model else self.config.json_schema
 
 
 @runtime_checkable
 class Gateway(Protocol):
-    """The way to a provider's models."""
+    """The interface of a gateway to a provider's models."""
 
     def stream(self, request: Request) -> Generator[ModelEvent, None, None]:
-        """Send `request` and yield the model's events, the last one a StepFinish unless the answer broke off.
+        """Send `request` and yield the model's events, the last one a StepFinish unless the reply broke off.
 
         Closing the generator ends the request at once. Raises :class:`~mojentic_nb.llm.errors.LLMError`.
         """
@@ -88,20 +86,20 @@ class Gateway(Protocol):
 
 @runtime_checkable
 class AsyncGateway(Protocol):
-    """A gateway that needs no thread when it is asked asynchronously."""
+    """A gateway that doesn't need a thread for asynchronous requests."""
 
     def astream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
-        """The same as :meth:`Gateway.stream`, for ``async for``."""
+        """Do what :meth:`Gateway.stream` does, for ``async for``."""
         ...
 
 
 def astream(gateway: Gateway, request: Request) -> AsyncGenerator[ModelEvent, None]:
-    """The model's events, those of a gateway that is synchronous only from a thread."""
+    """Send `request` and yield the model's events; a gateway that is only synchronous runs in a thread."""
     return gateway.astream(request) if isinstance(gateway, AsyncGateway) else in_thread(gateway.stream(request))
 
 
 def rooted(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """`schema` with its root written out, which pydantic leaves to a reference where a model holds itself."""
+    """Return `schema` with its root inline, which pydantic makes a reference if a model refers to itself."""
     root, definitions = dict(schema), schema.get("$defs", {})
     while (name := root.get("$ref", "").rpartition("/")[2]) in definitions:
         root = {**definitions[name], **{key: value for key, value in root.items() if key != "$ref"}}
@@ -109,10 +107,10 @@ def rooted(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def chosen(request: Request) -> str | None:
-    """The request's choice: *auto*, *none*, *required* or a tool's name; None if there is none, or are no tools."""
+    """Return the request's choice: *auto*, *none*, *required* or a tool's name; None if unset, or without tools."""
     return request.tool_choice if request.tools else None
 
 
 def is_forced(choice: str | None) -> bool:
-    """Whether a call has to come of it."""
+    """Return whether the choice forces a tool call."""
     return choice not in (None, "auto", "none")

@@ -1,8 +1,8 @@
-"""What one request took, in tokens, also where its provider didn't report it.
+"""The tokens that one request used, also if its provider didn't report them.
 
-Most providers report the tokens at the end of an answer, so one that was interrupted, or broke off, has no count; some
-servers never report any. Then the tokens are estimated from what was sent and what has arrived, and from what the
-provider has reported so far.
+Most providers report tokens at the end of a reply, so an interrupted or broken one has no count, and some servers never
+report any. Then the tokens are estimated from the request, the part of the reply that arrived, and the provider's
+report so far.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["RequestUsage"]
 
 
 class RequestUsage:
-    """Follows the events that answer `request`: :meth:`feed` it each one, in any thread."""
+    """The usage of `request`. Feed it each event of the reply, in any thread."""
 
     def __init__(self, request: Request) -> None:
         self.begun = False
@@ -26,7 +26,7 @@ class RequestUsage:
         self._reported = Usage()
 
     def feed(self, event: ModelEvent) -> None:
-        """Take in an event of the answer."""
+        """Read an event of the reply."""
         self.begun = True
         if isinstance(event, TextDelta | ReasoningDelta | ToolCallDelta):
             self._received += len(event.delta.encode(errors="replace"))
@@ -35,10 +35,10 @@ class RequestUsage:
 
     @property
     def usage(self) -> Usage:
-        """The tokens that the provider reported; what it didn't is estimated."""
+        """The tokens that the provider reported, with estimates for the others."""
         if self._reported != Usage():
             return self._reported
-        early = self._request.tally.usage  # of an answer that has not ended, so there may be more
+        early = self._request.tally.usage  # of an incomplete reply, so there may be more
         output = max(early.output_tokens, -(-self._received // BYTES_PER_TOKEN))
         if early != Usage():
             return replace(early, output_tokens=output, estimated=output > early.output_tokens)

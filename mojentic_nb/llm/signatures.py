@@ -1,4 +1,4 @@
-"""Signatures of functions whose annotations name what may not exist."""
+"""Signatures of functions whose annotations may name unknown types."""
 
 from __future__ import annotations
 
@@ -16,5 +16,5 @@ REFERENCES: dict[str, Any] = {"annotation_format": Format.FORWARDREF} if sys.ver
 
 
 def signature_of(function: Callable[..., object]) -> inspect.Signature:
-    """Return the signature of `function`; an annotation that can't be evaluated stays a reference."""
+    """Return the signature of `function`; annotations that can't be evaluated stay references."""
     return inspect.signature(function, **REFERENCES)

@@ -1,12 +1,12 @@
-"""How much of a conversation a model is sent: what it takes in tokens, and what to leave out where it is too long.
+"""The context window: how many tokens a conversation takes, and what to leave out if it is too long.
 
-A conversation is cut between exchanges only. An exchange is a user's message with all that answers it: calls, their
-results, the answer. So no result is left without its call. The system's messages always stay.
+A conversation is cut between exchanges only, so no result loses its call. An exchange is a user's message with
+everything that answers it: calls, results and the reply. System messages always stay.
 
-What was sent before is as long as the provider counted it: the input and the output of the last request, less the
-reasoning, which is not sent again. What has come since is estimated: a token for 4 bytes of UTF-8 (or as many as a
-tokenizer says), 4 more for each message, 1,000 for each image. Where exchanges are left out, the rest is taken to be as
-dense as the whole.
+The size of messages that were sent before is what the provider counted: the input and output of the last request, less
+the reasoning, which isn't sent again. The size of newer messages is an estimate: a token for 4 bytes of UTF-8 (or what
+a tokenizer counts), 4 more for each message, and 1,000 for each image. If exchanges are left out, the others count in
+proportion.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from __future__ import annotations
 import json
 import warnings
 from bisect import bisect_left
-from collections.abc import AsyncGenerator, Generator, Sequence, Sized
-from contextlib import aclosing, closing
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from .errors import ContextWindowError
 from .events import ModelEvent, Notice, StepFinish
+from .gateway_filter import GatewayFilter, Passage
 from .messages import LLMMessage, MessageRole
-from .request import Gateway, Request, astream
+from .request import Gateway, Request
 
 __all__ = [
     "BYTES_PER_TOKEN",
@@ -41,16 +41,16 @@ TOKENS_PER_IMAGE = 1000
 
 
 class Tokenizer(Protocol):
-    """Anything that splits a text into tokens."""
+    """Anything that splits text into tokens."""
 
     def encode(self, text: str) -> Sized:
-        """The tokens of `text`."""
+        """Return the tokens of `text`."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """That a provider counted `tokens` for the first `count` messages without their `left_out` oldest exchanges."""
+    """A provider's count of `tokens` for the first `count` messages without their `left_out` oldest exchanges."""
 
     tokens: int = 0
     count: int = 0
@@ -59,17 +59,17 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What fits: `limit` is in tokens, `tokenizer` is for the estimate."""
+    """A limit in tokens, and a tokenizer for estimates."""
 
     limit: int
     tokenizer: Tokenizer | None = None
 
     def estimate(self, messages: Sequence[LLMMessage]) -> int:
-        """About how many tokens the messages take, without a provider's word on it."""
+        """Estimate how many tokens the messages take."""
         return sum(map(self._estimate, messages))
 
     def estimate_request(self, request: Request) -> int:
-        """About how many tokens a request takes, with its tools and the schema of its answer."""
+        """Estimate how many tokens a request takes, with its tools and schema."""
         texts = [json.dumps(tool.descriptor["function"], default=str) for tool in request.tools]
         if request.schema:
             texts.append(json.dumps(request.schema))
@@ -90,17 +90,17 @@ class Window:
         return -(-len(text.encode(errors="replace")) // BYTES_PER_TOKEN)
 
     def size(self, messages: Sequence[LLMMessage], measured: Measured, left_out: int = 0) -> int:
-        """How many tokens the messages take without their `left_out` oldest exchanges."""
+        """Return how many tokens the messages take without their `left_out` oldest exchanges."""
         estimate = self.estimate(without(messages, left_out))
         covered = messages[: measured.count]
-        thought = self.estimate(without(covered, measured.left_out))
-        if not thought:
+        counted = self.estimate(without(covered, measured.left_out))
+        if not counted:
             return estimate
         known = self.estimate(without(covered, left_out))
-        return measured.tokens * known // thought + estimate - known
+        return measured.tokens * known // counted + estimate - known
 
     def excess(self, messages: Sequence[LLMMessage], measured: Measured, limit: int | None = None) -> int:
-        """How many exchanges to leave out so that the rest fits; never the last one."""
+        """Return how many exchanges to leave out so that the rest fits; never the last one."""
         limit = self.limit if limit is None else limit
         last = max(0, count_exchanges(messages) - 1)
         return bisect_left(range(last), True, key=lambda count: self.size(messages, measured, count) <= limit)
@@ -108,101 +108,88 @@ class Window:
     def cut(
         self, messages: Sequence[LLMMessage], measured: Measured, left_out: int
     ) -> tuple[list[LLMMessage], Measured]:
-        """The messages without their `left_out` oldest exchanges, and what is known of the size of these."""
+        """Return the messages without their `left_out` oldest exchanges, and their known size."""
         covered = messages[: measured.count]
         known = Measured(self.size(covered, measured, left_out), len(without(covered, left_out)))
         return without(messages, left_out), known
 
 
-class FittingGateway:
-    """Stands before the gateway of one run: leaves out of each request the oldest exchanges that no longer fit.
+class FittingGateway(GatewayFilter):
+    """Leaves out of each request of one run the oldest exchanges that no longer fit.
 
-    A model that can read less than the window's limit refuses a longer request. It is asked once more with the older
-    half of the messages left out, with a warning. `left_out` is how many exchanges no longer are sent, `asked` whether
-    there was a request at all.
+    A model that reads less than the window's limit refuses a longer request. It is asked once more without the older
+    half of the messages, with a warning. `asked` tells whether there was a request at all, `left_out` counts the
+    exchanges that are no longer sent.
     """
 
     def __init__(self, gateway: Gateway, window: Window, measured: Measured) -> None:
+        super().__init__(gateway)
+        self.window = window
         self.asked = False
         self.left_out = 0
         self.measured = measured
-        self._gateway = gateway
-        self._window = window
-        self._seen = False
+
+    def begin(self, request: Request) -> Passage:
+        """Make room for `request`."""
+        self.asked = True
+        self.left_out = max(self.left_out, self.window.excess(request.messages, self.measured))
+        return Fitting(request, self)
+
+
+class Fitting(Passage):
+    """One request that is cut to fit, and what its reply tells of its size."""
+
+    def __init__(self, request: Request, fitting: FittingGateway) -> None:
+        super().__init__(request)
+        self._fitting = fitting
+        self._answered = False
         self._before_halving: int | None = None
 
-    def stream(self, request: Request) -> Generator[ModelEvent, None, None]:
-        """Send what fits of `request`, and yield the model's events."""
-        self._begin(request)
-        while True:
-            try:
-                with closing(self._gateway.stream(self._fitted(request))) as events:
-                    for event in events:
-                        self._note(request, event)
-                        yield event
-                return
-            except ContextWindowError:
-                if not self._halves(request):
-                    raise
+    def before(self) -> Request:
+        """Return what fits of the request."""
+        return replace(self.request, messages=tuple(without(self.request.messages, self._fitting.left_out)))
 
-    async def astream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
-        """The same, asynchronously."""
-        self._begin(request)
-        while True:
-            try:
-                async with aclosing(astream(self._gateway, self._fitted(request))) as events:
-                    async for event in events:
-                        self._note(request, event)
-                        yield event
-                return
-            except ContextWindowError:
-                if not self._halves(request):
-                    raise
-
-    def _begin(self, request: Request) -> None:
-        self.asked = True
-        self._seen = False
-        self._before_halving = None
-        self.left_out = max(self.left_out, self._window.excess(request.messages, self.measured))
-
-    def _fitted(self, request: Request) -> Request:
-        return replace(request, messages=tuple(without(request.messages, self.left_out)))
-
-    def _note(self, request: Request, event: ModelEvent) -> None:
-        if isinstance(event, Notice):  # comes before the provider has answered
-            return
-        self._seen = True
+    def event(self, event: ModelEvent) -> ModelEvent:
+        """Learn how many tokens the provider counted."""
+        if isinstance(event, Notice):  # precedes the provider's reply
+            return event
+        self._answered = True
         if isinstance(event, StepFinish) and (usage := event.usage).input_tokens and not usage.estimated:
             tokens = usage.input_tokens + usage.output_tokens - usage.reasoning_tokens
-            self.measured = Measured(tokens, len(request.messages) + 1, self.left_out)  # the answer is the one more
+            count = len(self.request.messages) + 1  # with the reply
+            self._fitting.measured = Measured(tokens, count, self._fitting.left_out)
+        return event
 
-    def _halves(self, request: Request) -> bool:
-        """Whether the older half is left out now; not a second time, and not where there is but one exchange."""
-        sent = without(request.messages, self.left_out)
+    def retries(self, error: Exception) -> bool:
+        """Leave out the older half of a request that is too long: once, and never the last exchange."""
+        if not isinstance(error, ContextWindowError):
+            return False
+        fitting = self._fitting
         if self._before_halving is not None:
-            self.left_out = self._before_halving  # it did not help
+            fitting.left_out = self._before_halving  # it didn't help
             return False
-        if self._seen or count_exchanges(sent) <= 1:
+        sent = without(self.request.messages, fitting.left_out)
+        if self._answered or count_exchanges(sent) <= 1:
             return False
-        more = self._window.excess(sent, Measured(), self._window.estimate(sent) // 2)
-        self._before_halving = self.left_out
-        self.left_out += more
+        more = fitting.window.excess(sent, Measured(), fitting.window.estimate(sent) // 2)
+        self._before_halving = fitting.left_out
+        fitting.left_out += more
         warnings.warn(
-            f"{request.model!r} can't read max_context={self._window.limit} tokens: the oldest exchanges ({more}) are "
-            "left out. Give the session a lower max_context.",
+            f"{self.request.model!r} can't read max_context={fitting.window.limit} tokens: the oldest exchanges "
+            f"({more}) are left out. Give the session a lower max_context.",
             stacklevel=2,
         )
         return True
 
 
 def count_exchanges(messages: Sequence[LLMMessage]) -> int:
-    """How many exchanges there are."""
-    said = [message.role for message in messages if message.role is not MessageRole.System]
-    return said[1:].count(MessageRole.User) + bool(said)
+    """Count the exchanges."""
+    roles = [message.role for message in messages if message.role is not MessageRole.System]
+    return roles[1:].count(MessageRole.User) + bool(roles)
 
 
 def without(messages: Sequence[LLMMessage], count: int) -> list[LLMMessage]:
-    """The messages without their `count` oldest exchanges; the system's stay, joined where they meet."""
+    """Return the messages without their `count` oldest exchanges; system messages stay, joined if they meet."""
     kept: list[LLMMessage] = []
     exchange = -1
     for message in messages:
@@ -217,10 +204,10 @@ def without(messages: Sequence[LLMMessage], count: int) -> list[LLMMessage]:
 
 
 def followed_by(messages: list[LLMMessage], message: LLMMessage) -> list[LLMMessage]:
-    """The messages with one more, as providers take it.
+    """Return the messages with another one, in a form that providers accept.
 
-    They refuse a user, or a system, that speaks twice in a row, so these become one message; and a user right after a
-    result, so the assistant says nothing in between.
+    They refuse two messages in a row from the user or the system, which are joined, and a user's message right after a
+    result, before which an empty reply is inserted.
     """
     last = messages[-1] if messages else LLMMessage(role=MessageRole.Assistant)
     if message.role is last.role and message.role in (MessageRole.System, MessageRole.User):
@@ -233,7 +220,7 @@ def followed_by(messages: list[LLMMessage], message: LLMMessage) -> list[LLMMess
 
 
 def check_follows(messages: Sequence[LLMMessage], message: LLMMessage) -> None:
-    """Raise ValueError where `message` would leave a call without its result, or a result without its call."""
+    """Raise ValueError if `message` would leave a call without its result, or a result without its call."""
     waiting: list[str | None] = []
     for before in messages:
         if before.role is MessageRole.Assistant:
@@ -242,5 +229,5 @@ def check_follows(messages: Sequence[LLMMessage], message: LLMMessage) -> None:
             waiting.pop(0)
     answered = [call.id for call in message.tool_calls or ()] if message.role is MessageRole.Tool else []
     if answered != waiting[:1] or (message.role is MessageRole.Tool and not answered):
-        wanted = f"the result of call {waiting[0]!r}" if waiting else "no result, for no call waits for one"
-        raise ValueError(f"A message of the {message.role.value} can't stand here: next comes {wanted}.")
+        wanted = f"Add the result of call {waiting[0]!r} first." if waiting else "No call waits for a result."
+        raise ValueError(f"Can't add a message from the {message.role.value} here. {wanted}")

@@ -194,10 +194,10 @@ def test_the_gateway_is_ollama_unless_one_is_given(server: Loopback, monkeypatch
 
 
 def test_a_gateway_that_is_none():
-    with pytest.raises(TypeError, match="'gpt' is no gateway: it has neither stream nor complete_stream nor complete"):
+    with pytest.raises(TypeError, match="'gpt' isn't a gateway: it has no method stream, complete_stream or complete"):
         LLMBroker("a-model", "gpt")
     with pytest.raises(
-        TypeError, match=r"ScriptedGateway is a class: give an instance of it, as in ScriptedGateway\(\)"
+        TypeError, match=r"ScriptedGateway is a class\. Pass an instance of it, as in ScriptedGateway\(\)"
     ):
         LLMBroker("a-model", ScriptedGateway)
 

@@ -303,19 +303,15 @@ def test_a_second_question_while_an_answer_is_on_its_way(how: str):
     async def ask() -> None:
         async with chat.astream("Count.") as run:
             await anext(aiter(run))
-            with pytest.raises(
-                RuntimeError, match="^The session's last answer is still on its way: read it to its end"
-            ):
+            with pytest.raises(RuntimeError, match="^The session's last reply isn't complete. Read it to its end"):
                 await chat.asend("And?")
-            with pytest.raises(RuntimeError, match="still on its way"):
+            with pytest.raises(RuntimeError, match="last reply isn't complete"):
                 chat.insert_message(LLMMessage(content="And?"))
 
     def ask_here() -> None:
         with chat.stream("Count.") as run:
             next(iter(run))
-            with pytest.raises(
-                RuntimeError, match="^The session's last answer is still on its way: read it to its end"
-            ):
+            with pytest.raises(RuntimeError, match="^The session's last reply isn't complete. Read it to its end"):
                 chat.send("And?")
 
     asyncio.run(ask()) if how == "async" else ask_here()
@@ -330,7 +326,7 @@ def test_a_cancelled_answer_is_on_its_way_until_its_run_ends():
     next(iter(run))
 
     run.cancel()
-    with pytest.raises(RuntimeError, match="still on its way"):
+    with pytest.raises(RuntimeError, match="last reply isn't complete"):
         chat.send("And?")
     list(run)
 
@@ -343,7 +339,7 @@ def test_of_two_threads_one_asks(how: str):
     refused = []
 
     def ask() -> None:
-        with pytest.raises(RuntimeError, match="still on its way") as error:
+        with pytest.raises(RuntimeError, match="last reply isn't complete") as error:
             begin(chat, how, "And you?")
         refused.append(error)
 
@@ -430,9 +426,9 @@ def test_a_query_is_a_text_a_message_or_a_builder():
     [
         ("", ValueError, "The query is empty"),
         (LLMMessage(content="  \n"), ValueError, "The query is empty"),
-        (None, TypeError, "A query is a text, a user's message or a MessageBuilder, not None."),
-        (LLMMessage(role=ASSISTANT, content="Hi"), TypeError, "A query is the user's, not the assistant's. Use insert"),
-        ({"role": "system", "content": "Be brief."}, TypeError, "A query is the user's, not the system's"),
+        (None, TypeError, "A query must be text, a user's message or a MessageBuilder, not None."),
+        (LLMMessage(role=ASSISTANT, content="Hi"), TypeError, "A query must be the user's, not the assistant's. Use"),
+        ({"role": "system", "content": "Be brief."}, TypeError, "A query must be the user's, not the system's"),
         ({"role": "user", "content": []}, ValueError, "The query is empty"),
     ],
 )
@@ -448,8 +444,12 @@ def test_a_query_that_cannot_be_asked(query, error, words: str):
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [
-        (("ollama:qwen3:4b",), TypeError, "A session wants a broker, as in ChatSession"),
-        ((LLMBroker("m", ScriptedGateway([])), "Be brief.", None, 0), ValueError, "max_context is a number of tokens"),
+        (("ollama:qwen3:4b",), TypeError, "A session needs a broker, as in ChatSession"),
+        (
+            (LLMBroker("m", ScriptedGateway([])), "Be brief.", None, 0),
+            ValueError,
+            "`max_context` must be at least 1 token",
+        ),
     ],
 )
 def test_a_session_that_cannot_be_made(arguments: tuple, error, words: str):
@@ -510,14 +510,12 @@ def test_an_inserted_call_wants_its_result():
     asked = LLMMessage(role=ASSISTANT, tool_calls=[made, more])
     result = LLMMessage(role=TOOL, content="Sunny.", tool_calls=[made])
 
-    with pytest.raises(ValueError, match="A message of the tool can't stand here: next comes no result, for no call"):
+    with pytest.raises(ValueError, match="Can't add a message from the tool here. No call waits for a result"):
         chat.insert_message(result)
-    with pytest.raises(ValueError, match="A message of the tool can't stand here: next comes no result, for no call"):
+    with pytest.raises(ValueError, match="Can't add a message from the tool here. No call waits for a result"):
         chat.insert_message(LLMMessage(role=TOOL, content="Sunny."))
     chat.insert_message(asked)
-    with pytest.raises(
-        ValueError, match="A message of the user can't stand here: next comes the result of call 'call_1'"
-    ):
+    with pytest.raises(ValueError, match="Can't add a message from the user here. Add the result of call 'call_1'"):
         chat.send("Well?")
     chat.insert_message(result)
     chat.insert_message(LLMMessage(role=TOOL, content="Rain.", tool_calls=[more]))
@@ -545,7 +543,7 @@ class Counting:
     def stream(self, request):
         self.requests.append(request)
         if self.limit is not None and self.size(request.messages) > self.limit:
-            raise ContextWindowError("The messages are longer than 'a-model' can read: send less.")
+            raise ContextWindowError("The messages are too long for 'a-model'. Send less.")
         step = self.script.pop(0) if self.script else ["Fine, thanks."]
         answer = LLMMessage(
             role=ASSISTANT,
@@ -777,7 +775,7 @@ def test_what_was_left_out_for_that_stays_out_in_the_next_round(how: str):
 
 
 def test_a_round_that_is_refused_anew_is_asked_once_more_anew():
-    refused = ContextWindowError("The messages are longer than 'a-model' can read: send less.")
+    refused = ContextWindowError("The messages are too long for 'a-model'. Send less.")
     chat = session("1", "2", "3", "4", [refused], calling("Rome"), [refused], "5", tools=[Weather()])
     for number in range(4):
         chat.send(f"Question {number}?")

@@ -389,7 +389,7 @@ def test_our_gateways_refuse_a_setting_that_is_none_at_the_call(method: str):
 @pytest.mark.parametrize("method", ["complete", "complete_stream"])
 @pytest.mark.parametrize("script", [[TextDelta("War")], []], ids=["in the middle", "at the beginning"])
 def test_an_answer_that_breaks_off_is_an_error_of_our_gateways(method: str, script: list):
-    with pytest.raises(IncompleteStreamError, match="broke off before its end: ask again"):
+    with pytest.raises(IncompleteStreamError, match="broke off before its end. Ask again"):
         list(getattr(ScriptedGateway([script]), method)("a-model", QUESTION))
 
 

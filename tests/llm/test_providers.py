@@ -52,18 +52,18 @@ def test_each_provider_has_a_gateway(monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("gpt-5-mini", "There is no provider 'gpt-5-mini': write PROVIDER:MODEL, as in"),
-        ("opneai:gpt-5", r"There is no provider 'opneai': .* Did you mean `openai:gpt-5`\?$"),
-        ("OpenAI:gpt-5", r"There is no provider 'OpenAI': .* Did you mean `openai:gpt-5`\?$"),
-        ("Local", r"There is no provider 'Local': .* Did you mean `local`\?$"),
-        ("openai", "'openai' names no model: write openai:MODEL"),
-        ("ollama:", "'ollama:' names no model"),
-        ("openai:gpt-5", "set the environment variable OPENAI_API_KEY"),
-        ("anthropic:claude", "set the environment variable ANTHROPIC_API_KEY"),
-        ("local:/no/such.gguf", r"/no/such.gguf can't be read \(No such file or directory\)"),
-        ("", "There is no provider ''"),
-        ("local:~no-such-user/x.gguf", "can't be read .*home directory"),
-        ("local:a\0b", "can't be read .*null byte"),
+        ("gpt-5-mini", "Unknown provider 'gpt-5-mini'. Write `PROVIDER:MODEL`, as in"),
+        ("opneai:gpt-5", r"Unknown provider 'opneai'. .* Did you mean `openai:gpt-5`\?$"),
+        ("OpenAI:gpt-5", r"Unknown provider 'OpenAI'. .* Did you mean `openai:gpt-5`\?$"),
+        ("Local", r"Unknown provider 'Local'. .* Did you mean `local`\?$"),
+        ("openai", "'openai' has no model. Write `openai:MODEL`"),
+        ("ollama:", "'ollama:' has no model"),
+        ("openai:gpt-5", "Set the environment variable `OPENAI_API_KEY`"),
+        ("anthropic:claude", "Set the environment variable `ANTHROPIC_API_KEY`"),
+        ("local:/no/such.gguf", r"Can't read the model file /no/such.gguf \(No such file or directory\)"),
+        ("", "Unknown provider ''"),
+        ("local:~no-such-user/x.gguf", "Can't read the model file .*home directory"),
+        ("local:a\0b", "Can't read the model file .*null byte"),
     ],
 )
 def test_a_name_that_leads_nowhere(name: str, words: str):
@@ -116,13 +116,13 @@ def test_the_environment_may_name_one(monkeypatch: pytest.MonkeyPatch):
 def test_without_any_model_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "xllamacpp", None)  # as if it were not installed
 
-    with pytest.raises(ConfigurationError, match=r"pip install 'mojentic_nb\[local\]' .* start Ollama, or name one"):
+    with pytest.raises(ConfigurationError, match=r"pip install 'mojentic_nb\[local\]'` .* start Ollama, or name one"):
         found_name()
 
 
 UNUSABLE = {
-    "ALL_PROXY": ("socks5://127.0.0.1:9", r"SOCKS proxy \(ALL_PROXY\): pip install socksio, or unset it"),
-    "SSL_CERT_FILE": ("/no/such/file.pem", r"certificates that can't be read \(SSL_CERT_FILE or SSL_CERT_DIR\)"),
+    "ALL_PROXY": ("socks5://127.0.0.1:9", r"SOCKS proxy \(`ALL_PROXY`\)\. Run `pip install socksio`, or unset"),
+    "SSL_CERT_FILE": ("/no/such/file.pem", r"Can't read the certificates that `SSL_CERT_FILE` or `SSL_CERT_DIR` names"),
 }
 
 
@@ -158,7 +158,5 @@ def test_what_is_no_list_of_models_is_told_in_a_line(gateway, content_type: str,
     server.play(Reply([page.encode()], 200, content_type))
     asked = gateway(server.url) if gateway is OllamaGateway else gateway("sk-x", server.url)
 
-    with pytest.raises(
-        ConfigurationError, match=r"^127.0.0.1:\d+ answers with no list of models: is its address right"
-    ):
+    with pytest.raises(ConfigurationError, match=r"^[\w.:]+ didn't return a list of models. Check its address"):
         asked.get_available_models()

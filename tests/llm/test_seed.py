@@ -404,7 +404,7 @@ def test_a_limit_of_tokens_by_position_is_sent_to_openai(server: Loopback):
     ("reply", "printed"),
     [
         (Reply([completion("Hello")]), "Hello"),
-        (json_reply({}, 401), "\nError during streaming: 127.* refused the API key: .*\n"),
+        (json_reply({}, 401), "\nError during streaming: 127.* refused the API key. .*\n"),
         (Reply([sse(chunk("Hello"), done=False), Cut()]), "Hello\nError during streaming: The connection .*\n"),
     ],
     ids=["none", "before the answer", "in the answer"],

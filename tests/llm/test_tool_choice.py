@@ -81,7 +81,7 @@ def test_no_choice_is_sent_without_tools(encode: Callable, choice: str):
 @pytest.mark.parametrize("choice", ["required", "weather"])
 @pytest.mark.parametrize("model", ["claude-sonnet-4-5", "claude-opus-4-6"])
 def test_claude_is_not_asked_to_think_before_a_call_that_is_forced(choice: str, model: str):
-    says = f"^Claude can't think before a call .* tool_choice='{choice}', or reasoning_effort='low'.$"
+    says = f"^Claude can't think before a forced tool call. .* tool_choice='{choice}' or reasoning_effort='low'.$"
 
     with pytest.raises(ConfigurationError, match=says):
         anthropic_messages.encode(request(choice, model=model, reasoning_effort="low"))
@@ -106,7 +106,7 @@ def test_ollama_is_offered_no_tools_where_none_may_be_called(choice: str, offere
 def test_ollama_which_cannot_force_a_call_says_so_and_is_not_asked(server: Loopback, choice: str, how: str):
     broker = LLMBroker("m", OllamaGateway(server.url))
 
-    with pytest.raises(ConfigurationError, match=f"Ollama can't make a model call .* leave out tool_choice='{choice}'"):
+    with pytest.raises(ConfigurationError, match=f"Ollama can't force a tool call. Leave out tool_choice='{choice}'"):
         events_of(begin(broker, how, QUESTION, [Weather()], tool_choice=choice))
 
     assert server.requests == []
@@ -209,5 +209,5 @@ def test_a_gateway_written_for_mojentic_is_told_as_far_as_it_takes_it(gateway: t
 
 @pytest.mark.parametrize("choice", ["required", "weather"])
 def test_a_gateway_written_for_mojentic_that_cannot_force_a_call_says_so(choice: str):
-    with pytest.raises(ConfigurationError, match=f"This gateway can't make .* leave out tool_choice='{choice}'"):
+    with pytest.raises(ConfigurationError, match=f"This gateway can't force .* Leave out tool_choice='{choice}'"):
         LLMBroker("m", Plain()).generate(QUESTION, [Weather()], tool_choice=choice)

@@ -179,7 +179,7 @@ def test_an_error_is_one_line_and_the_kernel_goes_on(shared: Kernel):
     (error,) = shared.run("%%llm -m local:/no/such.gguf\nHello")
 
     (line,) = error["content"]["traceback"]
-    assert line.startswith("ConfigurationError: The model file /no/such.gguf can't be read")
+    assert line.startswith("ConfigurationError: Can't read the model file /no/such.gguf")
     assert shared.value("6 * 7") == "42"
 
 

@@ -131,7 +131,7 @@ def test_a_local_model_stays_loaded_from_cell_to_cell(shell):
 def test_a_path_may_be_quoted(shell, capsys: pytest.CaptureFixture):
     shell.run_cell('%%llm -m "local:/no such folder/x.gguf"\nHello')
 
-    assert "The model file /no such folder/x.gguf can't be read" in capsys.readouterr().out
+    assert "Can't read the model file /no such folder/x.gguf" in capsys.readouterr().out
 
 
 def test_the_trait_and_the_environment_name_the_default(shell, model: Loopback, monkeypatch: pytest.MonkeyPatch):
@@ -154,9 +154,9 @@ def test_a_key_in_the_environment_does_not_make_a_paid_model_the_default(shell, 
 
 
 ERRORS = {
-    "unknown provider": ("%%llm -m foo\nhi", "ConfigurationError: There is no provider 'foo': write PROVIDER:MODEL"),
-    "no model": ("%%llm -m openai\nhi", "ConfigurationError: 'openai' names no model"),
-    "no such file": ("%%llm -m local:/no.gguf\nhi", "ConfigurationError: The model file /no.gguf can't be read"),
+    "unknown provider": ("%%llm -m foo\nhi", "ConfigurationError: Unknown provider 'foo'. Write `PROVIDER:MODEL`"),
+    "no model": ("%%llm -m openai\nhi", "ConfigurationError: 'openai' has no model"),
+    "no such file": ("%%llm -m local:/no.gguf\nhi", "ConfigurationError: Can't read the model file /no.gguf"),
     "unknown option": ("%%llm --modle x\nhi", "UsageError: unrecognized arguments: --modle x. The question goes"),
     "question beside": ("%%llm hello\nhi", "UsageError: unrecognized arguments: hello. The question goes below the"),
     "open quote": ('%%llm -m "local\nhi', "UsageError: The %%llm line can't be read: No closing quotation."),

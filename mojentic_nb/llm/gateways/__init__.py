@@ -1,4 +1,4 @@
-"""The ways to the providers. A provider's SDK is imported when its gateway is made, not before."""
+"""Gateways to the providers. A provider's SDK is imported when its gateway is made, not before."""
 
 from .anthropic import AnthropicGateway
 from .local import LocalGateway

@@ -1,12 +1,13 @@
-"""Our errors for what HTTP servers report: by cause, in one line that says what to do."""
+"""Our errors for what HTTP servers report: one class for each cause, and a message that says what to do."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Self
 from urllib.parse import urlsplit
 
 from mojentic_nb.llm.errors import (
@@ -23,25 +24,9 @@ from mojentic_nb.llm.errors import (
 
 from .keys import Key
 
-__all__ = [
-    "ASYNCHRONOUS_CLIENT",
-    "HALF_CHARACTER",
-    "broken",
-    "checked_list",
-    "host_of",
-    "no_answer",
-    "retry_after",
-    "said_by",
-    "status_error",
-    "unreachable_error",
-]
+__all__ = ["NO_IMAGES", "Server", "broken", "no_answer", "retry_after", "status_error", "unreachable_error"]
 
-ASYNCHRONOUS_CLIENT = (
-    "This gateway has an asynchronous client: use the broker's asynchronous methods, or give it another."
-)
-HALF_CHARACTER = "The messages hold half a character (a lone surrogate): take it out."
-
-# What an error within a response, which had begun with status 200, means by its code or type.
+# The status that fits an error inside a response with status 200, by the error's code or type.
 # https://platform.openai.com/docs/guides/error-codes, https://platform.claude.com/docs/en/api/errors
 STATUSES = {
     "authentication_error": 401,
@@ -66,188 +51,223 @@ TOO_LONG = re.compile(
 FORM = re.compile(
     r"response_format|output_config\W+format|text\W+format|(schema in|invalid) format|\bgrammar\b", re.IGNORECASE
 )
-# Servers that tell these by status 400.
+# Some servers report these with status 400.
 WRONG_KEY = re.compile("API key not valid|invalid.api.key", re.IGNORECASE)
 NO_MODEL = re.compile(
     "model_not_found|model not exist|is not a valid model|invalid_model|no models loaded", re.IGNORECASE
 )
-# What tells, beside status 404, that there is no such endpoint: OpenAI, Groq, LM Studio, Mistral, llama.cpp, Ollama.
+# With status 404: there is no such endpoint. OpenAI, Groq, LM Studio, Mistral, llama.cpp, Ollama.
 NO_ENDPOINT = re.compile(
     "invalid url|unknown.(request.)?url|unexpected endpoint|no route matched|file not found|page not found",
     re.IGNORECASE,
 )
 NAMES_MODEL = re.compile("model|deployment|no endpoints found for", re.IGNORECASE)
-# OpenRouter knows the model, but none of those who serve it to it can do what the request asks for.
+# OpenRouter: no provider of the model can do what the request asks for.
 NO_PROVIDER = re.compile("no endpoints found (that|matching)|no (allowed|available) providers?", re.IGNORECASE)
-# Waiting does not help against these. Some providers name their page on billing with every rate limit.
+# Waiting doesn't help. Not just "billing": some providers link to their page on it with every rate limit.
 USED_UP = re.compile("insufficient_quota|insufficient_balance|billing_error|credit balance", re.IGNORECASE)
 
-# What a server does that isn't a model's; the same request would change nothing.
+# Not a model's server; the same request would fail again.
 WRONG_SERVER = {
     "TooManyRedirects": "redirects the request in a loop. Check its address.",
     "TooLong": "sent headers of more than 100 kB. Check that its address leads to a model's API.",
-    "NotHTTP": "doesn't answer in HTTP. Check its address: the port, and whether it begins with http or https.",
+    "NotHTTP": "doesn't answer in HTTP. Check the port, and whether the address begins with `http` or `https`.",
 }
+NAMES = {"api.openai.com": "OpenAI", "api.anthropic.com": "Anthropic"}
+# How servers say that a model reads no images. Some say it with status 404 or 500. An image that is too large, of the
+# wrong format or behind a link that can't be read is refused in other words.
+NO_IMAGES = re.compile(
+    r"image_url is only supported by certain models"  # OpenAI, Azure
+    r"|does(?:n't| not) support (?:the )?(?:images\b(?! \w)|image (?:input|field|content))"  # Ollama, Bedrock, …
+    r"|image inputs? (?:modality )?(?:is|are) not (?:supported|enabled)"  # llama.cpp, Mistral, Gemini, xAI
+    r"|endpoints found that support image"  # OpenRouter
+    r"|missing data required for image input"  # Ollama
+    r"|is not a multimodal model|at most 0 image"  # vLLM
+    r"|unsupported content(?: part type\W+image_url|\[\]\.type)"  # llama.cpp
+    r"|unknown variant \W?image_url"  # DeepSeek
+    # DeepSeek and Groq, of a content in parts, which it is for images only.
+    r"|ChatCompletionRequestContent|invalid type: sequence, expected a string|content must be a string",
+    re.IGNORECASE,
+)
 
 
-def host_of(url: str) -> str:
-    """Host and port of `url`, without a password that may stand before them."""
-    address = urlsplit(url)
-    return f"{address.hostname}:{address.port}" if address.port else str(address.hostname)
+@dataclass(frozen=True, slots=True)
+class Server:
+    """The server that a gateway asks: its `host` with the port, the `name` for messages, and the `path` of its address.
+
+    `key_variable` is the environment variable of its API key.
+    """
+
+    host: str
+    name: str
+    path: str
+    key_variable: str
+
+    @classmethod
+    def at(cls, url: str, key_variable: str, name: str = "") -> Self:
+        """Return the server at `url`, which may hold a password."""
+        address = urlsplit(url)
+        host = f"{address.hostname}:{address.port}" if address.port else str(address.hostname)
+        return cls(host, name or NAMES.get(host, host), address.path, key_variable)
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the server is on this machine."""
+        return self.host.startswith(("127.", "localhost", "::1"))
 
 
-def is_loopback(host: str) -> bool:
-    """Whether `host` is this machine."""
-    return host.startswith(("127.", "localhost", "::1"))
+def quote(body: object, otherwise: str, key: Key) -> str:
+    """Return the server's message in one line, without the API key that some servers quote."""
+    return key.hide(" ".join(str(find_message(body) or otherwise).split()))[:300]
 
 
-def said_by(body: object, otherwise: str, key: Key) -> str:
-    """What the server said, in one line, without the API key that some servers quote."""
-    return key.hide(" ".join(str(words_in(body) or otherwise).split()))[:300]
-
-
-def words_in(body: object) -> object:
-    """What a response's body, read as JSON, says of what went wrong; None for a page of a proxy."""
+def find_message(body: object) -> object:
+    """Return the message in an error's JSON `body`; None for a proxy's page."""
     match body:
         case [first, *_]:  # Gemini's
-            return words_in(first)
+            return find_message(first)
         case {"error": error} if error:
-            return words_in(error)
-        case {"message": said} | {"detail": said}:  # FastAPI's is a detail
-            return said
+            return find_message(error)
+        case {"message": message} | {"detail": message}:  # FastAPI has a detail
+            return message
         case str() if not body.startswith("<"):
             return body
     return None
 
 
 def status_error(
-    status: int | None, body: object, said: str, *, host: str, model: str, key_name: str, path: str = ""
+    server: Server,
+    status: int | None,
+    body: object,
+    message: str,
+    *,
+    model: str,
+    key: Key,
+    wait: float | None = None,
 ) -> LLMError:
-    """Our error for an HTTP status, and the error object and words that came with it.
+    """Return our error for an HTTP status with an error's `body` and `message`.
 
-    `status` is None for an error within a response that has none. `path` is that of the server's address.
+    `status` is None for an error inside a response that has none. `wait` is how long the server asks to wait.
     """
-    kinds = f"{body} {said}"
+    said = quote(body, message, key)
+    text = f"{body} {said}"
+    name = server.name
     number = f" (status {status})" if status else ""
     kind: type[LLMError] = BadRequestError
-    words = f"{host} refused the request{number}. It said: {said}"
-    match meaning := meant(status, body, kinds):
+    words = f"{name} refused the request{number}. It said: {said}"
+    match meaning := read_status(status, body, text):
         case 401:
-            kind, words = AuthenticationError, f"{host} refused the API key: {advice_on_key(host, key_name)}."
+            kind, words = AuthenticationError, f"{name} refused the API key. {advise_on_key(server)}"
         case 403:
-            kind, words = AuthenticationError, f"{host} does not allow this with your API key. It said: {said}"
+            kind = AuthenticationError
+            words = f"{name} doesn't allow this request with your API key. It said: {said}"
         case 404 | 405:
-            kind, words = not_found(kinds, said, host=host, model=model, advice=advice_on_address(key_name, path))
+            kind, words = not_found(server, text, said, model)
         case 402 | 429:
             kind = RateLimitError
-            words = f"{host} wants fewer requests, or a quota is used up: wait, then ask again. It said: {said}"
-        case _ if TOO_LONG.search(kinds):
+            advice = "Wait, or check your quota" if wait is None else f"Retry after {wait:g} s"
+            reached = f"rate limit or quota reached{f' ({status})' if status else ''}"
+            words = f"{name} refused the request: {reached}. {advice}. It said: {said}"
+        case _ if TOO_LONG.search(text):
             kind = ContextWindowError
-            words = f"The messages are longer than {model!r} can read: send less. It said: {said}"
-        case 400 | 422 | 500 if FORM.search(kinds):
+            words = f"The messages are too long for {model!r}. Send less. It said: {said}"
+        case 400 | 422 | 500 if FORM.search(text):
             words = (
-                f"{host} does not take this form of an answer for {model!r}: ask for a simpler object_model or "
-                f"response_format, or another model. It said: {said}"
+                f"{name} doesn't support this response format for {model!r}. Use a simpler `object_model` or "
+                f"`response_format`, or another model. It said: {said}"
             )
         case 408 | 409:
-            kind, words = ProviderUnavailableError, f"{host} could not answer now: try again. It said: {said}"
+            kind, words = ProviderUnavailableError, f"{name} couldn't answer now. Retry later. It said: {said}"
         case _ if meaning >= 500:
             kind = ProviderUnavailableError
-            words = f"{host} failed{number}: try again later. It said: {said}"
+            words = f"{name} failed{number}. Retry later. It said: {said}"
     error = kind(words)
-    if meaning == 402 or USED_UP.search(kinds):
+    if meaning == 402 or USED_UP.search(text):
         error.transient = False
     return error
 
 
-def meant(status: int | None, body: object, kinds: str) -> int:
-    """The status that most servers would have given in place of `status`, or of none."""
+def read_status(status: int | None, body: object, text: str) -> int:
+    """Return the status that most servers would give in place of `status`, or where there is none."""
     if status is None:
         named = [str(body.get(name)) for name in ("code", "type")] if isinstance(body, dict) else []
         status = next((STATUSES[name] for name in named if name in STATUSES), 500)
-        if NO_ENDPOINT.search(kinds):
+        if NO_ENDPOINT.search(text):
             return 404
-    if status == 400 and WRONG_KEY.search(kinds):
+    if status == 400 and WRONG_KEY.search(text):
         return 401
-    if status == 400 and NO_MODEL.search(kinds):
+    if status == 400 and NO_MODEL.search(text):
         return 404
-    return 429 if status == 413 and "rate_limit" in kinds else status
+    return 429 if status == 413 and "rate_limit" in text else status
 
 
-def not_found(kinds: str, said: str, *, host: str, model: str, advice: str) -> tuple[type[LLMError], str]:
-    """Our kind of error, and its words, for what the server doesn't have: the model, or what it was asked at."""
+def not_found(server: Server, text: str, said: str, model: str) -> tuple[type[LLMError], str]:
+    """Return the class and message for what the server doesn't have: the model, or the endpoint."""
     page = said.startswith("<")
-    if NO_PROVIDER.search(kinds):
+    if NO_PROVIDER.search(text):
         return BadRequestError, (
-            f"No provider at {host} serves {model!r} with all that the request asks for. Leave that out, or use "
-            f"another model. It said: {said}"
+            f"No provider at {server.name} serves {model!r} with everything that the request asks for. Ask for less, "
+            f"or use another model. It said: {said}"
         )
-    names_model = re.search(rf"(?<!\w){re.escape(model)}(?!\w)", kinds) or NAMES_MODEL.search(kinds)
-    if model and names_model and not (page or NO_ENDPOINT.search(kinds)):
-        return ModelNotFoundError, f"{host} has no model {model!r}: check the name. It said: {said}"
+    names_model = re.search(rf"(?<!\w){re.escape(model)}(?!\w)", text) or NAMES_MODEL.search(text)
+    if model and names_model and not (page or NO_ENDPOINT.search(text)):
+        return ModelNotFoundError, f"{server.name} has no model {model!r}. Check the name. It said: {said}"
     quoted = "" if page else f" It said: {said}"
-    return ConfigurationError, f"{host} has no such endpoint. {advice}{quoted}"
+    return ConfigurationError, f"{server.name} has no such endpoint. {advise_on_address(server)}{quoted}"
 
 
-def advice_on_address(key_name: str, path: str) -> str:
-    """What to do about an address that is that of a server, but not of its API; `path` is where it ends."""
-    has_version = re.search(r"/v\d", path)
-    if key_name == "OLLAMA_API_KEY":
-        return "Check the address in `host` or `OLLAMA_HOST`."
-    if key_name == "OPENAI_API_KEY" and not has_version:
-        return f"Check the base URL: it ends in `{path.rstrip('/')}/`, most servers' in `/v1`."
-    if key_name == "ANTHROPIC_API_KEY" and has_version:
-        return f"Take `{path.rstrip('/')}` off the end of the base URL."
+def advise_on_address(server: Server) -> str:
+    """Return what to do about an address that leads to a server, but not to its API."""
+    has_version = re.search(r"/v\d", server.path)
+    path = server.path.rstrip("/")
+    match server.key_variable:
+        case "OLLAMA_API_KEY":
+            return "Check the address in `host` or `OLLAMA_HOST`."
+        case "OPENAI_API_KEY" if not has_version:
+            return f"Check the base URL: it ends in `{path}/`, most servers' in `/v1`."
+        case "ANTHROPIC_API_KEY" if has_version:
+            return f"Remove `{path}` from the end of the base URL."
     return "Check the base URL."
 
 
-def advice_on_key(host: str, key_name: str) -> str:
-    """What to do about a key that `host` refused."""
-    if host in ("api.openai.com", "api.anthropic.com"):
-        return f"set {key_name} to a valid one"
-    return f"set {key_name}, or give the gateway its api_key"
+def advise_on_key(server: Server) -> str:
+    """Return what to do about a key that the server refused."""
+    if server.host in NAMES:
+        return f"Set `{server.key_variable}` to a valid key."
+    return f"Set `{server.key_variable}`, or pass `api_key` to the gateway."
 
 
-def unreachable_error(host: str, words: str = "") -> ProviderUnavailableError:
-    """Our error where no connection comes about; asking this machine again at once would change nothing."""
-    words = words or f"{host} can't be reached: is the server running, and its address right?"
+def unreachable_error(server: Server, words: str = "") -> ProviderUnavailableError:
+    """Return our error for a failed connection; a retry would not help with a server on this machine."""
+    words = words or f"Can't reach {server.name}. Check its address, and that the server is running."
     error = ProviderUnavailableError(words)
-    error.transient = not is_loopback(host)
+    error.transient = not server.is_loopback
     return error
 
 
-def no_answer(host: str, error: BaseException | None) -> ProviderUnavailableError:
-    """Our error for a response that never began; `error` is httpx's, or httpx2's, which have the same names."""
+def no_answer(server: Server, error: BaseException | None) -> ProviderUnavailableError:
+    """Return our error for a response that never began; `error` is httpx's, or httpx2's, which has the same names."""
     kind, said = type(error).__name__, str(error)
     if kind == "RemoteProtocolError":  # h11's own words
         kind = "TooLong" if "too long" in said else "NotHTTP" if said.startswith(("illegal", "no response")) else kind
     if words := WRONG_SERVER.get(kind):
-        wrong = ProviderUnavailableError(f"{host} {words}")
+        wrong = ProviderUnavailableError(f"{server.name} {words}")
         wrong.transient = False
         return wrong
-    how = "did not answer in time" if kind.endswith("Timeout") else "hung up before it answered"
-    return ProviderUnavailableError(f"{host} {how}: try again later.")
+    how = "didn't answer in time" if kind.endswith("Timeout") else "closed the connection before it answered"
+    return ProviderUnavailableError(f"{server.name} {how}. Retry later.")
 
 
-def broken(host: str, error: BaseException) -> IncompleteStreamError:
-    """Our error for a connection that ended, or fell silent, in the middle of an answer."""
-    how = "fell silent" if type(error).__name__.endswith("Timeout") else "broke"
-    incomplete = IncompleteStreamError(f"The connection to {host} {how} in the middle of the answer: ask again.")
+def broken(server: Server, error: BaseException) -> IncompleteStreamError:
+    """Return our error for a connection that ended, or went silent, in the middle of a reply."""
+    how = "went silent" if type(error).__name__.endswith("Timeout") else "broke"
+    incomplete = IncompleteStreamError(f"The connection to {server.name} {how} in the middle of the reply. Ask again.")
     incomplete.transient = True
     return incomplete
 
 
-@contextmanager
-def checked_list(host: str, key: Key) -> Iterator[None]:
-    """Our error where what the server of `host` sends as its models is no list of some, such as a proxy's page."""
-    try:
-        yield
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise ConfigurationError(f"{host} answers with no list of models: is its address right?") from key.clean(error)
-
-
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """How many seconds the server asks to wait.
+    """Return how many seconds the server asks to wait.
 
     https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Retry-After, and OpenAI's ``retry-after-ms``.
     """
@@ -259,5 +279,5 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
                 return float(value)
             return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
     except (TypeError, ValueError):
-        pass  # no time that anyone could read
+        pass  # unreadable
     return None

@@ -1,8 +1,8 @@
 """A provider's API key: sent with each request, and hidden everywhere else.
 
-The SDKs keep the key that they are given in attributes, headers and local variables, all of which a traceback may show.
-So they get a stand-in, and :meth:`Key.sign` puts the key into each request when the HTTP library sends it. A request
-that was redirected to another server has neither the key nor another header that only the first server is to see.
+An SDK keeps its key in attributes, headers and local variables, all of which a traceback may show. So it gets a
+stand-in, and :meth:`Key.sign` puts the key into each request when the HTTP library sends it. A request that is
+redirected to another server has neither the key nor other headers that only the first server may see.
 """
 
 from __future__ import annotations
@@ -18,35 +18,35 @@ from mojentic_nb.llm.redaction import forms_of, occurrences, replaced
 
 __all__ = ["NO_KEY", "STAND_IN", "Key", "ambient_headers"]
 
-NO_KEY = "none"  # for servers that need no key; the SDKs want one for every server
+NO_KEY = "none"  # for servers that need no key, since the SDKs require one
 STAND_IN = "(key of mojentic_nb)"
-# Headers that any server may see. Cookies have a domain, by which the HTTP library chooses them; with the last the SDKs
-# tell of themselves, and know later how a response was asked for.
+# Headers that any server may see. The HTTP library sends a cookie only to its domain. With the last ones, the SDKs
+# describe themselves, and remember which kind of response to return.
 PUBLIC = re.compile(
     "accept(-encoding)?|anthropic-version|connection|content-(length|type)|cookie|host|transfer-encoding|user-agent"
     "|x-stainless-.*"
 )
 SIGNED = {"authorization": f"Bearer {STAND_IN}", "x-api-key": STAND_IN}
 HIDDEN = "(the key)"
-SHORT = 8  # characters; a key as short as "none" or "ollama" is hidden only as a word of its own
+SHORT = 8  # characters; a key as short as "none" or "ollama" is hidden only as a whole word
 
 
 class Key:
-    """An API key that no `repr` shows; a false value where there is none."""
+    """An API key that no `repr` shows; false if it is empty."""
 
     __slots__ = ("_secret",)
 
     def __init__(self, secret: str) -> None:
-        self._secret = secret.strip()  # a line end is often copied with it
+        self._secret = secret.strip()  # often copied with a line end
 
     @classmethod
     def of(cls, given: str | Key | None) -> Key | None:
-        """`given` as a key; None if there is none, or "" is given."""
+        """Return `given` as a key; None for None or ""."""
         return cls(given) if isinstance(given, str) and given else given or None
 
     @classmethod
     def in_environment(cls, name: str) -> Key | None:
-        """The key in the environment variable `name`; None if it isn't set or is empty."""
+        """Return the key in the environment variable `name`; None if that is unset or empty."""
         return cls.of(os.environ.get(name, "").strip())
 
     def __bool__(self) -> bool:
@@ -56,17 +56,17 @@ class Key:
         return "Key(…)" if self else "Key('')"
 
     def checked(self) -> Key:
-        """Return the key; raises :class:`~mojentic_nb.llm.errors.ConfigurationError` for characters no key has."""
+        """Return the key; raise ConfigurationError if it has characters that no key has."""
         if not (self._secret.isascii() and self._secret.isprintable()):
             raise ConfigurationError(
-                "The API key has a character that no key has: copy it again, without what is around it."
+                "The API key has a character that no key has. Copy it again, without the text around it."
             )
         return self
 
     def sign(self, request: Any, server: Any) -> None:  # noqa: ANN401 (httpx's or httpx2's)
-        """Put the key in place of the stand-in in the headers of `request`, or remove the header if there is no key.
+        """Replace the stand-in in the headers of `request` by the key, or remove the header if there is no key.
 
-        If the request goes to another server than that with the URL `server`, remove all that is for the latter alone.
+        If the request goes to another server than that with the URL `server`, remove all headers that aren't public.
         """
         away = not is_at(request.url, server)
         for name, value in list(request.headers.items()):
@@ -76,11 +76,11 @@ class Key:
                 request.headers[name] = value.replace(STAND_IN, self._secret)
 
     def hide(self, text: str) -> str:
-        """`text` without the key, as it is or behind escapes."""
+        """Return `text` without the key, also where it is escaped."""
         return replaced(text, self._found, HIDDEN)
 
     def hide_in(self, value: Any) -> Any:  # noqa: ANN401 (any value)
-        """`value` without the key in any of its texts."""
+        """Return `value` without the key in any of its texts."""
         match value:
             case str():
                 return self.hide(value)
@@ -95,7 +95,7 @@ class Key:
         return value
 
     def clean(self, error: BaseException) -> BaseException:
-        """Take the key out of `error` and of its causes, and the frames, whose variables may hold it; return it."""
+        """Return `error` without the key in it and its causes, and without its frames, whose variables may hold it."""
         error.__traceback__ = None
         error.args = self.hide_in(error.args)
         for name, value in getattr(error, "__dict__", {}).items():
@@ -103,13 +103,13 @@ class Key:
         if cause := error.__cause__:
             cause.__context__ = None
             error.__cause__ = self.clean(cause)
-        words = str(error)
-        if (hidden := self.hide(words)) == words:
+        message = str(error)
+        if (hidden := self.hide(message)) == message:
             return error
-        return Exception(f"{type(error).__name__}: {hidden}")  # its words are none of its arguments, as pydantic's
+        return Exception(f"{type(error).__name__}: {hidden}")  # its message isn't one of its arguments, as in pydantic
 
     def secrets(self) -> tuple[str, ...]:
-        """What is to be hidden: the key, unless there is none."""
+        """Return what to hide: the key, if there is one."""
         return () if self._secret in ("", NO_KEY) else (self._secret,)
 
     def _found(self, text: str) -> Iterator[tuple[int, int]]:
@@ -119,12 +119,12 @@ class Key:
 
 
 def is_at(url: Any, server: Any) -> bool:  # noqa: ANN401 (httpx's or httpx2's)
-    """Whether `url` is that of the same `server`, to which it may go more safely."""
+    """Return whether `url` is at the `server`, maybe with a safer scheme."""
     return (url.host, url.port) == (server.host, server.port) and url.scheme in (server.scheme, "https")
 
 
 def ambient_headers(sdk: ModuleType, variable: str, *names: str) -> dict[str, Any]:
-    """What keeps `sdk` from sending the headers `names`, and those in the environment's `variable`, one a line."""
+    """Return headers that stop `sdk` from sending `names`, and those in the environment's `variable`, one per line."""
     lines = os.environ.get(variable, "").splitlines()
     names += tuple(line.partition(":")[0].strip() for line in lines if ":" in line)
     return {name: SIGNED.get(name.lower(), sdk.Omit()) for name in names}

@@ -1,4 +1,4 @@
-"""The path at which programs written for Mojentic find the messages; they live in :mod:`mojentic_nb.llm.messages`."""
+"""Mojentic's path of the messages, which are in :mod:`mojentic_nb.llm.messages`."""
 
 from mojentic_nb.llm.compat import LLMGatewayResponse
 from mojentic_nb.llm.messages import LLMMessage, LLMToolCall, MessageRole

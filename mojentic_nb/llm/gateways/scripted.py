@@ -1,4 +1,4 @@
-"""A gateway that answers from a script: for tests, for talks, for trying a display without a model."""
+"""A gateway that answers from a script, for tests, talks, and trying a display without a model."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ __all__ = ["ScriptedGateway"]
 class ScriptedGateway(MojenticCalls):
     """Answers the first request with the first step of `script`, the second with the second, and so on.
 
-    A step is a text, streamed word by word, or the events themselves, among which an exception is raised where it
-    stands. `requests` keeps what was asked. Asking past the script's end raises
+    A step is a text, which streams word by word, or a series of events; an exception among them is raised in its turn.
+    `requests` keeps the requests. A request after the script's last step raises
     :class:`~mojentic_nb.llm.errors.ConfigurationError`.
     """
 
@@ -30,8 +30,8 @@ class ScriptedGateway(MojenticCalls):
         self.requests.append(request)
         if len(self.requests) > len(self._script):
             raise ConfigurationError(
-                f"The script has {len(self._script)} steps and was asked for one more: add the answer to request "
-                f"{len(self.requests)} to ScriptedGateway's script."
+                f"The script has only {steps(len(self._script))}. Add a reply to request {len(self.requests)} to "
+                "ScriptedGateway's script."
             )
         step = self._script[len(self.requests) - 1]
         for event in text_events(step) if isinstance(step, str) else step:
@@ -40,14 +40,19 @@ class ScriptedGateway(MojenticCalls):
             yield event
 
     def assert_complete(self) -> None:
-        """Raise AssertionError unless every step of the script was asked for."""
-        asked = len(self.requests)
-        if asked < len(self._script):
-            raise AssertionError(f"{asked} of the script's {len(self._script)} steps were asked for.")
+        """Raise AssertionError unless every step of the script was used."""
+        used = len(self.requests)
+        if used < len(self._script):
+            raise AssertionError(f"The script has {steps(len(self._script))}, of which {used} were used.")
+
+
+def steps(count: int) -> str:
+    """Write a number of steps."""
+    return f"{count} step{'s' * (count != 1)}"
 
 
 def text_events(text: str) -> Generator[ModelEvent, None, None]:
-    """The events of an answer that is just `text`: a delta a word, which counts as a token."""
+    """Yield the events of a reply that is just `text`: a delta for each word, which counts as a token."""
     words = re.findall(r"\s*\S+\s*$|\s*\S+|\s+", text)
     yield from map(TextDelta, words)
     yield StepFinish("stop", Usage(output_tokens=len(words)))

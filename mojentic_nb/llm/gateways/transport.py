@@ -1,12 +1,16 @@
-"""Connections that another thread can end, and the waits on them that have an end.
+"""Connections that another thread can end, and limits to the time that each part of a response may take.
 
-A thread that waits for a server can't be woken by closing the connection from another thread, only by shutting its
-socket down. So each request has an HTTP client of its own, with one connection, and the client's hooks say which socket
-that is. When the request is done, the client waits for the next one.
+Closing a connection doesn't wake another thread that waits on it; shutting its socket down does. So each request has an
+HTTP client of its own, with one connection, and the client's hooks say which socket that is. When the request is done,
+the client waits for the next one.
 
-An answer's last event arrives before its response ends, and the HTTP library closes a connection whose response wasn't
-read to the end. So :meth:`Wire.read` reads what follows the last event, for a moment, and the next request, in the next
+A reply's last event arrives before its response ends, and the HTTP library closes a connection whose response wasn't
+read to the end. So :meth:`Wire.read` reads on after the last event, for a moment, and the next request, in the next
 round of tools or minutes later, needs no new connection.
+
+This file has what is used of httpx and httpx2 beyond their documentation, in httpx 0.28.1 with httpcore 1.0.9 and
+httpx2 and httpcore2 2.16.2: the events of the extension ``trace`` and the network stream that they return, whose method
+`read` is replaced in its ``__dict__``; and that a request's extension ``timeout`` may change until its body is read.
 """
 
 from __future__ import annotations
@@ -34,10 +38,10 @@ from .wire.decoding import TOO_LONG, Decoder, decoded
 
 __all__ = ["LIMITS", "Hooks", "Lines", "LoopLines", "Timeout", "Wire", "proxy_checked", "tls_context"]
 
-# For an HTTP client of a line's: with a second connection, after a redirect say, nobody would know which one is in use.
-# Many load balancers hang up after 60 idle seconds; the HTTP library would already do so after 5.
+# For the HTTP client of a line. With a second connection, after a redirect say, nobody would know which one is in use.
+# Many load balancers close a connection after 60 idle seconds; the HTTP library would do so after 5.
 LIMITS: dict[str, Any] = {"max_connections": 1, "keepalive_expiry": 50.0}
-# How much to read after an answer's last event. In more time than that a new connection is there.
+# How much to read after a reply's last event. A new connection takes no longer than that.
 REST_SECONDS = 0.25
 REST_READS = 16  # of 64 kB at most
 
@@ -48,43 +52,41 @@ Hooks = dict[str, list[Callable[..., Any]]]
 
 @contextmanager
 def proxy_checked() -> Iterator[None]:
-    """Turn what the HTTP library raises for a proxy that it can't use, while a client is made, into our error."""
+    """Raise our error for a proxy that the HTTP library can't use when a client is made."""
     try:
         yield
     except ImportError as error:
         raise ConfigurationError(
-            "The environment names a SOCKS proxy (ALL_PROXY): pip install socksio, or unset it."
+            "The environment sets a SOCKS proxy (`ALL_PROXY`). Run `pip install socksio`, or unset the variable."
         ) from error
 
 
 def tls_context(create: Callable[..., ssl.SSLContext], *, trust_env: bool = True) -> ssl.SSLContext:
-    """What the HTTP library's `create` makes to know servers by, once for all clients: it takes many milliseconds.
+    """Return the TLS context that the HTTP library's `create` makes, one for all clients: it takes many milliseconds.
 
-    Raises :class:`~mojentic_nb.llm.errors.ConfigurationError` where the environment names certificates that can't be
-    read.
+    Raises :class:`~mojentic_nb.llm.errors.ConfigurationError` for certificates that can't be read.
     """
-    variables = ("SSL_CERT_FILE", "SSL_CERT_DIR")
     try:
-        return made_once(create, trust_env, *map(os.environ.get, variables))
+        return create_once(create, trust_env, os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
     except OSError as error:
         raise ConfigurationError(
-            f"The environment names certificates that can't be read ({' or '.join(variables)}): {error}."
+            f"Can't read the certificates that `SSL_CERT_FILE` or `SSL_CERT_DIR` names: {error}."
         ) from error
 
 
 @cache
-def made_once(create: Callable[..., ssl.SSLContext], trust_env: bool, *_: str | None) -> ssl.SSLContext:
-    """A context for each environment."""
+def create_once(create: Callable[..., ssl.SSLContext], trust_env: bool, *_: str | None) -> ssl.SSLContext:
+    """Return a context for each environment."""
     return create(trust_env=trust_env)
 
 
 @dataclass(frozen=True, slots=True)
 class Timeout:
-    """How long to wait, in seconds; None waits for ever.
+    """How long to wait, in seconds; None waits forever.
 
-    `connect` is for the connection to be there, `read` for the response to begin (for its headers as a whole), `stall`
-    for each further piece.
-    Raises ValueError for anything but None and finite numbers above 0.
+    `connect` limits how long it takes to connect, `read` how long until the response begins (until all its headers
+    have arrived), and `stall` the wait for each further piece. Raises ValueError unless each is None or a finite number
+    above 0.
     """
 
     connect: float | None = 10.0
@@ -94,20 +96,18 @@ class Timeout:
     def __post_init__(self) -> None:
         for seconds in (self.connect, self.read, self.stall):
             if seconds is not None and not (isinstance(seconds, int | float) and 0 < seconds < math.inf):
-                raise ValueError(
-                    f"A timeout is a number of seconds above 0, or None to wait for ever, not {seconds!r}."
-                )
+                raise ValueError(f"A timeout must be more than 0 seconds, or None to wait forever, not {seconds!r}.")
 
     @classmethod
     def of(cls, timeout: Timeout | float | None) -> Timeout:
-        """`timeout`, where a number is for each of the waits."""
+        """Return `timeout`; a number limits each of the waits."""
         return timeout if isinstance(timeout, Timeout) else cls(timeout, timeout, timeout)
 
 
 class Wire:
-    """The connection beneath one HTTP client, of httpx or httpx2, known from the hooks it is made with.
+    """The connection of one HTTP client, of httpx or httpx2, which the hooks of the client find.
 
-    `late` is that library's ReadTimeout. `answered` tells whether the response to the request under way has begun.
+    `late` is that library's ReadTimeout. `answered` tells whether the current request's response has begun.
     """
 
     def __init__(self, timeout: Timeout, late: type[Exception]) -> None:
@@ -118,7 +118,7 @@ class Wire:
         self.reset()
 
     def hooks(self, sign: Sign) -> Hooks:
-        """The ``event_hooks`` for a synchronous client; `sign` is called with each request, also after a redirect."""
+        """Return ``event_hooks`` for a synchronous client, which call `sign` with each request and redirected one."""
 
         def begun(request: Any) -> None:  # noqa: ANN401 (httpx's or httpx2's)
             sign(request)
@@ -127,7 +127,7 @@ class Wire:
         return {"request": [begun], "response": [self._answered]}
 
     def async_hooks(self, sign: Sign) -> Hooks:
-        """The ``event_hooks`` for an asynchronous client."""
+        """Return ``event_hooks`` for an asynchronous client."""
 
         async def traced(name: str, info: dict[str, Any]) -> None:
             self._traced(name, info)
@@ -142,28 +142,28 @@ class Wire:
         return {"request": [begun], "response": [answered]}
 
     def reset(self) -> object:
-        """Be ready for another request; what :meth:`abort` knows it by."""
+        """Prepare for another request, and return what :meth:`abort` knows it by."""
         self._loan = object()
         self._aborted = False
         self.answered = False
         return self._loan
 
     def watch(self, network_stream: Any) -> None:  # noqa: ANN401 (httpcore's or httpcore2's)
-        """Take `network_stream` for the connection; a client with a transport of its own may have none."""
+        """Use `network_stream` as the connection; None if a client has a transport of its own."""
         self._stream = network_stream
         self._socket = network_stream and network_stream.get_extra_info("socket")
         if self._aborted:
             self.abort(self._loan)
 
-    def begin(self, network_stream: Any) -> None:  # noqa: ANN401
-        """The response begins on `network_stream`; a client that was made without the hooks doesn't tell."""
+    def begin(self, response: Any) -> None:  # noqa: ANN401
+        """Note that `response` begins, also if the client was made without the hooks."""
         self.answered = True
-        self.watch(network_stream)
+        self.watch(response.extensions.get("network_stream"))
 
     def read(self, decoder: Decoder, chunks: Iterator[bytes], config: CompletionConfig) -> Iterator[ModelEvent]:
-        """Yield the events of the response that comes in `chunks`, and read it to its end.
+        """Yield the events of the response that arrives in `chunks`, and read it to its end.
 
-        It is also read to its end for a reader who leaves at the last event, but not where it is longer than it may be.
+        That is also done for a reader who leaves at the last event, but not for a response that is too long.
         """
         try:
             yield from decoded(decoder, chunks, config.max_stream_bytes)
@@ -176,7 +176,7 @@ class Wire:
     async def aread(
         self, decoder: Decoder, chunks: AsyncGenerator[bytes, None], config: CompletionConfig
     ) -> AsyncGenerator[ModelEvent, None]:
-        """The same of a response that comes asynchronously."""
+        """The same, asynchronously."""
         left = config.max_stream_bytes or math.inf
         async with aclosing(chunks):
             try:
@@ -199,19 +199,19 @@ class Wire:
 
     @contextmanager
     def _rest(self) -> Iterator[range]:
-        """Have what is read in the block, in as many reads as there are numbers in the range, be there in a moment."""
-        if not hasattr(self._stream, "__dict__"):  # a transport of the user's own, whose reads can't be limited
+        """Allow for a moment, and as many reads as the range has numbers, to read the rest of the response."""
+        if not hasattr(self._stream, "__dict__"):  # the user's own transport, whose reads can't be limited
             yield range(0)
             return
         self._limit(REST_SECONDS)
         try:
-            with suppress(Exception):  # the answer is complete, whatever becomes of its connection
+            with suppress(Exception):  # the reply is complete, whatever happens to its connection
                 yield range(REST_READS)
         finally:
             self._limit(None)
 
     def abort(self, loan: object) -> None:
-        """End the request's connection, from any thread: whoever waits on it is woken. Another request's stays."""
+        """End the connection of the request `loan`, from any thread, and wake whoever waits on it."""
         if loan is not self._loan:
             return
         self._aborted = True
@@ -231,9 +231,9 @@ class Wire:
             self._limit(None)
 
     def _limit(self, seconds: float | None) -> None:
-        """Let all that is read from here on arrive within `seconds`; None takes that back.
+        """Limit the time of all reads together from now on; None removes the limit.
 
-        The HTTP library's own limit is for each read, and a server that sends a byte now and then meets it for ever.
+        The HTTP library's own limit is for each read: a server that sends a byte now and then never reaches it.
         """
         vars(self._stream).pop("read", None)
         if seconds is not None:
@@ -247,12 +247,12 @@ class Wire:
 
 
 def in_time(read: Callable[..., Any], seconds: float, late: type[Exception]) -> Callable[..., Any]:
-    """`read`, of a network stream, synchronous or not, for as long as the `seconds` from now last; then `late`."""
+    """Return a network stream's `read`, synchronous or not, that raises `late` when `seconds` from now have passed."""
     end = time.monotonic() + seconds
 
     def read_in_time(max_bytes: int, timeout: float | None = None) -> Any:  # noqa: ANN401, ARG001 (what is left counts)
         if (left := end - time.monotonic()) <= 0:
-            raise late(f"Not complete after {seconds:g} s.")
+            raise late(f"Incomplete after {seconds:g} s.")
         return read(max_bytes, timeout=left)
 
     return read_in_time
@@ -262,14 +262,12 @@ Idle = list[tuple[Wire, Client]]
 
 
 class Lines(Generic[Client]):
-    """Clients that each have one connection; `make` makes one more, on the wire that it is given.
+    """Clients with one connection each; `make` makes another one for a wire.
 
-    `late` is the HTTP library's ReadTimeout. The clients are closed with the lines, unless they are not their `own`.
+    `late` is the HTTP library's ReadTimeout. Clients that are not the lines' `own` are never closed.
     """
 
-    def __init__(
-        self, make: Callable[[Wire], Client], timeout: Timeout, late: type[Exception], *, own: bool = True
-    ) -> None:
+    def __init__(self, make: Callable[[Wire], Client], timeout: Timeout, late: type[Exception], *, own: bool) -> None:
         self._make = make
         self._wire = partial(Wire, timeout, late)
         self._idle: Idle[Client] = []
@@ -278,18 +276,9 @@ class Lines(Generic[Client]):
             weakref.finalize(self, close_all, self._idle).atexit = False
 
     @contextmanager
-    def line(self, cancellation: Cancellation) -> Iterator[tuple[Wire, Client]]:
-        """Lend a client for one request, which the cancellation ends."""
-        with self._lent(self._idle, cancellation) as lent:
-            yield lent
-
-    def close(self) -> None:
-        """Close the clients that wait for a request."""
-        if self._own:
-            close_all(self._idle)
-
-    @contextmanager
-    def _lent(self, idle: Idle[Client], cancellation: Cancellation) -> Iterator[tuple[Wire, Client]]:
+    def line(self, cancellation: Cancellation, idle: Idle[Client] | None = None) -> Iterator[tuple[Wire, Client]]:
+        """Lend a client, one of those `idle`, for one request, which the cancellation ends."""
+        idle = self._idle if idle is None else idle
         try:
             wire, client = idle.pop()
         except IndexError:
@@ -302,13 +291,16 @@ class Lines(Generic[Client]):
         finally:
             idle.append((wire, client))
 
+    def close(self) -> None:
+        """Close the idle clients."""
+        if self._own:
+            close_all(self._idle)
+
 
 class LoopLines(Lines[Client]):
     """The same for asynchronous clients, whose connections belong to the event loop in which they were opened."""
 
-    def __init__(
-        self, make: Callable[[Wire], Client], timeout: Timeout, late: type[Exception], *, own: bool = True
-    ) -> None:
+    def __init__(self, make: Callable[[Wire], Client], timeout: Timeout, late: type[Exception], *, own: bool) -> None:
         super().__init__(make, timeout, late, own=own)
         self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[Idle[Client], AsyncGenerator[None, None]]]
         self._loops = WeakKeyDictionary()
@@ -321,16 +313,16 @@ class LoopLines(Lines[Client]):
             idle: Idle[Client] = []
             self._loops[loop] = idle, self._closed_with_loop(idle)
             await anext(self._loops[loop][1])
-        with self._lent(self._loops[loop][0], cancellation) as lent:
+        with self.line(cancellation, self._loops[loop][0]) as lent:
             yield lent
 
     async def aclose(self) -> None:
-        """Close the clients that wait for a request in the running event loop."""
+        """Close the idle clients of the running event loop."""
         if known := self._loops.get(asyncio.get_running_loop()):
             await known[1].aclose()
 
     async def _closed_with_loop(self, idle: Idle[Client]) -> AsyncGenerator[None, None]:
-        """Close the clients in `idle` when this ends: the end of an event loop ends its asynchronous generators."""
+        """Close the clients in `idle` at the end of the event loop, which ends its asynchronous generators."""
         try:
             yield
         finally:

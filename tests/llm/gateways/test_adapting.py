@@ -243,7 +243,7 @@ def test_a_setting_and_images_are_both_left_out(server: Loopback):
     events = events_of(broker.stream(FIGURES, temperature=0.5))
 
     left_out = [event.text for event in events if isinstance(event, Notice)]
-    assert left_out == [LEFT_OUT.text, "'a-model' does not take 'temperature': it is left out."]
+    assert left_out == [LEFT_OUT.text, "`temperature` was left out: 'a-model' doesn't support it."]
 
 
 @pytest.mark.parametrize("how", BOTH)

@@ -673,7 +673,7 @@ def test_a_setting_that_the_model_refuses_is_left_out_from_then_on(server: Loopb
 
     events = [event for _ in range(2) for event in events_of(begin(asking, how, QUESTION, config=config))]
 
-    notice = Notice(f"'{MODEL}' does not take {name!r}: it is left out.")
+    notice = Notice(f"`{name}` was left out: '{MODEL}' doesn't support it.")
     assert [event for event in events if isinstance(event, Notice)] == [notice]
     assert [request.body.get(name) for request in server.requests] == [2, None, None]
 
@@ -707,7 +707,7 @@ def test_an_asynchronous_client_is_for_asynchronous_methods(server: Loopback, na
 
     assert asyncio.run(asking.agenerate(QUESTION)) == "Yes."
     for ask in (asking.generate, lambda _: asking.adapter.get_available_models()):
-        with pytest.raises(ConfigurationError, match="has an asynchronous client: use the broker's asynchronous"):
+        with pytest.raises(ConfigurationError, match="has an asynchronous client. Use the broker's asynchronous"):
             ask(QUESTION)
 
 
@@ -731,7 +731,7 @@ def test_key_and_address_may_stand_in_the_environment(server: Loopback, monkeypa
 
 
 def test_it_needs_a_key():
-    with pytest.raises(ConfigurationError, match="Anthropic needs an API key: set .* variable ANTHROPIC_API_KEY"):
+    with pytest.raises(ConfigurationError, match="Anthropic needs an API key. Set .* variable `ANTHROPIC_API_KEY`"):
         AnthropicGateway()
 
 
@@ -771,7 +771,7 @@ def test_thinking_between_texts_and_calls_goes_back_to_its_place():
 def test_a_key_that_anthropic_itself_refuses(server: Loopback):
     server.play(json_reply({"type": "error", "error": {"message": "invalid x-api-key"}}, 401))
     http = anthropic.DefaultHttpxClient(proxy=server.url)
-    says = "^api.anthropic.com refused the API key: set ANTHROPIC_API_KEY to a valid"
+    says = "^Anthropic refused the API key. Set `ANTHROPIC_API_KEY` to a valid"
 
     with (
         anthropic.Anthropic(api_key=KEY, base_url="http://api.anthropic.com", http_client=http) as own,

@@ -422,7 +422,7 @@ def test_before_there_is_a_connection(server: Loopback, provider: Provider, how:
         async for _ in gateway.astream(request):
             pass
 
-    with pytest.raises(LLMError, match="hung up before it answered"):
+    with pytest.raises(LLMError, match="closed the connection before it answered"):
         list(gateway.stream(request)) if how == "sync" else asyncio.run(iterate())
 
 

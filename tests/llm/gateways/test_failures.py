@@ -23,15 +23,15 @@ from mojentic_nb.llm.errors import (
 from mojentic_nb.llm.gateways import AnthropicGateway, OllamaGateway, OpenAIGateway
 
 MODEL = "x/y"
-TOO_LONG = (ContextWindowError, "The messages are longer than 'x/y' can read: send less.")
-NO_MODEL = (ModelNotFoundError, "has no model 'x/y': check the name.")
-NO_PULL = (ModelNotFoundError, "Ollama has no model 'x/y': get it with `ollama pull x/y`.")
-NO_KEY = (AuthenticationError, "refused the API key: set OPENAI_API_KEY")
-SLOWER = (RateLimitError, "wants fewer requests, or a quota is used up")
+TOO_LONG = (ContextWindowError, "The messages are too long for 'x/y'. Send less.")
+NO_MODEL = (ModelNotFoundError, "has no model 'x/y'. Check the name.")
+NO_PULL = (ModelNotFoundError, "Ollama has no model 'x/y'. Get it with `ollama pull x/y`.")
+NO_KEY = (AuthenticationError, "refused the API key. Set `OPENAI_API_KEY`")
+SLOWER = (RateLimitError, "refused the request: rate limit or quota reached")
 NO_ENDPOINT = (ConfigurationError, "has no such endpoint. Check the base URL.")
 NO_V1 = (ConfigurationError, "has no such endpoint. Check the base URL: it ends in `/`, most servers' in `/v1`.")
-NO_PROVIDER = (BadRequestError, "serves 'x/y' with all that the request asks for. Leave that out")
-NO_FORM = (BadRequestError, "does not take this form of an answer for 'x/y'")
+NO_PROVIDER = (BadRequestError, "serves 'x/y' with everything that the request asks for. Ask for less")
+NO_FORM = (BadRequestError, "doesn't support this response format for 'x/y'")
 PAGE = "<!DOCTYPE html>\n<html><head><title>404: This page could not be found.</title></head></html>"
 
 
@@ -63,7 +63,11 @@ CHAT: dict[str, tuple[int, Any, tuple[type[LLMError], str]]] = {
     "OpenAI, rate": (429, openai("Rate limit reached for gpt-5 on requests per min", "rate_limit_exceeded"), SLOWER),
     "OpenAI, quota": (429, openai("You exceeded your current quota", "insufficient_quota"), SLOWER),
     "OpenAI, form": (400, openai("Invalid schema for response_format 'Sky'"), NO_FORM),
-    "OpenAI, region": (403, openai("Country, region, or territory not supported"), (AuthenticationError, "not allow")),
+    "OpenAI, region": (
+        403,
+        openai("Country, region, or territory not supported"),
+        (AuthenticationError, "doesn't allow"),
+    ),
     "OpenAI, failed": (
         500,
         openai("The server had an error", kind="server_error"),
@@ -222,7 +226,9 @@ def test_a_base_url_of_anthropics_that_has_a_v1_too_many(server: Loopback):
     server.play(refusal(404, anthropic("Not Found", "not_found_error")))
 
     assert_refused(
-        broker(AnthropicGateway(KEY, f"{server.url}/v1")), ConfigurationError, "Take `/v1` off the end of the base URL."
+        broker(AnthropicGateway(KEY, f"{server.url}/v1")),
+        ConfigurationError,
+        "Remove `/v1` from the end of the base URL.",
     )
 
 
@@ -248,12 +254,12 @@ def test_what_ollama_says(server: Loopback, status: int, body: Any, expected: tu
 
 
 WITHIN = {
-    "no code": ({"error": {"message": "Overloaded"}}, ProviderUnavailableError, "failed: try again later."),
-    "a status as code": (openai("gone", 502), ProviderUnavailableError, "failed (status 502): try again later."),
-    "a code that is no status": (openai("gone", 7, "x"), ProviderUnavailableError, "failed: try again later."),
-    "a code with thousands of digits": (openai("gone", "5" * 5000, "x"), ProviderUnavailableError, "failed: try again"),
+    "no code": ({"error": {"message": "Overloaded"}}, ProviderUnavailableError, "failed. Retry later."),
+    "a status as code": (openai("gone", 502), ProviderUnavailableError, "failed (status 502). Retry later."),
+    "a code that is no status": (openai("gone", 7, "x"), ProviderUnavailableError, "failed. Retry later."),
+    "a code with thousands of digits": (openai("gone", "5" * 5000, "x"), ProviderUnavailableError, "failed. Retry"),
     "a bad request by its type": (openai("no"), BadRequestError, "refused the request. It said: no"),
-    "a rate by its code": (openai("no", "rate_limit_exceeded", "x"), RateLimitError, "wants fewer requests"),
+    "a rate by its code": (openai("no", "rate_limit_exceeded", "x"), RateLimitError, "rate limit or quota reached"),
 }
 
 

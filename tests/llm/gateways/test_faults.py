@@ -128,63 +128,65 @@ FAULTS = {
     "a header without an end": unasked(
         b"HTTP/1.1 200 OK\r\nX: " + b"x" * 200_000, "headers of more than 100 kB. Check"
     ),
-    "bytes that are not HTTP": unasked(b"\x15\x03\x01\x00\x02\x02\x16", "doesn't answer in HTTP. Check its address"),
-    "words that are not HTTP": unasked(b"220 mail ready\r\n\r\n", "doesn't answer in HTTP. Check its address"),
-    "a header that is not HTTP": unasked(b"HTTP/1.1 200 OK\r\n=\r\n\r\n", "doesn't answer in HTTP. Check its address"),
+    "bytes that are not HTTP": unasked(b"\x15\x03\x01\x00\x02\x02\x16", "doesn't answer in HTTP. Check the port"),
+    "words that are not HTTP": unasked(b"220 mail ready\r\n\r\n", "doesn't answer in HTTP. Check the port"),
+    "a header that is not HTTP": unasked(b"HTTP/1.1 200 OK\r\n=\r\n\r\n", "doesn't answer in HTTP. Check the port"),
     "nothing listens": Fault(
-        None, ProviderUnavailableError, "can't be reached: is the server running|start it with", "connection"
+        None, ProviderUnavailableError, "Can't reach .*(Check its address|Start it with)", "connection"
     ),
     "silent before the headers": Fault(
         lambda _: Reply([Hold()], None),
         ProviderUnavailableError,
-        "did not answer in time: try again later",
+        "didn't answer in time. Retry later",
         "connection",
         timeout=Timeout(LONG, read=0.1, stall=LONG),
     ),
     "slow in the headers": Fault(
         lambda _: Reply(slowly(), None),
         ProviderUnavailableError,
-        "did not answer in time: try again later",
+        "didn't answer in time. Retry later",
         "connection",
         timeout=Timeout(LONG, read=0.2, stall=LONG),
     ),
     "slow in the headers, after a redirect": Fault(
         lambda _: [Reply(status=307, headers={"location": "/elsewhere"}), Reply(slowly(), None)],
         ProviderUnavailableError,
-        "did not answer in time: try again later",
+        "didn't answer in time. Retry later",
         "connection",
         timeout=Timeout(LONG, read=0.2, stall=LONG),
     ),
     "cut before the headers": Fault(
         lambda _: Reply([Cut()], None),
         ProviderUnavailableError,
-        "hung up before it answered: try again later",
+        "closed the connection before it answered. Retry later",
         "connection",
     ),
     "cut in the headers": Fault(
         lambda _: Reply([b"HTTP/1.1 200 OK\r\nContent-"], None),
         ProviderUnavailableError,
-        "hung up before it answered: try again later",
+        "closed the connection before it answered. Retry later",
         "connection",
     ),
-    "401": Fault(refused(401), AuthenticationError, "refused the API key: set [A-Z]+_API_KEY", "status"),
-    "403": Fault(refused(403), AuthenticationError, "does not allow this with your API key. It said: No to", "status"),
+    "401": Fault(refused(401), AuthenticationError, "refused the API key. Set `[A-Z]+_API_KEY`", "status"),
+    "403": Fault(
+        refused(403), AuthenticationError, "doesn't allow this request with your API key. It said: No to", "status"
+    ),
     "404": Fault(
         refused(404, says="No model\nfor"),
         ModelNotFoundError,
-        "has no model 'a-model': (check the name|get it with `ollama pull)",
+        "has no model 'a-model'. (Check the name|Get it with `ollama pull)",
         "status",
     ),
     "404, and no word of a model": Fault(
         refused(404), ConfigurationError, "has no such endpoint. Check .* It said: No to .the key", "status"
     ),
-    "429": Fault(refused(429), RateLimitError, "wait, then ask again. It said: No to", "status"),
+    "429": Fault(refused(429), RateLimitError, "Wait, or check your quota. It said: No to", "status"),
     "429 at length, the key at its end": Fault(
         lambda provider: json_reply(provider.refuses("No " * 97 + KEY, ""), 429), RateLimitError, "No No", "status"
     ),
-    "500": Fault(refused(500), ProviderUnavailableError, "failed .status 500.: try again later", "status"),
+    "500": Fault(refused(500), ProviderUnavailableError, "failed .status 500.. Retry later", "status"),
     "529": Fault(
-        refused(529, "overloaded_error"), ProviderUnavailableError, "failed .status 529.: try again later", "status"
+        refused(529, "overloaded_error"), ProviderUnavailableError, "failed .status 529.. Retry later", "status"
     ),
     "an error in the answer, with the key": Fault(
         lambda provider: Reply([provider.piece("Hello"), provider.frame(failing(provider, f"No {KEY}"))]),
@@ -194,43 +196,43 @@ FAULTS = {
         "Hello",
     ),
     "a page with status 502": Fault(
-        lambda _: Reply([PAGE], 502, "text/html"), ProviderUnavailableError, "502.: try again later", "status"
+        lambda _: Reply([PAGE], 502, "text/html"), ProviderUnavailableError, "502.. Retry later", "status"
     ),
     "a page with status 200": Fault(
         lambda _: Reply([PAGE], 200, "text/html"), IncompleteStreamError, "is its address right|check its addr", "page"
     ),
     "cut after the headers": Fault(
-        lambda _: Reply([Cut()]), IncompleteStreamError, "broke in the middle of the answer: ask again", "transport"
+        lambda _: Reply([Cut()]), IncompleteStreamError, "broke in the middle of the reply. Ask again", "transport"
     ),
-    "cut between events": Fault(after_hello(Cut()), IncompleteStreamError, "broke .*: ask again", "transport", "Hello"),
+    "cut between events": Fault(after_hello(Cut()), IncompleteStreamError, "broke .* Ask again", "transport", "Hello"),
     "cut in an event": Fault(
-        after_hello(half_an_event, Cut()), IncompleteStreamError, "broke .*: ask again", "transport", "Hello"
+        after_hello(half_an_event, Cut()), IncompleteStreamError, "broke .* Ask again", "transport", "Hello"
     ),
     "cut in a character": Fault(
-        after_hello(half_a_character, Cut()), IncompleteStreamError, "broke .*: ask again", "transport", "Hello"
+        after_hello(half_a_character, Cut()), IncompleteStreamError, "broke .* Ask again", "transport", "Hello"
     ),
     "silent in the answer": Fault(
         after_hello(Hold()),
         IncompleteStreamError,
-        "fell silent .*: ask again",
+        "went silent .* Ask again",
         "transport",
         "Hello",
         Timeout(LONG, LONG, stall=0.1),
     ),
     "ended in an event": Fault(
-        after_hello(half_an_event), IncompleteStreamError, "is no completion: .*[Aa]sk again", "json", "Hello"
+        after_hello(half_an_event), IncompleteStreamError, "isn't a completion. Ask again", "json", "Hello"
     ),
     "garbage": Fault(
-        lambda provider: Reply([garbage(provider)]), IncompleteStreamError, "is no completion: .*[Aa]sk again", "json"
+        lambda provider: Reply([garbage(provider)]), IncompleteStreamError, "isn't a completion. Ask again", "json"
     ),
     "garbage in the answer": Fault(
-        after_hello(garbage), IncompleteStreamError, "is no completion: .*[Aa]sk again", "json", "Hello"
+        after_hello(garbage), IncompleteStreamError, "isn't a completion. Ask again", "json", "Hello"
     ),
     "garbage that quotes the key": Fault(
         lambda provider: Reply([garbage_with_the_key(provider)]), IncompleteStreamError, "the key", "json"
     ),
     "garbage that quotes the key at its end": Fault(
-        after_hello(garbage_with_the_key_at_the_cut), IncompleteStreamError, "is no completion", "json", "Hello"
+        after_hello(garbage_with_the_key_at_the_cut), IncompleteStreamError, "isn't a completion", "json", "Hello"
     ),
     "500, the key in all its forms": Fault(
         lambda provider: json_reply(provider.refuses(escaped(KEY), ""), 500),
@@ -244,13 +246,13 @@ FAULTS = {
     "an error with status 200": Fault(
         lambda provider: Reply([provider.failure()]),
         ProviderUnavailableError,
-        "try again later. It said: Overloaded",
+        "Retry later. It said: Overloaded",
         "stream",
     ),
     "an error in the answer": Fault(
         after_hello(Provider.failure),
         ProviderUnavailableError,
-        "try again later. It said: Overloaded",
+        "Retry later. It said: Overloaded",
         "stream",
         "Hello",
     ),

@@ -281,7 +281,7 @@ def test_embeddings(server: Loopback, options: dict, model: str):
 def test_embeddings_of_a_model_that_is_not_there(server: Loopback):
     server.play(json_reply({"error": 'model "mine" not found'}, 404))
 
-    with pytest.raises(ModelNotFoundError, match="get it with `ollama pull mine`"):
+    with pytest.raises(ModelNotFoundError, match="Get it with `ollama pull mine`"):
         OllamaGateway(server.url).calculate_embeddings("Hello", "mine")
 
 
@@ -323,16 +323,16 @@ FAILURES = {
     "failed": (
         json_reply({"error": "oops"}, 500),
         ProviderUnavailableError,
-        "failed .*: try again later. It said: oops",
+        "failed .* Retry later. It said: oops",
     ),
     "an error line in a stream": (
         Reply([lines(says("a"), {"error": "out of memory"})]),
         ProviderUnavailableError,
         "It said: out of memory",
     ),
-    "cut in the middle": (Reply([lines(says("a")), Cut()]), IncompleteStreamError, "broke in the .*: ask again"),
+    "cut in the middle": (Reply([lines(says("a")), Cut()]), IncompleteStreamError, "broke in the .* Ask again"),
     "ended too early": (Reply([lines(says("a"))]), IncompleteStreamError, "broke off .*: ask again"),
-    "garbage": (Reply([b"<html>\n"]), IncompleteStreamError, "is no completion"),
+    "garbage": (Reply([b"<html>\n"]), IncompleteStreamError, "isn't a completion"),
     "a page of a proxy": (
         Reply([b"<h1>Bad\ngateway</h1>"], 502, "text/html"),
         ProviderUnavailableError,
@@ -358,19 +358,19 @@ def test_a_failure_is_one_line_that_says_what_to_do(
 def test_an_address_that_is_none(monkeypatch: pytest.MonkeyPatch, address: str):
     monkeypatch.setenv("OLLAMA_HOST", address)
 
-    with pytest.raises(ConfigurationError, match="check OLLAMA_HOST, which reads like http://"):
+    with pytest.raises(ConfigurationError, match="Check `OLLAMA_HOST`, as in http://"):
         OllamaGateway()
 
 
 def test_no_server():
     with pytest.raises(
-        ProviderUnavailableError, match=r"at 127.0.0.1:9: start it with `ollama serve`, or set OLLAMA_HOST"
+        ProviderUnavailableError, match=r"at 127.0.0.1:9. Start it with `ollama serve`, or set `OLLAMA_HOST`"
     ):
         LLMBroker("m", OllamaGateway()).generate(QUESTION)
 
 
 def test_half_a_character_in_a_message(server: Loopback):
-    with pytest.raises(BadRequestError, match="half a character"):
+    with pytest.raises(BadRequestError, match="a lone surrogate"):
         broker(server).generate([LLMMessage.model_construct(content="a\ud83d")])
 
 
@@ -472,5 +472,5 @@ def test_cancelling_ends_a_request_of_ones_own_client(server: Loopback):
 def test_an_asynchronous_client_needs_an_asynchronous_method(server: Loopback):
     gateway = OllamaGateway(client=ollama.AsyncClient(server.url))
 
-    with pytest.raises(ConfigurationError, match="has an asynchronous client: use the broker's asynchronous methods"):
+    with pytest.raises(ConfigurationError, match="has an asynchronous client. Use the broker's asynchronous methods"):
         LLMBroker("m", gateway).generate(QUESTION)

@@ -169,28 +169,28 @@ REFUSALS = {
     ),
     "wrong key": (json_reply(error("Incorrect API key"), 401), AuthenticationError, "refused the API key"),
     "no permission": (json_reply(error("not in your country"), 403), AuthenticationError, "said: not in your country"),
-    "no such model": (json_reply(error("no model"), 404), ModelNotFoundError, "has no model 'a-model': check the name"),
-    "too many requests": (json_reply(error("slow down"), 429), RateLimitError, "wait, then ask again"),
-    "context (OpenAI)": (json_reply(error("long", "context_length_exceeded"), 400), ContextWindowError, "send less"),
+    "no such model": (json_reply(error("no model"), 404), ModelNotFoundError, "has no model 'a-model'. Check the name"),
+    "too many requests": (json_reply(error("slow down"), 429), RateLimitError, "Wait, or check your quota"),
+    "context (OpenAI)": (json_reply(error("long", "context_length_exceeded"), 400), ContextWindowError, "Send less"),
     "context (llama.cpp)": (
         json_reply(error("long", 400, "exceed_context_size_error"), 400),
         ContextWindowError,
-        "send less",
+        "Send less",
     ),
     "context (vLLM)": (
         json_reply(error("The prompt is longer than the maximum model length of 4096"), 400),
         ContextWindowError,
-        "send less",
+        "Send less",
     ),
     "context (Gemini)": (
         json_reply(error("The input token count exceeds the maximum number of tokens allowed 1048576."), 400),
         ContextWindowError,
-        "send less",
+        "Send less",
     ),
     "context, as a failure": (
         json_reply(error("Context size has been exceeded."), 500),
         ContextWindowError,
-        "send less",
+        "Send less",
     ),
     "wrong key, as a bad request (Gemini)": (
         json_reply(error("API key not valid. Please pass a valid API key."), 400),
@@ -200,38 +200,38 @@ REFUSALS = {
     "no such model, as a bad request (DeepSeek)": (
         json_reply(error("Model Not Exist"), 400),
         ModelNotFoundError,
-        "has no model 'a-model': check the name",
+        "has no model 'a-model'. Check the name",
     ),
     "no such model, as a bad request (OpenRouter)": (
         json_reply(error("x/y is not a valid model ID", 400), 400),
         ModelNotFoundError,
-        "has no model 'a-model': check the name",
+        "has no model 'a-model'. Check the name",
     ),
     "too much at once (Groq)": (
         json_reply(error("Request too large", "rate_limit_exceeded"), 413),
         RateLimitError,
-        "wait, then ask again",
+        "Wait, or check your quota",
     ),
-    "too many requests, in a stream": (Reply([sse(error("slow down", "429"))]), RateLimitError, "wait, then ask"),
+    "too many requests, in a stream": (Reply([sse(error("slow down", "429"))]), RateLimitError, "Wait, or check"),
     "another refusal": (
         json_reply(error("bad\nparameter"), 400),
         BadRequestError,
         r"status 400\)\. It said: bad param",
     ),
-    "server error": (json_reply(error("oops"), 500), ProviderUnavailableError, "failed .*: try again later"),
+    "server error": (json_reply(error("oops"), 500), ProviderUnavailableError, "failed .* Retry later"),
     "an HTML page": (Reply([b"<h1>Bad gateway</h1>"], 502, "text/html"), ProviderUnavailableError, "failed"),
     "an error in a stream": (Reply([sse(error("overloaded", 529))]), ProviderUnavailableError, "It said: overloaded"),
     "an error without a code in a stream": (Reply([sse({"error": "oops"})]), ProviderUnavailableError, "oops"),
-    "garbage": (Reply([b"data: <html>\n\n"]), IncompleteStreamError, "is no completion: '<html>'"),
-    "JSON that is no object": (Reply([b"data: 7\n\n"]), IncompleteStreamError, "is no completion: '7'"),
-    "wrong shapes": (Reply([sse({"choices": ["x"]})]), IncompleteStreamError, "is no completion"),
+    "garbage": (Reply([b"data: <html>\n\n"]), IncompleteStreamError, "sent '<html>', which isn't a completion"),
+    "JSON that is no object": (Reply([b"data: 7\n\n"]), IncompleteStreamError, "sent '7', which isn't a completion"),
+    "wrong shapes": (Reply([sse({"choices": ["x"]})]), IncompleteStreamError, "isn't a completion"),
     "another wrong shape": (
         Reply([sse({"choices": [{"delta": {"content": 7}}]})]),
         IncompleteStreamError,
-        "is no compl",
+        "isn't a completion",
     ),
-    "a page in place of a stream": (Reply([b"<h1>Hi</h1>"], 200, "text/html"), IncompleteStreamError, "ends in /v1"),
-    "cut in the middle": (Reply([sse(chunk("x"), done=False), Cut()]), IncompleteStreamError, "broke .*: ask again"),
+    "a page in place of a stream": (Reply([b"<h1>Hi</h1>"], 200, "text/html"), IncompleteStreamError, "ends in `/v1`"),
+    "cut in the middle": (Reply([sse(chunk("x"), done=False), Cut()]), IncompleteStreamError, "broke .* Ask again"),
     "ended too early": (Reply([sse(chunk("x"), done=False)]), IncompleteStreamError, "broke off .*: ask again"),
 }
 
@@ -271,7 +271,7 @@ def test_what_had_arrived_is_not_lost_with_the_connection(server: Loopback):
 def test_no_server_at_the_address():
     gateway = OpenAIGateway(client=openai.OpenAI(api_key=KEY, base_url="http://127.0.0.1:9", max_retries=0))
 
-    with pytest.raises(ProviderUnavailableError, match=r"127\.0\.0\.1:9 can't be reached: is the server running"):
+    with pytest.raises(ProviderUnavailableError, match=r"Can't reach 127\.0\.0\.1:9\. Check its address"):
         LLMBroker("a-model", gateway).generate(QUESTION)
 
 
@@ -279,18 +279,18 @@ def test_a_server_that_does_not_answer_in_time(server: Loopback):
     server.play(Reply([Hold()]))
     client = openai.OpenAI(api_key=KEY, base_url=server.url, max_retries=0, timeout=1)
 
-    with pytest.raises(IncompleteStreamError, match="fell silent in the middle of the answer: ask again"):
+    with pytest.raises(IncompleteStreamError, match="went silent in the middle of the reply. Ask again"):
         LLMBroker("a-model", OpenAIGateway(client=client), max_retries=0).generate(QUESTION)
 
 
 @pytest.mark.parametrize("timeout", [-1, 0, float("nan"), float("inf"), "soon"])
 def test_what_is_no_time_to_wait(timeout: object):
-    with pytest.raises(ValueError, match=f"seconds above 0, or None to wait for ever, not {timeout!r}"):
+    with pytest.raises(ValueError, match=f"more than 0 seconds, or None to wait forever, not {timeout!r}"):
         OpenAIGateway(KEY, timeout=timeout)
 
 
 def test_openai_itself_needs_a_key():
-    with pytest.raises(ConfigurationError, match="set the environment variable OPENAI_API_KEY"):
+    with pytest.raises(ConfigurationError, match="Set the environment variable `OPENAI_API_KEY`"):
         OpenAIGateway()
 
 
@@ -340,7 +340,7 @@ def test_an_address_in_the_environment_that_cannot_be_one_is_named(monkeypatch: 
 
 @pytest.mark.parametrize("key", ["sk-“secret”", "sk-sécret", "sk-a\nb"])
 def test_a_key_that_cannot_be_one_is_told_and_not_shown(key: str):
-    with pytest.raises(ConfigurationError, match="copy it again") as failure:
+    with pytest.raises(ConfigurationError, match="Copy it again") as failure:
         OpenAIGateway(key)
 
     assert key not in str(failure.value)
@@ -356,7 +356,7 @@ def test_a_key_may_have_been_copied_with_its_line_end(server: Loopback):
 
 @pytest.mark.parametrize("address", ["localhost:8000/v1", "ftp://x", "http:///v1"])
 def test_an_address_that_cannot_be_one(address: str):
-    with pytest.raises(ConfigurationError, match="has to begin with http://"):
+    with pytest.raises(ConfigurationError, match="must begin with `http://`"):
         OpenAIGateway(KEY, address)
 
 
@@ -364,14 +364,14 @@ def test_a_password_in_the_address_is_not_shown():
     gateway = OpenAIGateway(KEY, "http://user:hunter2@127.0.0.1:9/v1")
     gateway = OpenAIGateway(client=gateway._client.with_options(max_retries=0))
 
-    with pytest.raises(ProviderUnavailableError, match=r"127\.0\.0\.1:9 can't be reached") as failure:
+    with pytest.raises(ProviderUnavailableError, match=r"Can't reach 127\.0\.0\.1:9") as failure:
         LLMBroker("m", gateway).generate(QUESTION)
 
     assert "hunter2" not in f"{gateway!r} {failure.value}"
 
 
 def test_half_a_character_in_a_message(server: Loopback):
-    with pytest.raises(BadRequestError, match="half a character"):
+    with pytest.raises(BadRequestError, match="a lone surrogate"):
         broker(server).generate([LLMMessage.model_construct(content="a\ud83d")])
 
 

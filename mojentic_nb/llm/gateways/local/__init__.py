@@ -1,7 +1,7 @@
-"""A model that needs no key and no server: llama.cpp in a process of its own, next to the program that asks.
+"""A model without a key or a server of yours: llama.cpp in its own process, beside the program that asks.
 
-Needs the extra ``local``. ``python -m mojentic_nb.llm.gateways.local fetch`` gets the embedded model ahead of its first
-use.
+Needs the extra ``local``. ``python -m mojentic_nb.llm.gateways.local fetch`` downloads the embedded model before its
+first use.
 """
 
 from __future__ import annotations
@@ -27,40 +27,40 @@ from .server import ServerGateway
 
 __all__ = ["MISSING_EXTRA", "LocalGateway", "available"]
 
-MISSING_EXTRA = "The local model needs llama.cpp: pip install 'mojentic_nb[local]'"
+MISSING_EXTRA = "The local model needs llama.cpp. Run `pip install 'mojentic_nb[local]'`."
 MODEL_VARIABLE = "MOJENTIC_NB_LOCAL_MODEL"
 BROKEN = (IncompleteStreamError, ProviderUnavailableError)  # what the end of the model's process looks like
-# The sampling that the model's authors advise, https://huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct
-# but for the penalty: without it so small a model repeats a sentence until its context is full.
+# The sampling that the model's authors recommend, https://huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct
+# and a penalty, without which so small a model repeats a sentence until its context is full.
 EMBEDDED_SAMPLING = {"temp": 0.2, "top_p": 0.9, "penalty_repeat": 1.1, "penalty_last_n": 256}
 EMBEDDED_MAX_TOKENS = 2048
-# llama.cpp's threads spin while they wait for one another: with as many as there are CPUs, one other busy process slows
-# an answer to a tenth and less (benchmarks/threads.py).
+# llama.cpp's threads spin while they wait for one another. If there are as many as CPUs, one other busy process slows a
+# reply down to a tenth of its speed (benchmarks/threads.py).
 MOST_THREADS = 4
 
 
 def cpus() -> int:
-    """How many CPUs this process may use."""
+    """Return how many CPUs this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def available() -> bool:
-    """Whether the extra ``local`` is installed."""
+    """Return whether the extra ``local`` is installed."""
     return find_spec("xllamacpp") is not None
 
 
 class LocalGateway(MojenticCalls):
-    """The way to a model on this machine.
+    """A gateway to a model on this machine.
 
-    The model is the GGUF file `model_path`, else the one that ``MOJENTIC_NB_LOCAL_MODEL`` names, else the embedded
-    SmolLM2-135M-Instruct, which is fetched once and ends its answers after 2,048 tokens unless asked otherwise.
+    The model is the GGUF file `model_path`, by default the one that ``MOJENTIC_NB_LOCAL_MODEL`` names, or the embedded
+    SmolLM2-135M-Instruct, which is downloaded once. Its replies end after 2,048 tokens unless you set a limit.
 
-    A call that is required is constrained to the tool's JSON schema, so it comes from any model. Where it may decide, a
-    model whose chat template knows no tools, as the embedded one's, answers without a call and a UserWarning says so.
+    A forced tool call is constrained to the tool's JSON schema, so any model makes it. If the model may choose, one
+    whose chat template has no tools, such as the embedded one, answers without a call, and a UserWarning says so.
 
-    `n_ctx` is the context in tokens, `n_threads` defaults to half the CPUs (at most 4), `port` to any free one. The
-    model is loaded at the first request, and again after its process has ended; :meth:`close`, the gateway's end or the
-    program's ends it. Raises :class:`~mojentic_nb.llm.errors.ConfigurationError` for a missing extra or file.
+    `n_ctx` is the context in tokens; `n_threads` defaults to half the CPUs, at most 4; `port` to any free one. The
+    model is loaded at the first request, and again if its process has ended. :meth:`close`, or the end of the gateway
+    or the program, ends it. Raises :class:`~mojentic_nb.llm.errors.ConfigurationError` for a missing extra or file.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class LocalGateway(MojenticCalls):
         check_range("port", port, 0, 65535)
         path = model_path or os.environ.get(MODEL_VARIABLE)
         self._embedded = not path
-        file = checked(path, "its path" if model_path else MODEL_VARIABLE) if path else SMOLLM2.path()
+        file = checked(path, "its path" if model_path else f"`{MODEL_VARIABLE}`") if path else SMOLLM2.path()
         self.model = file.stem if path else SMOLLM2.model
         self.model_path = file.resolve()
         self._options = ModelOptions(
@@ -99,7 +99,7 @@ class LocalGateway(MojenticCalls):
         return self._running and self._running[0]
 
     def stream(self, request: Request) -> Generator[ModelEvent, None, None]:
-        """Ask the model and yield its events; whatever `request` names as its model, this one answers."""
+        """Send `request` and yield the model's events; the request's model name is ignored."""
         process, gateway = self._start()
         try:
             yield from gateway.stream(request)
@@ -121,11 +121,11 @@ class LocalGateway(MojenticCalls):
             raise
 
     def get_available_models(self) -> list[str]:
-        """The name of the one model that answers here."""
+        """Return the name of the model."""
         return [self.model]
 
     def close(self) -> None:
-        """End the model's process; the next request would start another."""
+        """End the model's process; the next request starts another one."""
         if self._running:
             process, gateway = self._running
             self._running = None
@@ -150,7 +150,7 @@ class LocalGateway(MojenticCalls):
         return f"LocalGateway({self.model!r})"
 
     def _start(self) -> tuple[ModelProcess, ServerGateway]:
-        """The model's process, started if it isn't running, and the gateway to it."""
+        """Return the model's process, started if it isn't running, and the gateway to it."""
         with self._starting:
             if self._running and self._running[0].alive:
                 return self._running
@@ -158,7 +158,7 @@ class LocalGateway(MojenticCalls):
             if self._embedded and not SMOLLM2.is_at(self.model_path):
                 raise ConfigurationError(
                     f"The model file {self.model_path} isn't the published one any more. Make a new LocalGateway "
-                    f"to have it fetched again, or pass a file of yours as its model_path."
+                    "to download it again, or pass a file of yours as `model_path`."
                 )
             process = ModelProcess(self._options)
             self._running = process, ServerGateway(process)
@@ -166,25 +166,25 @@ class LocalGateway(MojenticCalls):
 
 
 def death_of(process: ModelProcess, request: Request) -> LLMError | None:
-    """The error that tells of the process's end, if it has ended and `request` was not cancelled."""
+    """Return the error for the process's end, if it has ended and `request` was not cancelled."""
     return None if request.cancellation.cancelled else process.death()
 
 
 def check_range(name: str, value: int | None, least: int, most: int = 2**31 - 1) -> None:
     """Raise ConfigurationError unless the option `value` is None or an integer from `least` to `most`."""
     if value is not None and not (isinstance(value, int) and least <= value <= most):
-        raise ConfigurationError(f"{name}={value!r} is out of range: give an integer from {least} to {most}.")
+        raise ConfigurationError(f"{name}={value!r} is out of range. Pass an integer from {least} to {most}.")
 
 
 def checked(path: str | os.PathLike[str], where: str) -> Path:
-    """The file at `path`, which `where` gave, if it is there and looks like a model."""
+    """Return the file at `path`, which is set in `where`; raise ConfigurationError unless it looks like a model."""
     try:
         file = Path(path).expanduser()
         with file.open("rb") as start:
             magic = start.read(4)
     except (OSError, RuntimeError, ValueError) as error:  # no such file, no such user, no such name
         why = getattr(error, "strerror", None) or error
-        raise ConfigurationError(f"The model file {path} can't be read ({why}): check {where}.") from error
+        raise ConfigurationError(f"Can't read the model file {path} ({why}). Check {where}.") from error
     if magic != b"GGUF":
-        raise ConfigurationError(f"{file} is not a GGUF file: llama.cpp reads models in the GGUF format only.")
+        raise ConfigurationError(f"{file} isn't a GGUF file, the only format that llama.cpp reads.")
     return file

@@ -1,4 +1,4 @@
-"""``python -m mojentic_nb.llm.gateways.local fetch``: get the embedded model ahead of its first use."""
+"""``python -m mojentic_nb.llm.gateways.local fetch`` downloads the embedded model before its first use."""
 
 from __future__ import annotations
 
@@ -12,11 +12,9 @@ from .model_file import SMOLLM2
 
 
 def main() -> None:
-    """Run the command line; exits with status 1 and one line where the model can't be had."""
+    """Run the command line; exit with status 1 and a message if the model can't be downloaded."""
     parser = argparse.ArgumentParser(prog="python -m mojentic_nb.llm.gateways.local", description=__doc__)
-    parser.add_argument(
-        "command", choices=["fetch"], help="download the embedded model (93 MB) unless it is here already"
-    )
+    parser.add_argument("command", choices=["fetch"], help="download the embedded model (93 MB), once")
     parser.parse_args()
     if not available():
         sys.exit(MISSING_EXTRA)

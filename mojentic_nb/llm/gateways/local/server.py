@@ -15,22 +15,22 @@ from .tools import CallDecoder, ChoiceDecoder, answer_request, call_request, cal
 
 __all__ = ["ServerGateway"]
 
-# For JSON under a schema, and an answer from a tool's result. Both repeat what was said before, and a penalty on
-# repetition makes a small model invent something else.
+# For JSON under a schema, and a reply from a tool's result. Both repeat parts of the prompt, and with a penalty on
+# repetition a small model invents something else.
 PRECISE = {"temperature": 0, "repeat_penalty": 1.0}
 
 
 class ServerGateway(OpenAIGateway):
-    """The way to the model in `process`.
+    """A gateway to the model in `process`.
 
-    A call that has to come is constrained to the tool's schema, for llama.cpp itself lets a model answer without. Else
-    a model whose chat template knows tools is asked as any other, and one whose template doesn't is asked in words that
-    it understands (:mod:`.tools`), and answers without a call.
+    A forced call is constrained to the tool's schema, since llama.cpp itself doesn't force it. Otherwise a model whose
+    chat template supports tools gets an ordinary request, and one whose template doesn't gets a prompt that it
+    understands (:mod:`.tools`), and answers without a call.
     """
 
     def __init__(self, process: ModelProcess) -> None:
-        # A proxy that the environment names is not for this machine's own loopback interface. The model may take as
-        # long as it likes: if its process ends, so does the connection.
+        # No proxy is for this machine's own loopback interface. There is no timeout: if the process ends, so does the
+        # connection.
         super().__init__(process.api_key, f"{process.url}/v1", timeout=None, trust_env=False)
         with self._asking() as client:
             properties: Any = client.get(f"{process.url}/props", cast_to=object)
@@ -38,8 +38,9 @@ class ServerGateway(OpenAIGateway):
         self._reads_images = bool(properties["modalities"]["vision"])
         self._warned = False
 
-    def _sees(self, model: str) -> bool:
-        return self._reads_images and super()._sees(model)
+    def sees(self, model: str) -> bool:
+        """Return whether the model reads images."""
+        return self._reads_images and super().sees(model)
 
     def _encode(self, request: Request) -> dict[str, Any]:
         if tools := callable_tools(request):
@@ -63,11 +64,11 @@ class ServerGateway(OpenAIGateway):
         return ChoiceDecoder(turn)
 
     def _warn(self, model: str) -> None:
-        """Say once that the model won't call a tool of its own accord."""
+        """Warn once that the model won't call a tool unless it is forced to."""
         if not self._warned:
             self._warned = True
             warnings.warn(
-                f"{model!r} can't decide to call a tool and answers without: pass tool_choice='required', or the "
-                f"tool's name, to have one called, or tool_choice='none'.",
+                f"{model!r} can't choose to call a tool. Force a call with tool_choice='required' or the tool's name, "
+                "or pass tool_choice='none'.",
                 stacklevel=2,
             )

@@ -1,7 +1,7 @@
-"""Tools for a small model: requests in words that it understands, and its calls.
+"""Tools for a small model: prompts that it understands, and reading its calls.
 
-A call is asked for as JSON under the tool's schema, after a few examples, which even a small model follows. A result
-becomes a part of the user's message, and the answer to it is asked for after examples, too.
+The model writes a call as JSON under the tool's schema, after a few examples, which even a small model follows. A
+result becomes part of the user's message, and examples show how to answer from it.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from .examples import EXAMPLES, answers_like
 
 __all__ = ["CallDecoder", "ChoiceDecoder", "answer_request", "call_request", "callable_tools", "plain_request"]
 
-CALL_TOKENS = 512  # a small model may never come to the end of a string
+CALL_TOKENS = 512  # a small model may never end a string
 INFORMATION = "\n\nUse this information: "
 ONE = "Text: {text}\n\nExtract the arguments of the function {signature} from the text, as JSON."
 SEVERAL = "Functions:\n{signatures}\n\nText: {text}\n\nWhich function does the text need? Call it, as JSON."
 
 
 def callable_tools(request: Request) -> tuple[Tool, ...]:
-    """The tools of which one has to be called now; none if the model is to answer."""
+    """Return the tools of which the choice forces a call; none if it doesn't."""
     choice = chosen(request)
     if not is_forced(choice):
         return ()
@@ -38,12 +38,12 @@ def callable_tools(request: Request) -> tuple[Tool, ...]:
 
 
 def plain_request(request: Request) -> Request:
-    """`request` without tools; what they said before stands in the user's message."""
-    return replace(request, messages=tuple(folded(request.messages)), tools=(), tool_choice=None)
+    """Return `request` without tools; earlier results are in the user's messages."""
+    return replace(request, messages=tuple(fold_results(request.messages)), tools=(), tool_choice=None)
 
 
 def answer_request(request: Request) -> Request:
-    """The same where a tool's result is to be answered from: examples show how."""
+    """Return `request`, which ends with a tool's result, without tools, after examples of replies to results."""
     plain = plain_request(request)
     system = [message for message in plain.messages if message.role is MessageRole.System]
     rest = [message for message in plain.messages if message.role is not MessageRole.System]
@@ -57,7 +57,7 @@ def answer_request(request: Request) -> Request:
 
 
 def call_request(request: Request, tools: Sequence[Tool]) -> Request:
-    """The request for a call of one of `tools`, from what the user said last."""
+    """Return the request for a call of one of `tools` that fits the user's last message."""
     asked = plain_request(request)
     texts = [message.content or "" for message in asked.messages if message.role is MessageRole.User]
     functions = [tool.descriptor["function"] for tool in tools]
@@ -70,26 +70,26 @@ def call_request(request: Request, tools: Sequence[Tool]) -> Request:
     return replace(asked, messages=tuple(messages), config=config, object_model=None)
 
 
-def folded(messages: Iterable[LLMMessage]) -> list[LLMMessage]:
-    """`messages` without calls: their results are told by the user, in the question that led to them."""
-    told: list[LLMMessage] = []
+def fold_results(messages: Iterable[LLMMessage]) -> list[LLMMessage]:
+    """Return `messages` without calls; their results are in the user's message that led to them."""
+    folded: list[LLMMessage] = []
     introduced = False
     for message in messages:
         if message.role is MessageRole.Tool:
-            if not told or told[-1].role is not MessageRole.User:
-                told.append(LLMMessage(content=""))
+            if not folded or folded[-1].role is not MessageRole.User:
+                folded.append(LLMMessage(content=""))
             start = "\n" if introduced else INFORMATION
-            said = f"{told[-1].content or ''}{start}{information(message)}".lstrip()
-            told[-1] = told[-1].model_copy(update={"content": said})
+            content = f"{folded[-1].content or ''}{start}{information(message)}".lstrip()
+            folded[-1] = folded[-1].model_copy(update={"content": content})
             introduced = True
         elif not message.tool_calls or (message.content or "").strip():
-            told.append(message.model_copy(update={"tool_calls": None}))
+            folded.append(message.model_copy(update={"tool_calls": None}))
             introduced = False
-    return told
+    return folded
 
 
 def information(message: LLMMessage) -> str:
-    """A tool's result, and the call that it is the result of: what a bare number means is lost on a small model."""
+    """Return a tool's result with its call, without which a small model doesn't understand a bare number."""
     call = message.tool_calls[0] if message.tool_calls else None
     if call is None:
         return message.content or ""
@@ -98,7 +98,7 @@ def information(message: LLMMessage) -> str:
 
 
 def one_prompt(text: str, function: Mapping[str, Any]) -> list[LLMMessage]:
-    """The question for the arguments of one function."""
+    """Return the prompt for the arguments of one function."""
     prompt: list[LLMMessage] = []
     for example in EXAMPLES:
         asked = ONE.format(text=example.text, signature=signature(example.name, example.arguments))
@@ -107,7 +107,7 @@ def one_prompt(text: str, function: Mapping[str, Any]) -> list[LLMMessage]:
 
 
 def several_prompt(text: str, functions: Sequence[Mapping[str, Any]]) -> list[LLMMessage]:
-    """The question which of several functions to call, and how."""
+    """Return the prompt for a call of one of several functions."""
     known = "\n".join(f"{signature(each.name, each.arguments)}: {each.description}" for each in EXAMPLES)
     prompt: list[LLMMessage] = []
     for example in EXAMPLES:
@@ -118,22 +118,22 @@ def several_prompt(text: str, functions: Sequence[Mapping[str, Any]]) -> list[LL
 
 
 def signature(name: str, parameters: Iterable[str]) -> str:
-    """A function as programs write it."""
+    """Return a function's signature as programs write it."""
     return f"{name}({', '.join(parameters)})"
 
 
 def signature_of(function: Mapping[str, Any]) -> str:
-    """The same of a tool's function."""
+    """Return the signature of a tool's function."""
     return signature(function["name"], arguments_schema(function)["properties"])
 
 
-def exchange(asked: str, answer: str) -> list[LLMMessage]:
-    """An example of a question and its answer."""
-    return [LLMMessage(content=asked), LLMMessage(role=MessageRole.Assistant, content=answer)]
+def exchange(question: str, answer: str) -> list[LLMMessage]:
+    """Return an example of a question and its reply."""
+    return [LLMMessage(content=question), LLMMessage(role=MessageRole.Assistant, content=answer)]
 
 
 def arguments_schema(function: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema of a function's arguments, without those that it can do without: a small model would make them up."""
+    """Return the schema of a function's required arguments; a small model would make up the others."""
     schema = {"type": "object", **(function.get("parameters") or {})}
     properties = schema.get("properties", {})
     wanted = schema.get("required") or [
@@ -144,12 +144,12 @@ def arguments_schema(function: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def choice_schema(functions: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """The schema of ``{"name": {arguments}}``, for each of `functions`."""
+    """Return the schema of ``{"name": {arguments}}`` for each of `functions`."""
     definitions: dict[str, Any] = {}
     choices = []
     for function in functions:
         name = function["name"]
-        # What a schema defines stands at the root of the document, and two tools may define the same name.
+        # Definitions belong to the root of the document, and two tools may define the same name.
         text = json.dumps(arguments_schema(function)).replace('"#/$defs/', f'"#/$defs/{name}.')
         schema = json.loads(text)
         definitions |= {f"{name}.{key}": value for key, value in schema.pop("$defs", {}).items()}
@@ -160,14 +160,14 @@ def choice_schema(functions: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 class CallDecoder(ChatDecoder):
-    """Reads a call of the tool `name` from a streamed answer that is its arguments."""
+    """Reads a call of the tool `name` from a streamed reply that is its arguments."""
 
     def __init__(self, turn: int, name: str) -> None:
         super().__init__(turn)
         self._name: str | None = name
 
     def read(self, body: dict[str, Any]) -> Sequence[ModelEvent]:
-        """The events of one chunk."""
+        """Return the events of one chunk."""
         events: list[ModelEvent] = []
         for event in super().read(body):
             if isinstance(event, TextDelta):
@@ -177,13 +177,13 @@ class CallDecoder(ChatDecoder):
         return events
 
     def _written(self, text: str) -> Iterable[ModelEvent]:
-        """The events of a piece of the answer's text."""
+        """Return the events of a piece of the reply's text."""
         name, self._name = self._name, None
         return self._calls.feed(index=0, call_id=None, name=name, arguments=text)
 
 
 class ChoiceDecoder(CallDecoder):
-    """Reads a call from a streamed answer that is ``{"name": {arguments}}``."""
+    """Reads a call from a streamed reply of the form ``{"name": {arguments}}``."""
 
     OPENING = re.compile(r'\s*\{\s*("(?:[^"\\]|\\.)*")\s*:\s*(?=\S)')
 
@@ -199,13 +199,13 @@ class ChoiceDecoder(CallDecoder):
                 return ()
             self._name = json.loads(opening[1])
             self._waiting = self._waiting[opening.end() :]
-        # The last brace is not the arguments', so braces wait until something follows that is none.
-        ready = len(self._waiting.rstrip("} \n\t\r"))
-        told, self._waiting = self._waiting[:ready], self._waiting[ready:]
-        return super()._written(told)
+        # The last brace isn't part of the arguments, so braces wait until something else follows.
+        end = len(self._waiting.rstrip("} \n\t\r"))
+        ready, self._waiting = self._waiting[:end], self._waiting[end:]
+        return super()._written(ready)
 
     def finish(self) -> Iterable[ModelEvent]:
-        """The events at the end of the response."""
+        """Return the events at the end of the response."""
         if self._name == "":  # it broke off before the name
             return super().finish()
         return [*super()._written(self._waiting.rstrip().removesuffix("}")), *super().finish()]

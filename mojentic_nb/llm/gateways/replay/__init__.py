@@ -1,3 +1,3 @@
-"""Answers recorded in a file and played back."""
+"""Replies recorded in a file and replayed."""
 
 __all__: list[str] = []

@@ -1,7 +1,7 @@
-"""One writer at a time for a file, among all threads and processes.
+"""A lock on a file for one writer at a time, among all threads and processes.
 
-The lock is the operating system's, on an empty file beside it: ``flock`` on POSIX, ``msvcrt.locking`` on Windows. It
-ends with the process that holds it, however that one ends.
+It is the operating system's lock of an empty file beside it: ``flock`` on POSIX, ``msvcrt.locking`` on Windows. It ends
+with the process that holds it, however that one ends.
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ else:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Keep other writers away from `path`, whose folder must exist; raises OSError where that can't be."""
+    """Lock `path`, whose folder must exist. Raises OSError."""
     beside = path.with_name(f".{path.name}.lock")
-    file = held(beside)
+    file = take_lock(beside)
     try:
         yield
     finally:
         remove(beside)
         os.close(file)
-        if os.name == "nt":  # pragma: no cover (it doesn't remove an open file)
+        if os.name == "nt":  # pragma: no cover (it can't remove an open file)
             remove(beside)
 
 
-def held(beside: Path) -> int:
-    """Open the file `beside` and take its lock."""
+def take_lock(beside: Path) -> int:
+    """Open the file `beside` and lock it."""
     while True:
         file = os.open(beside, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
         try:
@@ -64,7 +64,7 @@ def held(beside: Path) -> int:
 
 
 def is_at(file: int, path: Path) -> bool:
-    """Whether the open `file` is the one at `path`: whoever had the lock before has removed that one."""
+    """Return whether the open `file` is the one at `path`, which the last owner of the lock may have removed."""
     try:
         return os.path.samestat(os.fstat(file), path.stat())
     except FileNotFoundError:
@@ -72,6 +72,6 @@ def is_at(file: int, path: Path) -> bool:
 
 
 def remove(file: Path) -> None:
-    """Remove `file`, unless that can't be done now."""
+    """Remove `file` if possible."""
     with suppress(OSError):
         file.unlink()

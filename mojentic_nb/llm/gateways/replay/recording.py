@@ -1,20 +1,20 @@
-"""Keeping what a model answers, so that a notebook or a test can have it again without the model."""
+"""Recording a model's replies, so that a notebook or a test can replay them without the model."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable
-from contextlib import aclosing, closing
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from mojentic_nb.llm.compat import MojenticCalls, as_gateway
 from mojentic_nb.llm.errors import AuthenticationError, ConfigurationError, LLMError
 from mojentic_nb.llm.events import ModelEvent, ReasoningDelta, StepFinish, TextDelta, ToolCallDelta
+from mojentic_nb.llm.gateway_filter import GatewayFilter, Passage
 from mojentic_nb.llm.gateways.keys import Key
 from mojentic_nb.llm.redaction import Redaction, as_secrets
-from mojentic_nb.llm.request import Request, astream
+from mojentic_nb.llm.request import Request
 
 from .recordings import Exchange, Happening, answer_in_json, changed, key_of, load, request_in_json
 from .replay import ReplayGateway
@@ -22,13 +22,13 @@ from .replay import ReplayGateway
 __all__ = ["RecordingGateway", "record_or_replay"]
 
 
-class RecordingGateway(MojenticCalls):
-    """Asks `gateway`, and keeps each answer in the JSON file `path`, for a :class:`ReplayGateway`.
+class RecordingGateway(GatewayFilter, MojenticCalls):
+    """Sends requests through `gateway`, and writes each reply to the JSON file `path`, for a :class:`ReplayGateway`.
 
-    An answer is written once it is complete, also where it broke off or is the provider's error. One that was cancelled
-    or left is not, for nobody knows how it would have gone on; nor is what is wrong on this side: a
-    :class:`~mojentic_nb.llm.errors.ConfigurationError`, or a key that was refused. What the file holds of other
-    requests stays; the first answer to a request takes the place of those that it had, further ones are added.
+    A reply is written when it is complete, also if it broke off or is the provider's error. It isn't written if it was
+    cancelled or the reader left, since its rest is unknown, nor if the error is on this side: a
+    :class:`~mojentic_nb.llm.errors.ConfigurationError`, or a refused key. Recordings of other requests stay in the
+    file; the first reply to a request replaces those that it had, further ones are added.
 
     API keys and passwords are replaced by "(secret)": the key of `gateway`, what looks like one, the values of
     environment variables whose names have a word such as KEY, TOKEN, SECRET, PASSWORD or PAT, and the given `secrets`.
@@ -38,44 +38,22 @@ class RecordingGateway(MojenticCalls):
     """
 
     def __init__(self, gateway: Any, path: str | Path, *, secrets: str | Iterable[str] = ()) -> None:  # noqa: ANN401
+        super().__init__(as_gateway(gateway))
         self.gateway = gateway
         self.path = Path(path).expanduser().absolute()  # the current folder may change
         if self.path.exists():
             load(self.path)
-        self._asked = as_gateway(gateway)
         key = getattr(gateway, "_key", None)
         self._secrets = (*as_secrets(secrets), *(key.secrets() if isinstance(key, Key) else ()))
         self._recorded: set[str] = set()
 
     def can_stream(self, model: str) -> bool:
-        """Whether `model` can stream at the gateway."""
-        return not hasattr(self._asked, "can_stream") or bool(self._asked.can_stream(model))
+        """Return whether `model` can stream at the gateway."""
+        return not hasattr(self._gateway, "can_stream") or bool(self._gateway.can_stream(model))
 
-    def stream(self, request: Request) -> Generator[ModelEvent, None, None]:
-        """Send `request`, yield the model's events and keep them."""
-        take = Take(request, self._secrets, self._keep)
-        try:
-            with closing(self._asked.stream(request)) as events:
-                for event in events:
-                    take.note(event)
-                    yield event
-        except LLMError as error:
-            take.end(error)
-            raise
-        take.end()
-
-    async def astream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
-        """The same, asynchronously."""
-        take = Take(request, self._secrets, self._keep)
-        try:
-            async with aclosing(astream(self._asked, request)) as events:
-                async for event in events:
-                    take.note(event)
-                    yield event
-        except LLMError as error:
-            take.end(error)
-            raise
-        take.end()
+    def begin(self, request: Request) -> Passage:
+        """Begin to record `request`."""
+        return Take(request, self._secrets, self._keep)
 
     def close(self) -> None:
         """Close the connections of `gateway`, if it has any."""
@@ -100,44 +78,43 @@ class RecordingGateway(MojenticCalls):
         return f"RecordingGateway({self.gateway!r}, {str(self.path)!r})"
 
 
-class Take:
-    """One answer that is being recorded."""
+class Take(Passage):
+    """One reply that is being recorded."""
 
     def __init__(self, request: Request, secrets: Iterable[str], keep: Callable[[Exchange], None]) -> None:
+        super().__init__(request)
         self._redaction = Redaction.of(secrets)
         self._described = request_in_json(request, self._redaction)
-        self._turn = len(request.messages)
-        self._tally = request.tally
-        self._cancellation = request.cancellation
         self._room = request.config.max_answer_chars or math.inf
         self._keep = keep
         self._answer: list[Happening] = []
         self._last = time.monotonic()
         self._kept = False
 
-    def note(self, event: ModelEvent) -> None:
-        """Take an event; what ends the answer is written before a reader sees it, who may leave then.
+    def event(self, event: ModelEvent) -> ModelEvent:
+        """Record `event`, and write a reply that ends here before a reader sees the event, who may leave then.
 
-        That is also the piece that makes it longer than it may be: the run reads no further.
+        It also ends with the piece that makes it longer than it may be: the run reads no further.
         """
         self._take(event)
         if isinstance(event, TextDelta | ReasoningDelta | ToolCallDelta):
             self._room -= len(event.delta)
             if self._room < 0 and not self._kept:
-                self._take(StepFinish("length", self._tally.usage, limit="max_answer_chars"))
-                self.end()
+                self._take(StepFinish("length", self.request.tally.usage, limit="max_answer_chars"))
+                self.end(None)
         elif isinstance(event, StepFinish):
-            self.end()
+            self.end(None)
+        return event
 
-    def end(self, error: LLMError | None = None) -> None:
-        """The answer is complete, or ended by an error; one that was cancelled is neither."""
-        if isinstance(error, ConfigurationError | AuthenticationError):
+    def end(self, error: BaseException | None) -> None:
+        """Write the reply if it is complete or ended by the provider's error, and wasn't cancelled."""
+        if isinstance(error, ConfigurationError | AuthenticationError) or not isinstance(error, LLMError | None):
             return
         if error is not None:
             self._take(error)
-        if not self._kept and not self._cancellation.cancelled:
+        if not self._kept and not self.request.cancellation.cancelled:
             self._kept = True
-            lines, ms = answer_in_json(self._answer, self._turn, self._redaction)
+            lines, ms = answer_in_json(self._answer, len(self.request.messages), self._redaction)
             self._keep(Exchange(self._described, lines, ms))
 
     def _take(self, event: ModelEvent | LLMError) -> None:
@@ -149,10 +126,10 @@ class Take:
 def record_or_replay(
     make_gateway: Callable[[], object], path: str | Path, *, secrets: str | Iterable[str] = ()
 ) -> RecordingGateway | ReplayGateway:
-    """A gateway that replays the file `path` if there is one, else records it from the gateway that is made then.
+    """Return a gateway that replays the file `path` if it exists, or one that records it from `make_gateway()`.
 
-    This is what tests want: the first run asks the model, all others need neither a key nor the network, and a request
-    that was not recorded is an error. Delete the file to record it anew. `make_gateway` may be a gateway's class.
+    For tests: the first run asks the model, all others need neither a key nor the network, and a request that wasn't
+    recorded is an error. Delete the file to record it again. `make_gateway` may be a gateway's class.
     """
     if Path(path).expanduser().exists():
         return ReplayGateway(path, secrets=secrets)

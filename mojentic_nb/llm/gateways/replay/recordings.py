@@ -1,14 +1,9 @@
-"""The file of recorded exchanges: requests to a model, and what came back.
+"""The file of recorded exchanges: requests to a model, and the replies, to JSON and back.
 
-It is JSON, with one message, one tool and one line of the answer to a line, so that it can be read and compared. What
-differs from run to run is left out or named by its place: ids of calls, reasoning that was sent back, where on this
-machine a file is. An image is known by a hash of its content. Only the line ``ms``, the milliseconds before each event,
-is another each time.
-
-The lines of a recorded answer: events as JSON, and back.
-
-A line has several pieces of text, so that a file stays small and shows what was said; each piece is an event again when
-it is read.
+Each message, tool and piece of a reply is on a line of its own, so that you can read and compare files. What differs
+from run to run is left out or named by its place: ids of calls, reasoning that was sent back, the path of a file on
+this machine. An image is recorded as a hash of its content. Only the line ``ms``, the milliseconds before each event,
+differs each time. A line of a reply has several pieces of text, each of which becomes an event again.
 """
 
 from __future__ import annotations
@@ -51,14 +46,14 @@ from .locking import locked
 __all__ = ["Exchange", "Happening", "answer_in_json", "changed", "happenings", "key_of", "load", "request_in_json"]
 
 FORMAT, VERSION = "mojentic_nb recording", 1
-# Settings that no provider is told.
+# Settings that aren't sent to providers.
 CLIENTS = {"max_answer_chars", "max_stream_bytes", "max_tool_iterations", "think_tags"}
-EXPANDED = 4  # levels of JSON that are written over several lines
+EXPANDED = 4  # levels of JSON that are written on several lines
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One request and the lines of its answer, both in JSON, and how many milliseconds passed before each event."""
+    """One request and the lines of its reply, both in JSON, and the milliseconds before each event."""
 
     request: Mapping[str, Any]
     answer: list[dict[str, Any]]
@@ -66,9 +61,9 @@ class Exchange:
 
 
 def request_in_json(request: Request, redaction: Redaction) -> dict[str, Any]:
-    """What makes a request this one. Raises :class:`~mojentic_nb.llm.errors.ConfigurationError` for a missing image."""
+    """Return what identifies a request. Raises ConfigurationError for a missing image."""
     names: dict[str | None, str] = {}
-    said = {
+    described = {
         "model": request.model,
         "settings": request.config.model_dump(exclude_none=True, exclude=CLIENTS),
         "tools": [dict(tool.descriptor) for tool in request.tools],
@@ -76,50 +71,52 @@ def request_in_json(request: Request, redaction: Redaction) -> dict[str, Any]:
         "schema": request.object_model.model_json_schema() if request.object_model else None,
         "messages": [message_in_json(message, turn, names) for turn, message in enumerate(request.messages)],
     }
-    told: dict[str, Any] = redaction.value(without_nothing(said))
-    return told
+    redacted: dict[str, Any] = redaction.value(drop_empty(described))
+    return redacted
 
 
 def message_in_json(message: LLMMessage, turn: int, names: dict[str | None, str]) -> dict[str, Any]:
-    """One message, the one at the place `turn`; `names` are those of the calls so far, by their ids."""
+    """Return the message at the place `turn`; `names` are those of the calls so far, by their ids."""
     calls = message.tool_calls or []
-    said: dict[str, Any] = {"role": message.role.value, "content": message.content}
+    fields: dict[str, Any] = {"role": message.role.value, "content": message.content}
     if message.content is None and message.object is not None:
-        said["content"] = message.object.model_dump_json()
+        fields["content"] = message.object.model_dump_json()
     if message.role is MessageRole.Tool:
-        said["answers"] = names.get(calls[0].id) if calls else None
+        fields["answers"] = names.get(calls[0].id) if calls else None
     else:
         names |= {call.id: f"call_{turn}_{number}" for number, call in enumerate(calls)}
-        said["calls"] = [{"call": names[call.id], "name": call.name, "arguments": call.arguments} for call in calls]
-    said["images"] = [image_in_json(path) for path in message.image_paths or ()]
-    return without_nothing(said)
+        fields["calls"] = [{"call": names[call.id], "name": call.name, "arguments": call.arguments} for call in calls]
+    fields["images"] = [image_in_json(path) for path in message.image_paths or ()]
+    return drop_empty(fields)
 
 
 def image_in_json(path: str) -> str:
-    """A link as it is, else a hash of the image."""
+    """Return a link as it is, or a hash of the image."""
     image = load_image(path)
     return image.link or f"{image.media_type} sha256:{hashlib.sha256(image.data.encode()).hexdigest()[:32]}"
 
 
-def without_nothing(fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields that say something."""
+def drop_empty(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields that aren't empty."""
     return {name: value for name, value in fields.items() if value not in (None, [], {})}
 
 
 def key_of(request: Mapping[str, Any]) -> str:
-    """The key of a request: equal ones are the same request."""
+    """Return the key of a request; the same requests have equal keys."""
     return json.dumps(request, sort_keys=True, ensure_ascii=False)
 
 
 def load(path: Path) -> list[Exchange]:
-    """The exchanges of a file; raises :class:`~mojentic_nb.llm.errors.ConfigurationError` for what is none."""
+    """Return the exchanges of a file; raise ConfigurationError if it isn't a recording."""
     try:
         content = parse(read(path))
         if (made := (content["format"], content["version"])) == (FORMAT, VERSION):
             return list(map(exchange_of, content["exchanges"]))
     except OSError as error:
-        why = f"{error.strerror}: record it with a RecordingGateway, or check the path"
-        raise ConfigurationError(f"The recording {str(path)!r} can't be read. {why}.") from error
+        raise ConfigurationError(
+            f"Can't read the recording {str(path)!r} ({error.strerror}). Check its path, or record it with a "
+            "RecordingGateway."
+        ) from error
     except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise ConfigurationError(f"{str(path)!r} isn't a recording ({fault(error)}). Check the path.") from error
     if made[0] == FORMAT:
@@ -131,7 +128,7 @@ def load(path: Path) -> list[Exchange]:
 
 
 def read(path: Path) -> str:
-    """The text of a file; raises OSError for what is none, such as a pipe, on which reading would wait."""
+    """Return the text of a file; raise OSError for anything else, such as a pipe, where reading would wait."""
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     with open(descriptor, encoding="utf-8", errors="surrogatepass") as file:  # noqa: PTH123 (a Path has no descriptor)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -140,14 +137,14 @@ def read(path: Path) -> str:
 
 
 def exchange_of(each: Mapping[str, Any]) -> Exchange:
-    """An exchange as it stands in a file; raises what its use would raise if it is none."""
+    """Return an exchange from a file; raise what its use would raise if it isn't one."""
     exchange = Exchange(each["request"], each["answer"], each["ms"])
     place_of(exchange)
     return exchange
 
 
 def parse(text: str | bytes) -> Any:  # noqa: ANN401 (any JSON)
-    """What JSON says; raises RecursionError at the same depth on each version of Python."""
+    """Read JSON; raise RecursionError at the same depth in each version of Python."""
     content = json.loads(text)
     if nests_deeper(content, DEEPEST):
         raise RecursionError
@@ -155,7 +152,7 @@ def parse(text: str | bytes) -> Any:  # noqa: ANN401 (any JSON)
 
 
 def fault(error: Exception) -> str:
-    """What is wrong with JSON that holds no recording."""
+    """Return what is wrong with a file that isn't a recording."""
     match error:
         case KeyError():
             return f"it has no `{error.args[0]}`"
@@ -168,9 +165,9 @@ def fault(error: Exception) -> str:
 
 @contextmanager
 def changed(path: Path) -> Iterator[list[Exchange]]:
-    """The exchanges of the file, which is written with what they are at the end; other processes wait meanwhile.
+    """Lend the exchanges of the file, and write them at the end of the block; other processes wait.
 
-    Raises :class:`~mojentic_nb.llm.errors.ConfigurationError` where the file can't be written, or holds another thing.
+    Raises :class:`~mojentic_nb.llm.errors.ConfigurationError` if the file can't be written, or isn't a recording.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -179,11 +176,11 @@ def changed(path: Path) -> Iterator[list[Exchange]]:
             yield exchanges
             save(path, exchanges)
     except OSError as error:
-        raise ConfigurationError(f"The recording {str(path)!r} can't be written: {error.strerror}.") from error
+        raise ConfigurationError(f"Can't write the recording {str(path)!r}: {error.strerror}.") from error
 
 
 def save(path: Path, exchanges: Iterable[Exchange]) -> None:
-    """Write the exchanges to the file, whole or not at all, sorted by their requests, so that rounds follow another."""
+    """Write the exchanges to the file, whole or not at all, sorted so that the rounds of a conversation follow."""
     content = {
         "format": FORMAT,
         "version": VERSION,
@@ -191,7 +188,7 @@ def save(path: Path, exchanges: Iterable[Exchange]) -> None:
             {"request": each.request, "answer": each.answer, "ms": each.ms} for each in sorted(exchanges, key=place_of)
         ],
     }
-    new = path.with_name(f".{path.name}.{secrets.token_hex(16)}")  # a name that nobody can take before
+    new = path.with_name(f".{path.name}.{secrets.token_hex(16)}")  # a name that nobody can guess
     try:
         with new.open("x", encoding="utf-8", errors="surrogatepass", newline="\n") as file:
             file.write(in_lines(content) + "\n")
@@ -204,13 +201,13 @@ def save(path: Path, exchanges: Iterable[Exchange]) -> None:
 
 
 def place_of(exchange: Exchange) -> tuple[str, list[str], str]:
-    """Where in the file it stands: by model, then by what is said, a conversation before what continues it."""
+    """Return the sort key: the model, then the messages, so that a conversation precedes what continues it."""
     rest = {name: value for name, value in exchange.request.items() if name != "messages"}
     return exchange.request["model"], list(map(key_of, exchange.request["messages"])), key_of(rest)
 
 
 def in_lines(value: Any, depth: int = 0) -> str:  # noqa: ANN401 (JSON)
-    """`value` as JSON: its upper levels over several lines, what is below them in one."""
+    """Return `value` as JSON, with its upper levels on several lines and lower ones on one."""
     pad = "\n" + " " * (depth + 1)
     match value:
         case dict() if value and depth < EXPANDED:
@@ -225,7 +222,7 @@ LINE = 100  # characters of text
 GRAIN = 10  # milliseconds; finer differences are noise
 LONGEST = 3_600_000  # milliseconds between two events
 FINISH_REASONS = get_args(FinishReason)
-# What a recording may name; a warning is none of them.
+# The errors, not the warnings, that a recording may name.
 ERRORS: dict[str, type[LLMError]] = {
     name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, LLMError)
 }
@@ -233,7 +230,7 @@ ERRORS: dict[str, type[LLMError]] = {
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """An event, or the error that ended the answer, `wait` seconds after the one before it."""
+    """An event, or the error that ended the reply, `wait` seconds after the one before it."""
 
     wait: float
     event: ModelEvent | LLMError
@@ -242,34 +239,26 @@ class Happening:
 def answer_in_json(
     answer: Iterable[Happening], turn: int, redaction: Redaction
 ) -> tuple[list[dict[str, Any]], list[int]]:
-    """The lines of an answer, and the milliseconds before each event; calls are named by `turn` and their place."""
+    """Return the lines of a reply, and the milliseconds before each event; calls are named by `turn` and number."""
     names: dict[str | None, str] = {}
     lines: list[dict[str, Any]] = []
     ms: list[int] = []
     for happening in redacted_pieces(list(answer), redaction):
         ms.append(round(happening.wait * 1000 / GRAIN) * GRAIN)
-        event = happening.event
-        if isinstance(event, LLMError):
-            line = error_in_json(event, redaction)
-        elif isinstance(event, ToolCallStart | ToolCallDelta | ToolCallEnd):
-            call_id = event.call.id if isinstance(event, ToolCallEnd) else event.id
-            name = names.setdefault(call_id, f"call_{turn}_{len(names)}")
-            line = call_in_json(event, name, redaction)
-        else:
-            line = event_in_json(event, redaction)
+        line = line_of(happening.event, turn, names, redaction)
         if not (lines and continues(lines[-1], line)):
             lines.append(line)
     return lines, ms
 
 
 def redacted_pieces(answer: list[Happening], redaction: Redaction) -> Iterator[Happening]:
-    """The answer, in which a text that had to be changed comes in one piece: a secret may lie across several."""
+    """Yield the reply; a text with a secret becomes one piece, since the secret may be split between several."""
     whole: dict[object, str] = {}
     for happening in answer:
         if isinstance(happening.event, TextDelta | ReasoningDelta | ToolCallDelta):
-            text = text_of(happening.event)
-            whole[text] = whole.get(text, "") + happening.event.delta
-    changed = {text: redaction.text(said) for text, said in whole.items() if redaction.text(said) != said}
+            key = text_of(happening.event)
+            whole[key] = whole.get(key, "") + happening.event.delta
+    changed = {key: new for key, text in whole.items() if (new := redaction.text(text)) != text}
     waited = 0.0
     for happening in answer:
         event, waited = happening.event, waited + happening.wait
@@ -283,45 +272,42 @@ def redacted_pieces(answer: list[Happening], redaction: Redaction) -> Iterator[H
 
 
 def text_of(event: TextDelta | ReasoningDelta | ToolCallDelta) -> object:
-    """Which of an answer's texts the piece belongs to."""
+    """Return the key of the text that the piece belongs to."""
     return (type(event), event.id if isinstance(event, ToolCallDelta) else "")
 
 
-def call_in_json(event: ToolCallStart | ToolCallDelta | ToolCallEnd, name: str, redaction: Redaction) -> dict[str, Any]:
-    """A line for one event of the call of that name."""
-    match event:
-        case ToolCallStart(name=tool):
-            return {"call": name, "name": tool}
-        case ToolCallDelta(delta=delta):
-            return {"call": name, "json": [delta]}
-    call = event.call
-    line = {"call": name, "name": call.name, "arguments": redaction.value(call.arguments)}
-    return {**line, "error": redaction.text(call.error)} if call.error else line
+def line_of(
+    event: ModelEvent | LLMError, turn: int, names: dict[str | None, str], redaction: Redaction
+) -> dict[str, Any]:
+    """Return the line of an event; `names` are those of the calls so far, by their ids."""
 
+    def name(call_id: str | None) -> str:
+        return names.setdefault(call_id, f"call_{turn}_{len(names)}")
 
-def event_in_json(event: Notice | TextDelta | ReasoningDelta | StepFinish, redaction: Redaction) -> dict[str, Any]:
-    """A line for any other event."""
     match event:
         case Notice(text):
             return {"notice": redaction.text(text)}
         case TextDelta(delta):
             return {"text": [delta]}
         case ReasoningDelta(delta, details):
-            line: dict[str, Any] = {"reasoning": [delta]}
-            return line if details is None else {**line, "details": redaction.value(dict(details))}
-    usage = {name: count for name, count in asdict(event.usage).items() if count}
-    return {"finish": event.finish_reason, "usage": usage, **({"limit": event.limit} if event.limit else {})}
-
-
-def error_in_json(event: LLMError, redaction: Redaction) -> dict[str, Any]:
-    """A line for the error that ended the answer."""
+            return {"reasoning": [delta]} | ({} if details is None else {"details": redaction.value(dict(details))})
+        case ToolCallStart(call_id, tool):
+            return {"call": name(call_id), "name": tool}
+        case ToolCallDelta(call_id, delta):
+            return {"call": name(call_id), "json": [delta]}
+        case ToolCallEnd(call):
+            line = {"call": name(call.id), "name": call.name, "arguments": redaction.value(call.arguments)}
+            return line | ({"error": redaction.text(call.error)} if call.error else {})
+        case StepFinish():
+            usage = {name: count for name, count in asdict(event.usage).items() if count}
+            return {"finish": event.finish_reason, "usage": usage} | ({"limit": event.limit} if event.limit else {})
     kind = next(each.__name__ for each in type(event).__mro__ if each.__name__ in ERRORS)
     line = {"error": kind, "message": redaction.text(str(event)), "transient": event.transient}
-    return line if event.retry_after is None else {**line, "retry_after": event.retry_after}
+    return line | ({} if event.retry_after is None else {"retry_after": event.retry_after})
 
 
 def continues(before: dict[str, Any], line: dict[str, Any]) -> bool:
-    """Put the piece in `line` at the end of the line `before`, if it belongs there; tell whether it does."""
+    """Add the piece in `line` to the end of the line `before` if it belongs there; return whether it does."""
     for kind in ("text", "reasoning", "json"):
         same = "details" not in line and {**before, kind: None} == {**line, kind: None}
         if kind in line and same and sum(map(len, before[kind])) < LINE:
@@ -331,9 +317,9 @@ def continues(before: dict[str, Any], line: dict[str, Any]) -> bool:
 
 
 def happenings(answer: object, ms: object) -> Iterator[Happening]:
-    """What was recorded, in order; an error is a new one each time.
+    """Yield the recorded events in order; an error is a new one each time.
 
-    Raises :class:`~mojentic_nb.llm.errors.ConfigurationError` for lines that no recording has.
+    Raises :class:`~mojentic_nb.llm.errors.ConfigurationError` for invalid lines.
     """
     waits = iter(ms if isinstance(ms, list) else [])
     for line in answer if isinstance(answer, list) else [answer]:
@@ -341,14 +327,14 @@ def happenings(answer: object, ms: object) -> Iterator[Happening]:
             events = list(events_of(line))
         except (TypeError, ValueError) as error:
             raise ConfigurationError(
-                f"A line of the recording can't be read: {str(line)[:80]!r}. Record the exchange again."
+                f"Can't read a line of the recording: {str(line)[:80]!r}. Record the exchange again."
             ) from error
         for event in events:
             yield Happening(min(read_count(next(waits, 0)), LONGEST) / 1000, event)
 
 
 def events_of(line: Any) -> Iterator[ModelEvent | LLMError]:  # noqa: ANN401 (any JSON)
-    """The events of one line. Raises TypeError or ValueError for what is none."""
+    """Yield the events of one line. Raises TypeError or ValueError for an invalid one."""
     match line:
         case {"notice": text}:
             yield Notice(text)
@@ -379,7 +365,7 @@ def events_of(line: Any) -> Iterator[ModelEvent | LLMError]:  # noqa: ANN401 (an
 
 
 def texts(pieces: object) -> list[str]:
-    """The pieces of a text."""
+    """Return the pieces of a text; raise TypeError for anything else."""
     if not isinstance(pieces, list) or not all(isinstance(piece, str) for piece in pieces):
         raise TypeError(pieces)
     return pieces

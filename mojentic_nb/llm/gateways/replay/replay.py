@@ -1,4 +1,4 @@
-"""Answers that were recorded, again: offline, for nothing, and the same each time."""
+"""Replaying recorded replies: offline, at no cost, and the same each time."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ SHOWN = 40  # lines of it
 
 
 class ReplayMissError(ConfigurationError):
-    """The request was not recorded. Below the first line stands how the nearest one that was differs from it."""
+    """The request wasn't recorded. After the first line, the message compares it with the most similar one."""
 
 
 class ReplayGateway(MojenticCalls):
-    """Answers from the file `path` that a :class:`RecordingGateway` wrote.
+    """Replies from the file `path` that a :class:`RecordingGateway` wrote.
 
-    A request that was recorded several times gets its answers in that order, and then from the first again. `speed` is
-    how fast: 1.0 as it was, 2.0 twice as fast; with None all comes at once, and so does what was to be retried later.
-    `secrets` are those that were given when it was recorded.
+    A request that was recorded several times gets its replies in that order, then from the first again. A `speed` of
+    1.0 replays with the recorded delays, 2.0 twice as fast, and None without delays, also before retries. `secrets` are
+    those that were passed when it was recorded.
 
-    Raises :class:`~mojentic_nb.llm.errors.ConfigurationError` for a file that is no recording; asking for what was not
-    recorded raises :class:`ReplayMissError`.
+    Raises :class:`~mojentic_nb.llm.errors.ConfigurationError` for a file that isn't a recording, and
+    :class:`ReplayMissError` for a request that wasn't recorded.
     """
 
     def __init__(self, path: str | Path, *, speed: float | None = None, secrets: str | Iterable[str] = ()) -> None:
         if speed is not None and speed <= 0:
-            raise ConfigurationError(f"speed is 1.0 for as fast as it was, 2.0 for twice that, or None, not {speed}.")
+            raise ConfigurationError(f"speed must be more than 0, or None for no delays, not {speed}.")
         self.path = Path(path).expanduser()
         self._speed = speed
         self._secrets = as_secrets(secrets)
@@ -52,21 +52,21 @@ class ReplayGateway(MojenticCalls):
 
     @property
     def model(self) -> str:
-        """The model that was recorded; raises ConfigurationError where there are several, or none."""
+        """The recorded model; raises ConfigurationError if there are several, or none."""
         models = self.get_available_models()
         if len(models) != 1:
             raise ConfigurationError(
-                f"The recording {str(self.path)!r} is of {len(models)} models ({', '.join(models) or 'it is empty'}): "
-                "name one, as in LLMBroker(model, ReplayGateway(path))."
+                f"The recording {str(self.path)!r} has {len(models)} models ({', '.join(models) or 'it is empty'}). "
+                "Name one, as in LLMBroker(model, ReplayGateway(path))."
             )
         return models[0]
 
     def get_available_models(self) -> list[str]:
-        """The names of the models that were recorded."""
+        """Return the names of the recorded models."""
         return sorted({request["model"] for request in self._requests})
 
     def stream(self, request: Request) -> Generator[ModelEvent, None, None]:
-        """Yield the events that were recorded for `request`, or raise the error that was."""
+        """Yield the events that were recorded for `request`, or raise the recorded error."""
         for happening in self._recorded(request):
             if self._speed is not None and request.cancellation.wait(happening.wait / self._speed):
                 return
@@ -85,7 +85,7 @@ class ReplayGateway(MojenticCalls):
         return f"ReplayGateway({str(self.path)!r})"
 
     def _event(self, happening: Happening) -> ModelEvent:
-        """The event; raises what is an error."""
+        """Return the event, or raise the error."""
         if not isinstance(happening.event, LLMError):
             return happening.event
         if self._speed is None and happening.event.transient:
@@ -101,31 +101,31 @@ class ReplayGateway(MojenticCalls):
         return happenings(exchange.answer, exchange.ms)
 
     def _miss(self, wanted: Mapping[str, Any]) -> str:
-        """What to say of a request that was not recorded."""
-        head = f"This request was not recorded in {str(self.path)!r}: record it again, or ask as then."
+        """Return the message for a request that wasn't recorded."""
+        head = f"This request isn't in the recording {str(self.path)!r}. Record it, or repeat a recorded request."
         if not self._requests:
             return f"{head} The recording is empty."
         asked = list(readable(wanted))
         nearest = max((list(readable(request)) for request in self._requests), key=lambda lines: likeness(lines, asked))
         compared = list(difflib.unified_diff(nearest, asked, "recorded", "asked", n=1, lineterm=""))
-        more = [f"… and {len(compared) - SHOWN} lines more"] if len(compared) > SHOWN else []
-        return "\n".join([f"{head} The nearest one differs so:", *compared[:SHOWN], *more])
+        more = [f"… and {len(compared) - SHOWN} more lines"] if len(compared) > SHOWN else []
+        return "\n".join([f"{head} The most similar one differs:", *compared[:SHOWN], *more])
 
 
 def likeness(lines: list[str], others: list[str]) -> float:
-    """How alike two requests are, from 0 to 1: by their lines, and by the text where no line is the same."""
+    """Return how similar two requests are, from 0 to 1, by their lines and by their text."""
     by_lines = difflib.SequenceMatcher(None, lines, others, autojunk=False).ratio()
     by_text = difflib.SequenceMatcher(None, "\n".join(lines), "\n".join(others)).quick_ratio()
     return (by_lines + by_text) / 2
 
 
 def readable(request: Mapping[str, Any]) -> Iterator[str]:
-    """A request in lines that can be compared."""
+    """Yield the lines of a request, for a comparison."""
     for name, value in request.items():
         parts = value if isinstance(value, list) else [value]
         for part in parts:
             if name == "messages":
-                rest = {field: said for field, said in part.items() if field not in ("role", "content")}
+                rest = {field: item for field, item in part.items() if field not in ("role", "content")}
                 texts = [*part.get("content", "").splitlines(), *([key_of(rest)] if rest else [])]
                 yield from (piece for text in texts for piece in pieces(f"{part['role']}: {text}"))
             else:
@@ -133,5 +133,5 @@ def readable(request: Mapping[str, Any]) -> Iterator[str]:
 
 
 def pieces(line: str) -> list[str]:
-    """The line, folded where it is long."""
+    """Return the line, folded if it is long."""
     return [line[start : start + WIDTH] for start in range(0, len(line), WIDTH)]

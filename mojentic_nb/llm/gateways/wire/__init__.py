@@ -1,3 +1,3 @@
-"""What goes over the wire: for each API an encoder and a decoder, pure functions of JSON and bytes."""
+"""For each API an encoder and a decoder, without a network: messages to JSON, bytes to events."""
 
 __all__: list[str] = []

@@ -1,4 +1,4 @@
-"""Anthropic's Messages API: messages to its JSON, its stream to events.
+"""Anthropic's Messages API: messages to its JSON, and its stream to events.
 
 https://platform.claude.com/docs/en/api/messages
 """
@@ -22,26 +22,26 @@ from mojentic_nb.llm.request import Request, chosen, is_forced
 
 from .assembly import Calls, Characters, interleaved, placed
 from .decoding import Decoder, Paused, StreamError, identity
-from .fields import read_count, read_index, read_object, read_text
+from .fields import drop_unset, read_count, read_index, read_object, read_text
 from .images import Image, load_image
 from .schemas import ANTHROPIC, fitted
 
 __all__ = ["MessagesDecoder", "encode"]
 
-# The API wants a limit with each request. The oldest models that are still served can write this much.
+# The API requires a token limit. All models that are still served can write this many.
 MAX_TOKENS = 8192
-# Models up to 4.5 take a budget of tokens for their thinking, later ones an effort.
+# Models up to 4.5 have a token budget for thinking, later ones an effort.
 # https://platform.claude.com/docs/en/build-with-claude/adaptive-thinking
-# With MAX_TOKENS, these stay below the 32,000 tokens that the least of them can write.
+# Together with MAX_TOKENS, these stay within the smallest limit of these models, 32,000 tokens.
 BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 20480, "max": 23808}
 TAKES_BUDGET = re.compile(r"claude-(3-7|(sonnet|opus)-4[-@](0|1|2025)|(haiku|sonnet|opus)-4-5)")
-# Models that take a system's turn among the others, in the only place where the API allows it: after the user's, and
-# before the assistant's or at the end. https://platform.claude.com/docs/en/build-with-claude/mid-conversation-system-messages
+# Models that support a system message among the others, where the API allows it: after a user's, and before an
+# assistant's or at the end. https://platform.claude.com/docs/en/build-with-claude/mid-conversation-system-messages
 TAKES_SYSTEM_TURNS = re.compile(r"claude-(opus-(4-8|[5-9])|fable|mythos)")
-# What the provider's own tools return. They are sent back in their place, as is thinking.
+# The end of the types of results of the provider's own tools. They are sent back in their place, as is thinking.
 SERVER_RESULT = "_tool_result"
 SENT_BACK = ("thinking", "server_tool_use", SERVER_RESULT)
-# For a schema that the API refuses: one that holds itself, or leaves keys or values free.
+# For a schema that the API refuses: one that refers to itself, or has free keys or values.
 FOLLOW = "Answer with nothing but JSON that follows this schema: "
 FINISH_REASONS: dict[str, FinishReason] = {
     "max_tokens": "length",
@@ -51,7 +51,7 @@ FINISH_REASONS: dict[str, FinishReason] = {
 
 
 def encode(request: Request) -> dict[str, Any]:
-    """The request's JSON body; of the settings only those that the caller made are in it."""
+    """Return the JSON body of `request`."""
     config = request.config
     system = [message.content for message in takewhile(is_system, request.messages)]
     thinking, output = reasoning(request)
@@ -76,12 +76,12 @@ def encode(request: Request) -> dict[str, Any]:
         "messages": encode_messages(request.messages, system_turns=bool(TAKES_SYSTEM_TURNS.search(request.model))),
         "max_tokens": config.token_limit or MAX_TOKENS + budget,
         "stream": True,
-        **{name: value for name, value in settings.items() if value is not None},
+        **drop_unset(settings),
     }
 
 
 def reasoning(request: Request) -> tuple[dict[str, Any] | None, dict[str, Any]]:
-    """The settings ``thinking`` and ``output_config`` for the effort that the caller asks for."""
+    """Return the settings ``thinking`` and ``output_config`` for the reasoning effort."""
     match request.config.reasoning_effort:
         case None:
             return None, {}
@@ -96,16 +96,16 @@ def reasoning(request: Request) -> tuple[dict[str, Any] | None, dict[str, Any]]:
 
 
 def tool_choice(request: Request) -> dict[str, str] | None:
-    """Whether tools are to be called, and which.
+    """Return the setting ``tool_choice``.
 
-    A call that is forced can't be thought about: the API refuses both together, and neither is left out unasked.
+    The API refuses thinking together with a forced call.
     https://platform.claude.com/docs/en/build-with-claude/extended-thinking#extended-thinking-with-tool-use
     """
     choice = chosen(request)
     if is_forced(choice) and request.config.reasoning_effort not in (None, "none"):
         raise ConfigurationError(
-            f"Claude can't think before a call that it has to make: leave out tool_choice={choice!r}, "
-            f"or reasoning_effort={request.config.reasoning_effort!r}."
+            f"Claude can't think before a forced tool call. Leave out tool_choice={choice!r} or "
+            f"reasoning_effort={request.config.reasoning_effort!r}."
         )
     match choice:
         case None:
@@ -119,21 +119,21 @@ def tool_choice(request: Request) -> dict[str, str] | None:
 
 
 def encode_tool(descriptor: Mapping[str, Any]) -> dict[str, Any]:
-    """A tool's JSON."""
+    """Return the JSON of a tool."""
     function = descriptor["function"]
     schema = function.get("parameters") or {"type": "object", "properties": {}}
     return {"name": function["name"], "description": function.get("description", ""), "input_schema": schema}
 
 
 def is_system(message: LLMMessage) -> bool:
-    """Whether the system speaks."""
+    """Return whether `message` is the system's."""
     return message.role is MessageRole.System
 
 
 def encode_messages(messages: Iterable[LLMMessage], *, system_turns: bool) -> list[dict[str, Any]]:
-    """The turns of the conversation after the system's first words: tools' results are the user's.
+    """Return the turns of the conversation after the first system messages. Tool results are in the user's turns.
 
-    The system's later words keep their place: as a turn of its own where the API takes one, else as the user's, marked.
+    Later system messages keep their place: as their own turn where the API allows it, otherwise marked in the user's.
     """
     ids = CallIds()
     turns = joined((side(message), encode_content(message, ids)) for message in dropwhile(is_system, messages))
@@ -147,20 +147,20 @@ def encode_messages(messages: Iterable[LLMMessage], *, system_turns: bool) -> li
 
 
 def side(message: LLMMessage) -> str:
-    """Whose turn a message belongs to."""
+    """Return whose turn a message belongs to."""
     return "user" if message.role is MessageRole.Tool else message.role.value
 
 
-def joined(said: Iterable[tuple[str, list[dict[str, Any]]]]) -> list[dict[str, Any]]:
-    """Turns of pairs of role and content, in which what follows on the same side is one turn."""
-    turns = groupby((pair for pair in said if pair[1]), itemgetter(0))
+def joined(contents: Iterable[tuple[str, list[dict[str, Any]]]]) -> list[dict[str, Any]]:
+    """Return the turns of pairs of role and content; those in a row with the same role are one turn."""
+    turns = groupby((pair for pair in contents if pair[1]), itemgetter(0))
     return [{"role": role, "content": [block for _, content in pairs for block in content]} for role, pairs in turns]
 
 
 class CallIds:
-    """The ids of one request's calls as the API wants them: of letters, digits, ``_`` and ``-``, each of one call only.
+    """Ids for one request's calls as the API requires: of letters, digits, ``_`` and ``-``, each for one call only.
 
-    Other providers' ids may be none of that. Ask for those of calls and of results in the order of the messages.
+    Other providers' ids may be neither. Get the ids of calls and results in the order of the messages.
     """
 
     def __init__(self) -> None:
@@ -168,7 +168,7 @@ class CallIds:
         self._unanswered: defaultdict[str | None, deque[str]] = defaultdict(deque)
 
     def of_call(self, given: str | None) -> str:
-        """A call's id."""
+        """Return a call's id."""
         name = made = re.sub("[^a-zA-Z0-9_-]", "_", given or "call")
         number = 1
         while made in self._taken:
@@ -179,13 +179,13 @@ class CallIds:
         return made
 
     def of_result(self, given: str | None) -> str:
-        """The id of the call that a result answers."""
+        """Return the id of the call that a result answers."""
         waiting = self._unanswered[given]
         return waiting.popleft() if waiting else self.of_call(given)
 
 
 def encode_content(message: LLMMessage, ids: CallIds) -> list[dict[str, Any]]:
-    """One message's blocks; the API refuses an empty text."""
+    """Return one message's blocks; the API refuses an empty text."""
     if message.role is MessageRole.Tool:
         call_id = ids.of_result(message.tool_calls[0].id if message.tool_calls else None)
         content: Any = message.content or ""
@@ -199,12 +199,12 @@ def encode_content(message: LLMMessage, ids: CallIds) -> list[dict[str, Any]]:
 
 
 def image_blocks(message: LLMMessage) -> list[dict[str, Any]]:
-    """The blocks of a message's images."""
+    """Return the blocks of a message's images."""
     return [{"type": "image", "source": encode_image(load_image(path))} for path in message.image_paths or ()]
 
 
 def assistant_blocks(message: LLMMessage, ids: CallIds) -> Iterator[dict[str, Any]]:
-    """Text, thinking and calls in the order in which the model wrote them: the API refuses thinking anywhere else."""
+    """Yield text, thinking and calls in the order in which the model wrote them; the API refuses another order."""
     for part in interleaved(message, SENT_BACK):
         match part:
             case str():
@@ -216,12 +216,12 @@ def assistant_blocks(message: LLMMessage, ids: CallIds) -> Iterator[dict[str, An
 
 
 def text_blocks(text: str) -> list[dict[str, Any]]:
-    """`text` as a block, if there is any."""
+    """Return `text` as a block, if there is any."""
     return [{"type": "text", "text": text}] if text.strip() else []
 
 
 def encode_image(image: Image) -> dict[str, str]:
-    """An image's source."""
+    """Return an image's source."""
     if image.link:
         return {"type": "url", "url": image.link}
     return {"type": "base64", "media_type": image.media_type, "data": image.data}
@@ -229,9 +229,9 @@ def encode_image(image: Image) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Resumed(Request):
-    """A request that ends with what the model had said before its turn was paused.
+    """A request that ends with the model's reply before its turn was paused.
 
-    `spent` is what the requests before it took, `pauses` counts them.
+    `spent` is the usage of the requests before it, `pauses` their number.
     """
 
     spent: Usage = field(default_factory=Usage)
@@ -239,34 +239,34 @@ class Resumed(Request):
 
 
 class MessagesDecoder(Decoder):
-    """Reads a streamed message; also a whole one, from a proxy that doesn't stream.
+    """Reads a streamed message, or a whole one from a proxy that doesn't stream.
 
-    Raises Paused if the provider pauses the model's turn to run tools of its own.
+    Raises Paused if the provider pauses the model's turn to run its own tools.
     """
 
     def __init__(self, request: Request | None = None) -> None:
         super().__init__()
         self._request = request = request or Request("", ())
         self._text = Characters()
-        self._said = StringIO()
+        self._written = StringIO()
         self._details: list[dict[str, Any]] = []
         self._calls = Calls(len(request.messages))
-        self._block: dict[str, Any] | None = None  # one that is wanted back, while it is open
+        self._block: dict[str, Any] | None = None  # an open one that the API wants back
         self._inside = StringIO()  # its thinking, or the JSON of its input
         self._thoughts = Characters()
         self._signature = ""
-        self._calling: set[int | None] = set()  # the indices of calls that are ours, not of the provider's tools
+        self._calling: set[int | None] = set()  # the indices of calls of our tools, not the provider's
         self._counts: dict[str, int] = {}
         self._spent = Usage()
         self._stop_reason = ""
         self._message: Mapping[str, Any] = {}
         if isinstance(request, Resumed):
-            self._said.write(request.messages[-1].content or "")
+            self._written.write(request.messages[-1].content or "")
             self._details += request.messages[-1].reasoning_details or ()
             self._spent = request.spent
 
     def read(self, body: dict[str, Any]) -> Sequence[ModelEvent]:
-        """The events of one of the API's events."""
+        """Return the events of one of the API's events."""
         match body.get("type"):
             case "content_block_delta":
                 return self._continued(body.get("index"), body["delta"])
@@ -289,9 +289,9 @@ class MessagesDecoder(Decoder):
         return ()
 
     def finish(self) -> Iterable[ModelEvent]:
-        """The events at the end; no StepFinish where the message broke off."""
+        """Yield the events at the end; no StepFinish if the message broke off."""
         if half := self._text.end():
-            self._said.write(half)
+            self._written.write(half)
             yield TextDelta(half)
         if not (self._stop_reason or self.done):
             return
@@ -304,7 +304,7 @@ class MessagesDecoder(Decoder):
         yield StepFinish(finish_reason, self._usage(), *identity(self._message))
 
     def _resumed(self) -> Resumed:
-        """The request that lets the model go on: what it has said so far is sent back as it is."""
+        """Return the request that continues a paused turn; it sends the reply so far back as it is."""
         request, before = self._request, self._request.messages
         pauses = 1
         if isinstance(request, Resumed):
@@ -314,16 +314,16 @@ class MessagesDecoder(Decoder):
             raise MaxToolIterationsExceededError(
                 f"Claude's turn was paused {pauses} times. Raise `max_tool_iterations`, or ask for less."
             )
-        said = LLMMessage(
-            role=MessageRole.Assistant, content=self._said.getvalue(), reasoning_details=self._details or None
+        reply = LLMMessage(
+            role=MessageRole.Assistant, content=self._written.getvalue(), reasoning_details=self._details or None
         )
         given = {each.name: getattr(request, each.name) for each in fields(Request)}
-        return Resumed(**given | {"messages": (*before, said)}, spent=self._usage(), pauses=pauses)
+        return Resumed(**given | {"messages": (*before, reply)}, spent=self._usage(), pauses=pauses)
 
     def _started(self, index: object, block: dict[str, Any]) -> list[ModelEvent]:
         match block.get("type"):
             case "text":
-                return self._told(read_text(block.get("text")))
+                return self._write(read_text(block.get("text")))
             case "thinking":
                 self._open(block)
                 self._signature = read_text(block.get("signature"))
@@ -344,7 +344,7 @@ class MessagesDecoder(Decoder):
     def _continued(self, index: object, delta: dict[str, Any]) -> Sequence[ModelEvent]:
         match delta["type"]:
             case "text_delta":
-                return self._told(delta["text"])
+                return self._write(delta["text"])
             case "input_json_delta" if read_index(index) in self._calling:
                 piece = delta["partial_json"]
                 return list(self._calls.feed(index=index, call_id=None, name=None, arguments=piece))
@@ -357,7 +357,7 @@ class MessagesDecoder(Decoder):
         return ()
 
     def _whole(self, message: dict[str, Any]) -> list[ModelEvent]:
-        """The events of a message that comes in one piece."""
+        """Return the events of a message in one piece."""
         self._message = message
         events: list[ModelEvent] = []
         for index, block in enumerate(message["content"]):
@@ -375,7 +375,7 @@ class MessagesDecoder(Decoder):
         return [ReasoningDelta(whole)] if whole else []
 
     def _closed(self) -> list[ModelEvent]:
-        """A block is complete; one of thinking, or of a tool of the provider's, is wanted back as it was."""
+        """Complete the open block; the API wants thinking, and calls of the provider's tools, back as they were."""
         block, self._block = self._block, None
         if block is None:
             return []
@@ -384,30 +384,30 @@ class MessagesDecoder(Decoder):
             return [self._kept({**block, "input": written or read_object(block.get("input"))})]
         half = self._thoughts.end()
         self._inside.write(half)
-        said = [ReasoningDelta(half)] if half else []
-        return [*said, self._kept({**block, "thinking": self._inside.getvalue(), "signature": self._signature})]
+        rest = [ReasoningDelta(half)] if half else []
+        return [*rest, self._kept({**block, "thinking": self._inside.getvalue(), "signature": self._signature})]
 
     def _kept(self, block: dict[str, Any]) -> ReasoningDelta:
-        """A block that is wanted back, complete."""
-        self._details.append(placed(block, self._said.tell(), len(self._calls)))
+        """Keep a complete block that the API wants back."""
+        self._details.append(placed(block, self._written.tell(), len(self._calls)))
         return ReasoningDelta("", self._details[-1])
 
-    def _told(self, text: str) -> list[ModelEvent]:
+    def _write(self, text: str) -> list[ModelEvent]:
         whole = self._text.feed(text)
-        self._said.write(whole)
+        self._written.write(whole)
         return [TextDelta(whole)] if whole else []
 
     def _count(self, usage: object) -> None:
-        """Take in counts, which are cumulative."""
+        """Read counts, which are cumulative."""
         counts = read_object(usage)
         counts = {**counts, **read_object(counts.get("output_tokens_details"))}
         self._counts |= {name: read_count(count) for name, count in counts.items() if isinstance(count, int)}
         self._request.tally.usage = self._usage()
 
     def _usage(self) -> Usage:
-        """What the answer has used so far, with what came before a pause."""
+        """Return the usage so far, including the requests before a pause."""
         cached = self._counts.get("cache_read_input_tokens", 0)
-        # The provider counts what it read from its cache, and what it wrote there, apart from the rest.
+        # The provider counts tokens that it read from its cache, or wrote to it, separately.
         read = self._counts.get("input_tokens", 0) + cached + self._counts.get("cache_creation_input_tokens", 0)
         thought = self._counts.get("thinking_tokens", 0)
         return self._spent + Usage(read, self._counts.get("output_tokens", 0), cached, thought)

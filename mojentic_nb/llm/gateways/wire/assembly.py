@@ -1,45 +1,41 @@
-"""Putting together what providers send in pieces: tool calls, and characters cut in half.
+"""Assembling what providers send in pieces: text, reasoning, tool calls, and the order in which the model wrote them.
 
-Servers differ in how they stream calls, and few do it by the book. The rule that serves them all: a new call begins
-where its index is new, or where an id is there that differs from the last one's together with a name, or, without an
-id, a name with arguments after the last one's are complete; everything else belongs to the call of that index, or to
-the last one where there is no index. What is known of the field:
+Few servers stream calls by the book. One rule serves them all: a new call begins if its index is new, if it has a name
+and an id that differs from the last one's, or if it has no id, but a name and arguments after the last call's arguments
+are complete. Every other piece belongs to the call of its index, or to the last call if it has none. Known variants:
 
-- the index is missing or null, be it only at first, or 0 for each of several calls (Ollama's and Gemini's endpoints);
-- the id is repeated on every chunk (vLLM), or is another on every chunk (OCI), or there is none;
+- the index is missing or null, maybe only at first, or 0 for each of several calls (Ollama's and Gemini's endpoints);
+- the id is repeated on every chunk (vLLM), differs on every chunk (OCI), or is missing;
 - the arguments are null, empty (a tool without arguments), an object in place of JSON text, or whole in one piece;
 - the finish reason is ``stop``, or missing.
 
-The order in which a model wrote its reasoning, text and calls, kept for providers that want it back as it was.
+Some providers want reasoning back in its order among text and calls; :func:`placed` and :func:`interleaved` keep it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from io import StringIO
 from typing import Any
 
-from mojentic_nb.llm.events import ToolCallDelta, ToolCallEnd, ToolCallStart
+from mojentic_nb.llm.events import ModelEvent, ReasoningDelta, TextDelta, ToolCallDelta, ToolCallEnd, ToolCallStart
 from mojentic_nb.llm.messages import LLMMessage, LLMToolCall, parsed_call
 from mojentic_nb.llm.text import SURROGATE, mended
 
 from .fields import sendable
 
-__all__ = ["Calls", "Characters", "interleaved", "placed"]
+__all__ = ["Calls", "Characters", "Prose", "interleaved", "placed"]
 
 
 class Characters:
-    """Text that comes in pieces.
-
-    A server may send an emoji as two escapes in two pieces, each of them half of a surrogate pair.
-    """
+    """Text that arrives in pieces, of which a server may cut an emoji in two: each piece has half a surrogate pair."""
 
     def __init__(self) -> None:
         self._half = ""
 
     def feed(self, text: str) -> str:
-        """The whole characters of `text`; a half at its end waits for the other."""
+        """Return the whole characters of `text`; half a character at its end waits for the next piece."""
         if not self._half and (text.isascii() or not SURROGATE.search(text)):
             return text
         text = self._half + text
@@ -47,13 +43,39 @@ class Characters:
         return mended(text.removesuffix(self._half))
 
     def end(self) -> str:
-        """What stands for a half whose other never came."""
+        """Return the replacement of half a character that was never completed."""
         half, self._half = self._half, ""
         return mended(half)
 
 
+class Prose:
+    """The text and the reasoning of one reply, as deltas of whole characters. `written` counts the text's."""
+
+    def __init__(self) -> None:
+        self.written = 0
+        self._text = Characters()
+        self._reasoning = Characters()
+
+    def text(self, piece: str) -> Sequence[ModelEvent]:
+        """Return the delta of a piece of text, if it has any whole character."""
+        whole = self._text.feed(piece)
+        self.written += len(whole)
+        return (TextDelta(whole),) if whole else ()
+
+    def reasoning(self, piece: str) -> Sequence[ModelEvent]:
+        """Return the delta of a piece of reasoning, if it has any whole character."""
+        return (ReasoningDelta(whole),) if (whole := self._reasoning.feed(piece)) else ()
+
+    def end(self) -> Iterator[ModelEvent]:
+        """Yield deltas for half characters that were never completed."""
+        if half := self._reasoning.end():
+            yield ReasoningDelta(half)
+        if half := self._text.end():
+            yield TextDelta(half)
+
+
 class Calls:
-    """Feed it the pieces of a step's calls. `turn` makes the ids of those that have none: unique in a conversation."""
+    """The tool calls of one reply. `turn` makes ids for those that have none, unique in the conversation."""
 
     def __init__(self, turn: int) -> None:
         self._turn = turn
@@ -66,19 +88,19 @@ class Calls:
 
     @property
     def last_id(self) -> str:
-        """The id of the call that was last fed."""
+        """The id of the call that the last piece belongs to."""
         return self._last.id if self._last else ""
 
     def feed(
         self, *, index: object, call_id: object, name: object, arguments: object
     ) -> Iterator[ToolCallStart | ToolCallDelta]:
-        """Take one piece, as it stands in the server's JSON."""
+        """Yield the events of one piece, which has the fields of the server's JSON."""
         index = index if type(index) is int else None
         call_id = str(call_id) if call_id else None
         name = str(name) if name else None
         call = self._last if index is None else self._by_index.get(index)
         if call is None and not (name or call_id) and self._last not in self._by_index.values():
-            call = self._last  # it began without an index, and goes on with one
+            call = self._last  # it began without an index, and continues with one
         if call is None or (
             name and call.name and (call_id != call.given_id if call_id else arguments and call.complete)
         ):
@@ -100,7 +122,7 @@ class Calls:
                 yield from call.deltas()
 
     def end(self) -> Iterator[ToolCallStart | ToolCallDelta | ToolCallEnd]:
-        """All calls are complete."""
+        """Yield the events at the end, when all calls are complete."""
         for call in self._calls:
             if not call.name:
                 call.name, call.id = "unnamed", self._unique(call)
@@ -119,7 +141,7 @@ class Calls:
 
 
 class Call:
-    """A call that is still coming in. Before its name is known its arguments wait."""
+    """A call that isn't complete. Its arguments wait until its name is known."""
 
     def __init__(self, given_id: str | None) -> None:
         self.given_id = given_id
@@ -131,23 +153,23 @@ class Call:
 
     @property
     def complete(self) -> bool:
-        """Whether nothing can be added to its arguments."""
+        """Whether the arguments are complete JSON."""
         arguments = self.arguments.getvalue()
         return bool(arguments.strip()) and not parsed_call(self.id, self.name, arguments).error
 
     def deltas(self) -> Iterator[ToolCallDelta]:
-        """The pieces of arguments that can be told now."""
+        """Yield the pieces of arguments that wait."""
         for text in filter(None, self.waiting):
             self.arguments.write(text)
             yield ToolCallDelta(self.id, text)
         self.waiting.clear()
 
 
-AFTER = "after"
+AFTER = "after"  # the field of a block's place
 
 
 def placed(block: Mapping[str, Any], characters: int, calls: int) -> dict[str, Any]:
-    """A block of reasoning as details, with how many characters of text and how many calls came before it."""
+    """Return a block of reasoning as details, with the numbers of characters of text and of calls before it."""
     kept = sendable({name: value for name, value in block.items() if name != AFTER})
     return {**kept, AFTER: [characters, calls]} if characters or calls else kept
 

@@ -1,4 +1,4 @@
-"""OpenAI's Chat Completions API, which most servers speak: messages to its JSON, its stream to events.
+"""OpenAI's Chat Completions API, which most servers speak: messages to its JSON, and its stream to events.
 
 https://platform.openai.com/docs/api-reference/chat
 """
@@ -9,26 +9,26 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from mojentic_nb.llm.events import FinishReason, ModelEvent, ReasoningDelta, StepFinish, TextDelta, Usage
+from mojentic_nb.llm.events import FinishReason, ModelEvent, ReasoningDelta, StepFinish, Usage
 from mojentic_nb.llm.messages import LLMMessage, LLMToolCall, MessageRole
 from mojentic_nb.llm.openai_messages import FINISH_REASONS
 from mojentic_nb.llm.request import Request, Tally, chosen
 
-from .assembly import Calls, Characters
+from .assembly import Calls, Prose
 from .decoding import Decoder, StreamError, identity
-from .fields import read_count, read_object, read_objects, read_text, sendable
+from .fields import drop_unset, read_count, read_object, read_objects, read_text, sendable
 from .images import load_image, with_images_after_results
 from .schemas import OPENAI, fitted
 
 __all__ = ["ChatDecoder", "encode", "response_format"]
 
-REASONING = ("reasoning_content", "reasoning")  # by one server's name and by another's
-# Nothing that came before these is to be trusted. OpenRouter and Mistral, vLLM, DeepSeek, Zhipu, Gemini.
+REASONING = ("reasoning_content", "reasoning")  # different servers' names
+# Finish reasons of replies that failed: OpenRouter and Mistral, vLLM, DeepSeek, Zhipu, Gemini.
 FAILURES = {"error", "abort", "insufficient_system_resource", "network_error", "function_call_filter"}
 
 
 def encode(request: Request) -> dict[str, Any]:
-    """The request's JSON body; only settings that the caller made are in it."""
+    """Return the JSON body of `request`."""
     config = request.config
     settings = {
         "temperature": config.temperature,
@@ -45,12 +45,12 @@ def encode(request: Request) -> dict[str, Any]:
         "messages": list(encode_messages(request.messages)),
         "stream": True,
         "stream_options": {"include_usage": True},
-        **{name: value for name, value in settings.items() if value is not None},
+        **drop_unset(settings),
     }
 
 
 def tool_choice(request: Request) -> str | dict[str, Any] | None:
-    """Whether tools are to be called, and which."""
+    """Return the setting ``tool_choice``."""
     match chosen(request):
         case None | "auto" | "none" | "required" as mode:
             return mode
@@ -59,18 +59,18 @@ def tool_choice(request: Request) -> str | dict[str, Any] | None:
 
 
 def response_format(request: Request) -> dict[str, Any] | None:
-    """The form that the answer is to have."""
+    """Return the setting ``response_format``."""
     if request.object_model is None:
         return request.config.response_format
-    # OpenAI lets a name have 64 of these characters, so "Page[Row]" is none.
+    # OpenAI allows 64 of these characters, so not "Page[Row]".
     name = re.sub(r"[^\w-]", "_", request.object_model.__name__, flags=re.ASCII)[:64]
     schema = fitted(request.schema or {}, OPENAI)
-    strict = schema is not None  # else the model is told of the schema, but not held to it
+    strict = schema is not None  # otherwise the model sees the schema, but isn't held to it
     return {"type": "json_schema", "json_schema": {"name": name, "schema": schema or request.schema, "strict": strict}}
 
 
 def encode_messages(messages: Iterable[LLMMessage]) -> Iterator[dict[str, Any]]:
-    """The messages' JSON. In a turn with calls goes the reasoning that led to them, and to the answer after them.
+    """Yield the JSON of the messages, with the reasoning in a turn with calls.
 
     DeepSeek refuses a call's result without it. https://api-docs.deepseek.com/guides/thinking_mode#tool-calls
     """
@@ -92,7 +92,7 @@ def encode_messages(messages: Iterable[LLMMessage]) -> Iterator[dict[str, Any]]:
 
 
 def encode_message(message: LLMMessage) -> dict[str, Any]:
-    """One message's JSON, without its reasoning."""
+    """Return the JSON of one message, without its reasoning."""
     encoded: dict[str, Any] = {"role": message.role.value, "content": message.content}
     if message.role is MessageRole.Tool:
         encoded["tool_call_id"] = message.tool_calls[0].id if message.tool_calls else None
@@ -105,28 +105,27 @@ def encode_message(message: LLMMessage) -> dict[str, Any]:
 
 
 def content_parts(text: str | None, image_paths: Sequence[str]) -> list[dict[str, Any]]:
-    """A message's text and images."""
+    """Return the content of a message with images."""
     images = [{"type": "image_url", "image_url": {"url": load_image(path).url}} for path in image_paths]
     return [{"type": "text", "text": text}, *images] if text else images
 
 
 def encode_call(call: LLMToolCall) -> dict[str, Any]:
-    """A call's JSON."""
+    """Return the JSON of a call."""
     return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.json_arguments()}}
 
 
 class ChatDecoder(Decoder):
-    """Reads a streamed completion; also a whole one, from a server that doesn't stream.
+    """Reads a streamed completion, or a whole one from a server that doesn't stream.
 
-    The finish reason comes before the usage, which has a last chunk of its own, so the StepFinish is made at the end.
+    The usage arrives after the finish reason, in a chunk of its own, so the StepFinish is made at the end.
     """
 
     def __init__(self, turn: int = 0, tally: Tally | None = None) -> None:
         super().__init__()
         self._tally = tally or Tally()
         self._usage = Usage()
-        self._text = Characters()
-        self._reasoning = Characters()
+        self._prose = Prose()
         self._field = ""
         self._thought = False
         self._details: dict[str, Any] = {}
@@ -136,7 +135,7 @@ class ChatDecoder(Decoder):
         self._last: dict[str, Any] = {}
 
     def read(self, body: dict[str, Any]) -> Sequence[ModelEvent]:
-        """The events of one chunk."""
+        """Return the events of one chunk."""
         if error := body.get("error"):
             raise StreamError(error)
         if body.get("object") == "error":  # older vLLMs
@@ -151,7 +150,7 @@ class ChatDecoder(Decoder):
         events: list[ModelEvent] = []
         for choice in body.get("choices") or ():
             index = choice.get("index")
-            if index and type(index) is int and index > 0:  # a second answer, which some servers are set up to give
+            if index and type(index) is int and index > 0:  # a second reply, which some servers are set up to give
                 continue
             piece = choice.get("delta")
             self._read_piece((choice.get("message") if piece is None else piece) or {}, events)
@@ -163,7 +162,7 @@ class ChatDecoder(Decoder):
         return events
 
     def _count(self, counts: object) -> None:
-        """Take in counts, which are cumulative."""
+        """Read counts, which are cumulative."""
         self._usage = self._tally.usage = read_usage(counts)
 
     def _read_piece(self, piece: dict[str, Any], events: list[ModelEvent]) -> None:
@@ -171,7 +170,7 @@ class ChatDecoder(Decoder):
             if isinstance(value := piece.get(field), str):
                 self._field = field
                 self._thought = self._thought or bool(value)
-                self._add(events, ReasoningDelta, self._reasoning.feed(value))
+                events += self._prose.reasoning(value)
                 break
         if blocks := piece.get("reasoning_details"):
             for block in read_objects(blocks):
@@ -179,7 +178,7 @@ class ChatDecoder(Decoder):
         self._refused = self._refused or bool(piece.get("refusal"))
         content = piece.get("content") or piece.get("refusal")
         if isinstance(content, str):
-            self._add(events, TextDelta, self._text.feed(content))
+            events += self._prose.text(content)
         elif content:
             self._read_parts(content, events)
         for call in piece.get("tool_calls") or ():
@@ -194,22 +193,19 @@ class ChatDecoder(Decoder):
                 self._details.setdefault("calls", {})[self._calls.last_id] = {"extra_content": extra}
 
     def _read_parts(self, parts: list[dict[str, Any]], events: list[ModelEvent]) -> None:
-        """Content as a list of parts, as Mistral's reasoning models send it."""
+        """Read content in parts, as Mistral's reasoning models send it."""
         for part in parts:
             if thinking := part.get("thinking"):
                 inner = [{"text": thinking}] if isinstance(thinking, str) else thinking
-                text = "".join(piece.get("text") or "" for piece in inner)
-                self._add(events, ReasoningDelta, self._reasoning.feed(text))
-            self._add(events, TextDelta, self._text.feed(part.get("text") or ""))
+                events += self._prose.reasoning("".join(piece.get("text") or "" for piece in inner))
+            events += self._prose.text(part.get("text") or "")
 
     def finish(self) -> Iterable[ModelEvent]:
-        """The events at the end; none where the answer broke off, with neither a finish reason nor ``[DONE]``."""
-        events: list[ModelEvent] = []
-        self._add(events, ReasoningDelta, self._reasoning.end())
-        self._add(events, TextDelta, self._text.end())
+        """Return the events at the end; none if the reply broke off, with neither a finish reason nor ``[DONE]``."""
+        events = list(self._prose.end())
         if not (self._finish_reason or self.done):
             return events
-        if self._field and (self._thought or self._calls):  # servers that want it back want an empty one, too
+        if self._field and (self._thought or self._calls):  # servers that want it back also want an empty one
             self._details["field"] = self._field
         if self._details:
             events.append(ReasoningDelta("", sendable(self._details)))
@@ -222,22 +218,17 @@ class ChatDecoder(Decoder):
         events.append(StepFinish(reason, self._usage, *identity(self._last)))
         return events
 
-    @staticmethod
-    def _add(events: list[ModelEvent], kind: type[TextDelta | ReasoningDelta], text: str) -> None:
-        if text:
-            events.append(kind(text))
-
 
 def finish_reason(reason: object, choice: dict[str, Any]) -> FinishReason:
-    """Our name for why a choice ended. Raises StreamError where it failed."""
+    """Return our name for a finish reason; raise StreamError if the reply failed."""
     name, _, more = str(reason).lower().partition(":")  # "content_filter: PROHIBITED_CONTENT"
     if name in FAILURES:
-        raise StreamError(choice.get("error") or f"the answer ended with {more.strip() or reason!r}")
+        raise StreamError(choice.get("error") or f"the reply ended with {more.strip() or reason!r}")
     return FINISH_REASONS.get(name, "stop")
 
 
 def add_block(blocks: list[dict[str, Any]], piece: dict[str, Any]) -> None:
-    """Put a piece of OpenRouter's reasoning with its block: text grows, all else is told once.
+    """Add a piece of OpenRouter's reasoning to its block: text grows, other fields are sent once.
 
     https://openrouter.ai/docs/use-cases/reasoning-tokens#preserving-reasoning-blocks
     """
@@ -253,11 +244,11 @@ def add_block(blocks: list[dict[str, Any]], piece: dict[str, Any]) -> None:
 
 
 def read_usage(usage: object) -> Usage:
-    """The tokens that a completion took."""
+    """Return the tokens that a completion used."""
     counts = read_object(usage)
     read = read_object(counts.get("prompt_tokens_details"))
     written = read_object(counts.get("completion_tokens_details"))
-    # DeepSeek and Moonshot have names of their own.
+    # DeepSeek's and Moonshot's names are different.
     cached = read.get("cached_tokens") or counts.get("prompt_cache_hit_tokens") or counts.get("cached_tokens")
     return Usage(
         read_count(counts.get("prompt_tokens")),

@@ -1,7 +1,7 @@
-"""Fields of a server's JSON, which may hold anything: each function returns what is usable of a value, else nothing.
+"""Reading the fields of a server's JSON, which may hold anything: each function returns a value if it can be used.
 
-Use them for what an answer can do without. What is said itself is read as it is, so that an odd value there is an error
-and no text is lost unnoticed.
+Use them for the optional parts of a reply. Read the text itself directly: an odd value there must be an error, so that
+no text is lost silently.
 """
 
 from __future__ import annotations
@@ -11,9 +11,14 @@ from typing import Any
 
 from mojentic_nb.llm.text import mended
 
-__all__ = ["read_count", "read_index", "read_object", "read_objects", "read_text", "sendable"]
+__all__ = ["drop_unset", "read_count", "read_index", "read_object", "read_objects", "read_text", "sendable"]
 
-LARGEST = 2**53  # what JSON numbers hold exactly
+LARGEST = 2**53  # the largest integer that a JSON number holds exactly
+
+
+def drop_unset(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields that aren't None: a request has only settings that the caller made."""
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def read_object(value: object) -> dict[str, Any]:
@@ -32,21 +37,21 @@ def read_text(value: object) -> str:
 
 
 def read_count(value: object) -> int:
-    """Return `value` if it counts something, else 0."""
+    """Return `value` if it is a count, else 0."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return value if type(value) is int and 0 <= value <= LARGEST else 0
 
 
 def read_index(value: object) -> int | None:
-    """Return `value` if it can be a place in a list, else None."""
+    """Return `value` if it can be an index, else None."""
     return value if isinstance(value, int) else None
 
 
 def sendable(value: dict[str, Any]) -> dict[str, Any]:
-    """Return `value` as a request can carry it: null for numbers that aren't finite, no half characters.
+    """Return `value` with null for numbers that aren't finite, and without half characters.
 
-    A server may put anything into what it wants back, and no HTTP client can send those.
+    A server may put these into what it wants back, but no HTTP client can send them.
     """
     text = mended(json.dumps(value, ensure_ascii=False))
     made: dict[str, Any] = json.loads(text, parse_constant=lambda _: None)

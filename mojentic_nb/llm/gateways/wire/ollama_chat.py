@@ -1,4 +1,4 @@
-"""Ollama's chat API: messages to its JSON, its stream of JSON documents, one a line, to events.
+"""Ollama's chat API: messages to its JSON, and its stream of JSON documents, one per line, to events.
 
 https://docs.ollama.com/api/chat
 """
@@ -17,7 +17,7 @@ from mojentic_nb.llm.text import mended
 
 from .assembly import Calls
 from .decoding import Decoder, StreamError, identity
-from .fields import read_count
+from .fields import drop_unset, read_count
 from .images import load_image, with_images_after_results
 from .sse import LineDecoder
 
@@ -25,9 +25,9 @@ __all__ = ["OllamaDecoder", "encode"]
 
 
 def encode(request: Request) -> dict[str, Any]:
-    """The request's JSON body; only settings that the caller made are in it."""
+    """Return the JSON body of `request`."""
     config = request.config
-    options = {
+    options: dict[str, Any] = {
         "temperature": config.temperature,
         "top_p": config.top_p,
         "top_k": config.top_k,
@@ -35,7 +35,7 @@ def encode(request: Request) -> dict[str, Any]:
         "num_predict": config.max_tokens if config.num_predict is None else config.num_predict,
     }
     settings = {
-        "options": {name: value for name, value in options.items() if value is not None} or None,
+        "options": drop_unset(options) or None,
         "think": thinking(request),
         "format": request.schema or answer_format(config),
         "tools": offered(request),
@@ -44,31 +44,31 @@ def encode(request: Request) -> dict[str, Any]:
         "model": request.model,
         "messages": [encode_message(message) for message in with_images_after_results(request.messages)],
         "stream": True,
-        **{name: value for name, value in settings.items() if value is not None},
+        **drop_unset(settings),
     }
 
 
 def offered(request: Request) -> list[dict[str, Any]] | None:
-    """The tools, unless none is to be called.
+    """Return the tools, none of them if the choice is *none*.
 
-    The API has no setting for that, nor one that forces a call, so that one is refused here.
+    The API has no setting for the choice, so one that forces a call is an error.
     https://github.com/ollama/ollama/issues/11171
     """
     choice = chosen(request)
     if is_forced(choice):
         raise ConfigurationError(
-            f"Ollama can't make a model call a tool: leave out tool_choice={choice!r}, or ask another gateway."
+            f"Ollama can't force a tool call. Leave out tool_choice={choice!r}, or use another gateway."
         )
     return None if choice == "none" else [dict(tool.descriptor) for tool in request.tools] or None
 
 
 def answer_format(config: CompletionConfig) -> str | None:
-    """The setting ``format`` for an answer that follows no schema."""
+    """Return the setting ``format`` for a reply without a schema."""
     return "json" if (config.response_format or {}).get("type") == "json_object" else None
 
 
 def thinking(request: Request) -> bool | str | None:
-    """The setting ``think``: levels for the one family that knows them, yes or no for all others."""
+    """Return the setting ``think``: a level for the one family that supports it, a boolean for all others."""
     effort = request.config.reasoning_effort
     if effort is None or not request.model.startswith("gpt-oss"):
         return None if effort is None else effort != "none"
@@ -77,7 +77,7 @@ def thinking(request: Request) -> bool | str | None:
 
 
 def encode_message(message: LLMMessage) -> dict[str, Any]:
-    """One message's JSON."""
+    """Return the JSON of one message."""
     encoded: dict[str, Any] = {"role": message.role.value, "content": message.content or ""}
     if message.role is MessageRole.Tool:
         encoded["tool_name"] = message.tool_calls[0].name if message.tool_calls else None
@@ -94,15 +94,15 @@ def encode_message(message: LLMMessage) -> dict[str, Any]:
 
 
 def encode_image(path: str) -> str:
-    """An image's data in base64."""
+    """Return an image's data in base64."""
     image = load_image(path)
     if image.link:
-        raise ConfigurationError(f"Ollama takes no link as an image: download {path} and give the file.")
+        raise ConfigurationError(f"Ollama doesn't support links to images. Download {path} and pass the file.")
     return image.data
 
 
 class OllamaDecoder(Decoder):
-    """Reads a streamed chat completion. Its calls come whole, and it ends by ``done``."""
+    """Reads a streamed chat completion. Tool calls arrive whole, and ``done`` ends it."""
 
     def __init__(self, turn: int = 0) -> None:
         super().__init__(LineDecoder())
@@ -111,7 +111,7 @@ class OllamaDecoder(Decoder):
         self._last: dict[str, Any] = {}
 
     def read(self, body: dict[str, Any]) -> Sequence[ModelEvent]:
-        """The events of one line."""
+        """Return the events of one line."""
         if "error" in body and (error := body["error"]):
             raise StreamError(error)
         message = body.get("message") or {}  # older servers leave it out of the last line
@@ -136,7 +136,7 @@ class OllamaDecoder(Decoder):
             self._count += 1
 
     def finish(self) -> Iterable[ModelEvent]:
-        """The events at the end; none where the answer broke off."""
+        """Yield the events at the end; none if the reply broke off."""
         if not self.done:
             return
         usage = Usage(read_count(self._last.get("prompt_eval_count")), read_count(self._last.get("eval_count")))

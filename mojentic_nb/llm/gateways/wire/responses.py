@@ -1,6 +1,6 @@
-"""OpenAI's Responses API, the only one that some of its models know, and the one that shows their reasoning.
+"""OpenAI's Responses API, the only one for some of its models, and the one that shows their reasoning.
 
-Nothing is stored at the provider: the reasoning comes back encrypted, and is sent again with the calls it led to.
+The provider stores nothing: reasoning arrives encrypted, and is sent back with the calls that it led to.
 https://platform.openai.com/docs/api-reference/responses
 """
 
@@ -9,21 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from mojentic_nb.llm.events import FinishReason, ModelEvent, ReasoningDelta, StepFinish, TextDelta, Usage
+from mojentic_nb.llm.events import FinishReason, ModelEvent, ReasoningDelta, StepFinish, Usage
 from mojentic_nb.llm.messages import LLMMessage, LLMToolCall, MessageRole
-from mojentic_nb.llm.request import Request, Tally, chosen
+from mojentic_nb.llm.request import Request, Tally
 
-from .assembly import Calls, Characters, interleaved, placed
-from .chat_completions import response_format
+from . import chat_completions
+from .assembly import Calls, Prose, interleaved, placed
 from .decoding import Decoder, StreamError, identity
-from .fields import read_count, read_index, read_object, read_objects, read_text
+from .fields import drop_unset, read_count, read_index, read_object, read_objects, read_text
 from .images import load_image
 
 __all__ = ["ResponsesDecoder", "encode"]
 
 
 def encode(request: Request) -> dict[str, Any]:
-    """The request's JSON body; only settings that the caller made are in it."""
+    """Return the JSON body of `request`."""
     config = request.config
     settings = {
         "temperature": config.temperature,
@@ -39,34 +39,31 @@ def encode(request: Request) -> dict[str, Any]:
         "input": [item for message in request.messages for item in encode_message(message)],
         "store": False,
         "include": ["reasoning.encrypted_content"],
-        **{name: value for name, value in settings.items() if value is not None},
+        **drop_unset(settings),
     }
 
 
 def text_format(request: Request) -> dict[str, Any] | None:
-    """The form that the answer is to have: what stands within ``json_schema`` elsewhere stands beside the type here."""
-    form = dict(response_format(request) or {})
+    """Return the setting ``text``, in which the fields of ``json_schema`` are beside the type."""
+    form = dict(chat_completions.response_format(request) or {})
     if schema := form.pop("json_schema", None):
         form |= {"strict": False, **schema}
     return {"format": form} if form else None
 
 
-def tool_choice(request: Request) -> str | dict[str, str] | None:
-    """Whether tools are to be called, and which; without the nesting that Chat Completions has."""
-    match chosen(request):
-        case None | "auto" | "none" | "required" as mode:
-            return mode
-        case name:
-            return {"type": "function", "name": name}
+def tool_choice(request: Request) -> str | dict[str, Any] | None:
+    """Return the setting ``tool_choice``, without the nesting of Chat Completions."""
+    choice = chat_completions.tool_choice(request)
+    return {"type": "function", **choice["function"]} if isinstance(choice, dict) else choice
 
 
 def encode_tool(descriptor: Mapping[str, Any]) -> dict[str, Any]:
-    """A tool's JSON."""
+    """Return the JSON of a tool."""
     return {"type": "function", "parameters": None, "strict": False, **descriptor["function"]}
 
 
 def encode_message(message: LLMMessage) -> Iterator[dict[str, Any]]:
-    """The items of one message: its reasoning, its content and its calls, or a call's result."""
+    """Yield the items of one message: its reasoning, content and calls, or a call's result."""
     if message.role is MessageRole.Tool:
         call_id = message.tool_calls[0].id if message.tool_calls else None
         output = content_parts(message) if message.image_paths else message.content or ""
@@ -87,7 +84,7 @@ def encode_message(message: LLMMessage) -> Iterator[dict[str, Any]]:
 
 
 def content_parts(message: LLMMessage) -> list[dict[str, Any]]:
-    """A message's text and images."""
+    """Return the content of a message with images."""
     images = [
         {"type": "input_image", "image_url": load_image(path).url, "detail": "auto"}
         for path in message.image_paths or ()
@@ -96,30 +93,29 @@ def content_parts(message: LLMMessage) -> list[dict[str, Any]]:
 
 
 class ResponsesDecoder(Decoder):
-    """Reads a streamed response; also a whole one, of a model that can't stream."""
+    """Reads a streamed response, or a whole one of a model that can't stream."""
 
     def __init__(self, turn: int = 0, tally: Tally | None = None) -> None:
         super().__init__()
         self._tally = tally or Tally()
-        self._text = Characters()
-        self._thoughts = Characters()
-        self._written = 0  # characters
-        self._told = False  # whether there was anything of the answer
+        self._prose = Prose()
+        self._begun = False  # whether any part of the reply has arrived
         self._calls = Calls(turn)
-        self._argued: set[int | None] = set()  # the indices of calls of which arguments have come
+        self._argued: set[int | None] = set()  # the indices of calls with arguments
         self._refused = False
         self._response: dict[str, Any] | None = None
 
     def read(self, body: dict[str, Any]) -> Sequence[ModelEvent]:
-        """The events of one of the API's events."""
+        """Return the events of one of the API's events."""
         match body.get("type"):
             case "response.output_text.delta":
-                return self._said(body["delta"])
+                return self._text(body["delta"])
             case "response.refusal.delta":
                 self._refused = True
-                return self._said(body["delta"])
+                return self._text(body["delta"])
             case "response.reasoning_summary_text.delta" | "response.reasoning_text.delta":
-                return self._thought(body["delta"])
+                self._begun = True
+                return self._prose.reasoning(body["delta"])
             case "response.reasoning_summary_part.added" if body.get("summary_index"):
                 return [ReasoningDelta("\n\n")]
             case "response.output_item.added" if (item := read_object(body.get("item"))).get("type") == "function_call":
@@ -140,11 +136,8 @@ class ResponsesDecoder(Decoder):
         return ()
 
     def finish(self) -> Iterable[ModelEvent]:
-        """The events at the end; no StepFinish where the response broke off."""
-        if half := self._thoughts.end():
-            yield ReasoningDelta(half)
-        if half := self._text.end():
-            yield TextDelta(half)
+        """Yield the events at the end; no StepFinish if the response broke off."""
+        yield from self._prose.end()
         if self._response is None:
             return
         usage = read_usage(self._response.get("usage"))
@@ -157,50 +150,43 @@ class ResponsesDecoder(Decoder):
         stop: FinishReason = "content_filter" if self._refused else "stop"
         yield StepFinish("tool_calls" if self._calls else stop, usage, *called)
 
-    def _said(self, text: str) -> list[ModelEvent]:
-        whole = self._text.feed(text)
-        self._written += len(whole)
-        self._told = True
-        return [TextDelta(whole)] if whole else []
-
-    def _thought(self, text: str) -> list[ModelEvent]:
-        whole = self._thoughts.feed(text)
-        self._told = True
-        return [ReasoningDelta(whole)] if whole else []
+    def _text(self, piece: str) -> Sequence[ModelEvent]:
+        self._begun = True
+        return self._prose.text(piece)
 
     def _reasoned(self, item: dict[str, Any], summary: str = "") -> ReasoningDelta:
-        """An item of reasoning, complete."""
-        self._told = True
-        return ReasoningDelta(summary, placed(item, self._written, len(self._calls)))
+        """Return the event of a complete item of reasoning."""
+        self._begun = True
+        return ReasoningDelta(summary, placed(item, self._prose.written, len(self._calls)))
 
     def _completed(self, index: int | None, item: dict[str, Any]) -> Sequence[ModelEvent]:
-        """An item is complete; some servers send a call's arguments, or all of it, or a text, only then."""
+        """Read a complete item; some servers send a call's arguments, a whole call or a text only then."""
         match item.get("type"):
             case "reasoning":
                 return [self._reasoned(item)]
             case "function_call" | "response.function_call_arguments.done" if index not in self._argued:
                 return self._called(index, item)
-            case "message" if not self._written:
+            case "message" if not self._prose.written:
                 return self._message(item)
         return ()
 
     def _message(self, item: dict[str, Any]) -> list[ModelEvent]:
-        """A message that comes in one piece."""
+        """Return the events of a message in one piece."""
         events: list[ModelEvent] = []
         for part in read_objects(item.get("content")):
             self._refused = self._refused or bool(part.get("refusal"))
-            events += self._said(part.get("text") or part.get("refusal") or "")
+            events += self._text(part.get("text") or part.get("refusal") or "")
         return events
 
     def _called(self, index: int | None, item: dict[str, Any]) -> list[ModelEvent]:
         if item.get("arguments"):
             self._argued.add(index)
-        self._told = True
+        self._begun = True
         fields = {name: item.get(name) for name in ("call_id", "name", "arguments")}
         return list(self._calls.feed(index=index, **fields))
 
     def _whole(self, response: dict[str, Any]) -> list[ModelEvent]:
-        """The events of a response that comes in one piece."""
+        """Return the events of a response in one piece."""
         events: list[ModelEvent] = []
         for index, item in enumerate(read_objects(response.get("output"))):
             match item.get("type"):
@@ -214,16 +200,16 @@ class ResponsesDecoder(Decoder):
         return events
 
     def _ended(self, response: dict[str, Any]) -> list[ModelEvent]:
-        """The response is complete; some servers tell all of it only now. One that failed may have been paid for."""
+        """Read a complete response; some servers send its content only now. A failed one may have been paid for."""
         self._tally.usage = read_usage(response.get("usage"))
         if response.get("error") or response.get("status") == "failed":
-            raise StreamError(response.get("error") or "the response failed, without a word why")
+            raise StreamError(response.get("error") or "the response failed, without a reason")
         self._response = response
-        return [] if self._told else self._whole(response)
+        return [] if self._begun else self._whole(response)
 
 
 def read_usage(usage: object) -> Usage:
-    """The tokens that a response took."""
+    """Return the tokens that a response used."""
     counts = read_object(usage)
     return Usage(
         read_count(counts.get("input_tokens")),

@@ -1,8 +1,8 @@
-"""JSON schemas as providers take them: what pydantic writes, in the part of the language that each of them knows.
+"""Translating pydantic's JSON schemas to the subset of JSON Schema that each provider supports.
 
-Each node is written anew. What a provider does not know of it (a limit of a length, a default) goes into its
-description, where the model reads it; the answer is held to it when it is read. A schema that can't be told to a
-provider at all, because keys or values are free in it, is None here, and the encoder decides what to do without.
+Each node is rewritten. Keywords that the provider doesn't support (the limit of a length, a default) go into the
+description, where the model reads them; the reply is validated against them in any case. A schema that has no
+translation, because its keys or values are free, becomes None, and the encoder decides what to do without it.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ Schema = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """The part of JSON Schema that a provider knows.
+    """The subset of JSON Schema that a provider supports.
 
-    `keywords` are the limits that it takes, and `formats` those of strings. `all_required`: every property has to be
-    there. `recursive`: a schema may hold itself.
+    `keywords` are the limits that it supports, `formats` the formats of strings. If `all_required`, every property must
+    be required; if `recursive`, a schema may refer to itself.
     """
 
     keywords: frozenset[str]
@@ -45,11 +45,11 @@ ANTHROPIC = Dialect(keywords=frozenset(), formats=FORMATS | {"uri"}, all_require
 
 
 class UnfitError(Exception):
-    """The dialect has no words for the schema."""
+    """The schema has no translation."""
 
 
 def fitted(schema: Schema, dialect: Dialect) -> Schema | None:
-    """`schema`, whose root is an object, in that dialect; None where it has no words for it."""
+    """Translate `schema`, whose root is an object; return None if it has no translation."""
     try:
         if not dialect.recursive and any(holds(name, name, schema) for name in schema.get("$defs", ())):
             return None
@@ -59,13 +59,13 @@ def fitted(schema: Schema, dialect: Dialect) -> Schema | None:
 
 
 def holds(name: str, sought: str, schema: Schema, seen: frozenset[str] = frozenset()) -> bool:
-    """Whether the definition `name` of `schema` refers to the definition `sought`, itself or through others."""
+    """Return whether the definition `name` of `schema` refers to the definition `sought`, directly or not."""
     inside = references(schema["$defs"].get(name)) - seen
     return sought in inside or any(holds(each, sought, schema, seen | inside) for each in inside)
 
 
 def references(node: object) -> set[str]:
-    """The names of the definitions that `node` refers to."""
+    """Return the names of the definitions that `node` refers to."""
     if isinstance(node, dict):
         own = {node["$ref"].rpartition("/")[2]} if isinstance(node.get("$ref"), str) else set()
         return own.union(*map(references, node.values()))
@@ -73,7 +73,7 @@ def references(node: object) -> set[str]:
 
 
 def fit(schema: object, dialect: Dialect) -> Schema:
-    """One node, and all that is in it."""
+    """Translate one node with everything in it."""
     if not isinstance(schema, dict):
         raise UnfitError
     rest = dict(schema)
@@ -88,16 +88,16 @@ def fit(schema: object, dialect: Dialect) -> Schema:
     if rest.get("default", ...) is None:
         del rest["default"]
     if rest:
-        unsaid = ", ".join(f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in rest.items())
-        text = f"{text}\n\n{{{unsaid}}}" if text else f"{{{unsaid}}}"
-    if "$ref" in fit_in:  # beside which nothing may stand
+        untranslated = ", ".join(f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in rest.items())
+        text = f"{text}\n\n{{{untranslated}}}" if text else f"{{{untranslated}}}"
+    if "$ref" in fit_in:  # it allows no siblings
         return {**({"anyOf": [fit_in]} if text else fit_in), **({"description": text} if text else {})}
     about = {"title": title, "description": text}
     return {**fit_in, **{key: value for key, value in about.items() if value is not None}}
 
 
 def fit_kind(rest: Schema, dialect: Dialect) -> Schema:
-    """What kind of value it is; takes what it tells out of `rest`."""
+    """Translate the kind of a value, and remove what it has used from `rest`."""
     if "$ref" in rest:
         return {"$ref": rest.pop("$ref")}
     for union in ("anyOf", "oneOf"):
@@ -124,7 +124,7 @@ def fit_kind(rest: Schema, dialect: Dialect) -> Schema:
 
 
 def fit_object(rest: Schema, dialect: Dialect) -> Schema:
-    """An object, which has only the properties that are named."""
+    """Translate an object, which has only named properties."""
     if isinstance(rest.pop("additionalProperties", None), dict) or "properties" not in rest:
         raise UnfitError
     properties = {name: fit(node, dialect) for name, node in rest.pop("properties").items()}
@@ -135,9 +135,9 @@ def fit_object(rest: Schema, dialect: Dialect) -> Schema:
 
 
 def known(key: str, value: object, dialect: Dialect) -> bool:
-    """Whether the dialect knows that limit of a value."""
+    """Return whether the dialect supports that limit of a value."""
     if key == "format":
         return value in dialect.formats
-    if key == "pattern" and "(?" in str(value):  # no provider looks ahead, and pydantic's Decimal does
+    if key == "pattern" and "(?" in str(value):  # no provider supports lookaheads, which pydantic's Decimal has
         return False
     return key in dialect.keywords or (key == "minItems" and value in (0, 1))

@@ -1,19 +1,20 @@
-"""Server-sent events, and lines, out of bytes: decoders that know nothing of the network.
+"""Splitting the bytes of a response into documents: server-sent events, or lines.
 
-Lines are cut from the bytes before they are decoded, so a character split between two chunks is whole again. Follows
-the parsing rules of https://html.spec.whatwg.org/multipage/server-sent-events.html, but for a last event without its
-blank line: some servers end so, hence :meth:`SSEDecoder.end`.
+Lines are cut from the bytes before they are decoded, so a character that was split between two chunks is whole again.
+Follows https://html.spec.whatwg.org/multipage/server-sent-events.html, except that :meth:`SSEDecoder.end` accepts a
+last event without its blank line, since some servers end so.
 """
 
 from __future__ import annotations
 
-__all__ = ["BOM", "LineDecoder", "SSEDecoder"]
+__all__ = ["EventData", "LineDecoder", "SSEDecoder"]
 
+WHITESPACE = b" \t\r\n"
 BOM = b"\xef\xbb\xbf"
 
 
 class SSEDecoder:
-    """Feed it chunks of a response as they come; it tells the data of each event."""
+    """Returns the data of each event. Feed it the chunks of a response as they arrive."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []  # of a line without end, put together once
@@ -21,7 +22,7 @@ class SSEDecoder:
         self._data: list[bytes] = []
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """The data of every event that `chunk` completes."""
+        """Return the data of each event that `chunk` completes."""
         self._pieces.append(chunk)
         if not (self._half or b"\n" in chunk or b"\r" in chunk):
             return []
@@ -33,7 +34,7 @@ class SSEDecoder:
         return self._read(buffer[:cut].splitlines())
 
     def end(self) -> list[bytes]:
-        """The data of a last event that no blank line closed."""
+        """Return the data of a last event without its blank line."""
         return self._read([b"".join(self._pieces).rstrip(b"\r"), b""])
 
     def _read(self, lines: list[bytes]) -> list[bytes]:
@@ -49,16 +50,47 @@ class SSEDecoder:
         return list(filter(None, events))
 
 
-class LineDecoder:
-    """Feed it chunks of a response as they come; it tells each line that is not empty."""
+class EventData:
+    """The data of server-sent events, or the one JSON document of a server that doesn't stream."""
 
-    is_silent = True  # where there was no line, for any line but an empty one is told
+    def __init__(self) -> None:
+        self._before = b""
+        self._start = b""
+        self._document: list[bytes] = []
+        self._events = SSEDecoder()
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether a response without a document has only whitespace, or comments that keep the connection open."""
+        return self._start in (b"", b":")
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """Return the data of the events that `chunk` completes."""
+        if not self._start:
+            chunk = self._before = self._before + chunk
+            self._start = chunk.lstrip(BOM + WHITESPACE)[:1]
+            if not self._start:
+                return []
+        if self._start == b"{":
+            self._document.append(chunk)
+            return []
+        return self._events.feed(chunk)
+
+    def end(self) -> list[bytes]:
+        """Return a document, or a last event without its blank line."""
+        return [b"".join(self._document)] if self._document else self._events.end()
+
+
+class LineDecoder:
+    """Returns each line that isn't empty. Feed it the chunks of a response as they arrive."""
+
+    is_silent = True  # a response without a line has only whitespace
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """Every line that `chunk` completes."""
+        """Return each line that `chunk` completes."""
         self._pieces.append(chunk)
         if b"\n" not in chunk:
             return []
@@ -67,5 +99,5 @@ class LineDecoder:
         return list(filter(bytes.strip, lines))
 
     def end(self) -> list[bytes]:
-        """A last line that no line end closed."""
+        """Return a last line without its line end."""
         return self.feed(b"\n")

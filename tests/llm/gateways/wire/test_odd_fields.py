@@ -36,7 +36,7 @@ from mojentic_nb.llm import (
 )
 from mojentic_nb.llm.conversation import Conversation
 from mojentic_nb.llm.errors import ConfigurationError, LLMError, RateLimitError
-from mojentic_nb.llm.gateways.failures import said_by, status_error
+from mojentic_nb.llm.gateways.failures import Server, status_error
 from mojentic_nb.llm.gateways.keys import Key
 from mojentic_nb.llm.gateways.replay.recordings import Happening, answer_in_json, happenings
 from mojentic_nb.llm.gateways.wire import anthropic_messages, chat_completions, ollama_chat, responses
@@ -311,8 +311,8 @@ def read(api: Api, documents: list[dict]) -> Answer | LLMError:
         conversation.fail(error)
         return error
     except StreamError as error:
-        said = said_by(error.body, str(error), Key("a-key"))
-        return status_error(error.status, error.body, said, host="h", model="m", key_name="OPENAI_API_KEY")
+        server = Server.at("http://h", "OPENAI_API_KEY")
+        return status_error(server, error.status, error.body, str(error), model="m", key=Key("a-key"))
     except Paused as pause:
         api.encode(pause.request)
         return LLMError("paused")
@@ -432,7 +432,7 @@ def test_an_odd_value_in_a_recording():
 
 @pytest.mark.parametrize("kind", ["IncompleteAnswerWarning", "LLMMessage", "annotations", ""])
 def test_a_recording_names_only_errors(kind: str):
-    with pytest.raises(ConfigurationError, match="can't be read"):
+    with pytest.raises(ConfigurationError, match="Can't read a line"):
         list(happenings([{"error": kind, "message": "Wait."}], []))
 
 
