@@ -18,7 +18,7 @@ LAYERS = [
     ["llm.errors"],
     ["llm.config", "llm.redaction", "llm.concurrency", "llm.message_composers", "llm.completion_config"],
     ["llm.request"],
-    ["llm.openai_messages", "llm.tracing"],
+    ["llm.openai_messages", "llm.tracing", "llm.gateway_filter"],
     ["llm.compat", "llm.window"],
     ["llm.request_usage"],
     ["llm.gateways.wire", "llm.gateways.keys"],

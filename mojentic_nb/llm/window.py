@@ -14,15 +14,15 @@ from __future__ import annotations
 import json
 import warnings
 from bisect import bisect_left
-from collections.abc import AsyncGenerator, Generator, Sequence, Sized
-from contextlib import aclosing, closing
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from .errors import ContextWindowError
 from .events import ModelEvent, Notice, StepFinish
+from .gateway_filter import GatewayFilter, Passage
 from .messages import LLMMessage, MessageRole
-from .request import Gateway, Request, astream
+from .request import Gateway, Request
 
 __all__ = [
     "BYTES_PER_TOKEN",
@@ -114,82 +114,69 @@ class Window:
         return without(messages, left_out), known
 
 
-class FittingGateway:
-    """Stands before the gateway of one run: leaves out of each request the oldest exchanges that no longer fit.
+class FittingGateway(GatewayFilter):
+    """Leaves out of each request of one run the oldest exchanges that no longer fit.
 
-    A model that can read less than the window's limit refuses a longer request. It is asked once more with the older
-    half of the messages left out, with a warning. `left_out` is how many exchanges no longer are sent, `asked` whether
-    there was a request at all.
+    A model that reads less than the window's limit refuses a longer request. It is asked once more without the older
+    half of the messages, with a warning. `asked` tells whether there was a request at all, `left_out` counts the
+    exchanges that are no longer sent.
     """
 
     def __init__(self, gateway: Gateway, window: Window, measured: Measured) -> None:
+        super().__init__(gateway)
+        self.window = window
         self.asked = False
         self.left_out = 0
         self.measured = measured
-        self._gateway = gateway
-        self._window = window
-        self._seen = False
+
+    def begin(self, request: Request) -> Passage:
+        """Make room for `request`."""
+        self.asked = True
+        self.left_out = max(self.left_out, self.window.excess(request.messages, self.measured))
+        return Fitting(request, self)
+
+
+class Fitting(Passage):
+    """One request that is cut to fit, and what its reply tells of its size."""
+
+    def __init__(self, request: Request, fitting: FittingGateway) -> None:
+        super().__init__(request)
+        self._fitting = fitting
+        self._answered = False
         self._before_halving: int | None = None
 
-    def stream(self, request: Request) -> Generator[ModelEvent, None, None]:
-        """Send what fits of `request`, and yield the model's events."""
-        self._begin(request)
-        while True:
-            try:
-                with closing(self._gateway.stream(self._fitted(request))) as events:
-                    for event in events:
-                        self._note(request, event)
-                        yield event
-                return
-            except ContextWindowError:
-                if not self._halves(request):
-                    raise
+    def before(self) -> Request:
+        """Return what fits of the request."""
+        return replace(self.request, messages=tuple(without(self.request.messages, self._fitting.left_out)))
 
-    async def astream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
-        """The same, asynchronously."""
-        self._begin(request)
-        while True:
-            try:
-                async with aclosing(astream(self._gateway, self._fitted(request))) as events:
-                    async for event in events:
-                        self._note(request, event)
-                        yield event
-                return
-            except ContextWindowError:
-                if not self._halves(request):
-                    raise
-
-    def _begin(self, request: Request) -> None:
-        self.asked = True
-        self._seen = False
-        self._before_halving = None
-        self.left_out = max(self.left_out, self._window.excess(request.messages, self.measured))
-
-    def _fitted(self, request: Request) -> Request:
-        return replace(request, messages=tuple(without(request.messages, self.left_out)))
-
-    def _note(self, request: Request, event: ModelEvent) -> None:
-        if isinstance(event, Notice):  # comes before the provider has answered
-            return
-        self._seen = True
+    def event(self, event: ModelEvent) -> ModelEvent:
+        """Learn how many tokens the provider counted."""
+        if isinstance(event, Notice):  # precedes the provider's reply
+            return event
+        self._answered = True
         if isinstance(event, StepFinish) and (usage := event.usage).input_tokens and not usage.estimated:
             tokens = usage.input_tokens + usage.output_tokens - usage.reasoning_tokens
-            self.measured = Measured(tokens, len(request.messages) + 1, self.left_out)  # the answer is the one more
+            count = len(self.request.messages) + 1  # with the reply
+            self._fitting.measured = Measured(tokens, count, self._fitting.left_out)
+        return event
 
-    def _halves(self, request: Request) -> bool:
-        """Whether the older half is left out now; not a second time, and not where there is but one exchange."""
-        sent = without(request.messages, self.left_out)
+    def retries(self, error: Exception) -> bool:
+        """Leave out the older half of a request that is too long: once, and never the last exchange."""
+        if not isinstance(error, ContextWindowError):
+            return False
+        fitting = self._fitting
         if self._before_halving is not None:
-            self.left_out = self._before_halving  # it did not help
+            fitting.left_out = self._before_halving  # it didn't help
             return False
-        if self._seen or count_exchanges(sent) <= 1:
+        sent = without(self.request.messages, fitting.left_out)
+        if self._answered or count_exchanges(sent) <= 1:
             return False
-        more = self._window.excess(sent, Measured(), self._window.estimate(sent) // 2)
-        self._before_halving = self.left_out
-        self.left_out += more
+        more = fitting.window.excess(sent, Measured(), fitting.window.estimate(sent) // 2)
+        self._before_halving = fitting.left_out
+        fitting.left_out += more
         warnings.warn(
-            f"{request.model!r} can't read max_context={self._window.limit} tokens: the oldest exchanges ({more}) are "
-            "left out. Give the session a lower max_context.",
+            f"{self.request.model!r} can't read max_context={fitting.window.limit} tokens: the oldest exchanges "
+            f"({more}) are left out. Give the session a lower max_context.",
             stacklevel=2,
         )
         return True

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable
-from contextlib import aclosing, closing
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from mojentic_nb.llm.compat import MojenticCalls, as_gateway
 from mojentic_nb.llm.errors import AuthenticationError, ConfigurationError, LLMError
 from mojentic_nb.llm.events import ModelEvent, ReasoningDelta, StepFinish, TextDelta, ToolCallDelta
+from mojentic_nb.llm.gateway_filter import GatewayFilter, Passage
 from mojentic_nb.llm.gateways.keys import Key
 from mojentic_nb.llm.redaction import Redaction, as_secrets
-from mojentic_nb.llm.request import Request, astream
+from mojentic_nb.llm.request import Request
 
 from .recordings import Exchange, Happening, answer_in_json, changed, key_of, load, request_in_json
 from .replay import ReplayGateway
@@ -22,7 +22,7 @@ from .replay import ReplayGateway
 __all__ = ["RecordingGateway", "record_or_replay"]
 
 
-class RecordingGateway(MojenticCalls):
+class RecordingGateway(GatewayFilter, MojenticCalls):
     """Asks `gateway`, and keeps each answer in the JSON file `path`, for a :class:`ReplayGateway`.
 
     An answer is written once it is complete, also where it broke off or is the provider's error. One that was cancelled
@@ -38,44 +38,22 @@ class RecordingGateway(MojenticCalls):
     """
 
     def __init__(self, gateway: Any, path: str | Path, *, secrets: str | Iterable[str] = ()) -> None:  # noqa: ANN401
+        super().__init__(as_gateway(gateway))
         self.gateway = gateway
         self.path = Path(path).expanduser().absolute()  # the current folder may change
         if self.path.exists():
             load(self.path)
-        self._asked = as_gateway(gateway)
         key = getattr(gateway, "_key", None)
         self._secrets = (*as_secrets(secrets), *(key.secrets() if isinstance(key, Key) else ()))
         self._recorded: set[str] = set()
 
     def can_stream(self, model: str) -> bool:
         """Whether `model` can stream at the gateway."""
-        return not hasattr(self._asked, "can_stream") or bool(self._asked.can_stream(model))
+        return not hasattr(self._gateway, "can_stream") or bool(self._gateway.can_stream(model))
 
-    def stream(self, request: Request) -> Generator[ModelEvent, None, None]:
-        """Send `request`, yield the model's events and keep them."""
-        take = Take(request, self._secrets, self._keep)
-        try:
-            with closing(self._asked.stream(request)) as events:
-                for event in events:
-                    take.note(event)
-                    yield event
-        except LLMError as error:
-            take.end(error)
-            raise
-        take.end()
-
-    async def astream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
-        """The same, asynchronously."""
-        take = Take(request, self._secrets, self._keep)
-        try:
-            async with aclosing(astream(self._asked, request)) as events:
-                async for event in events:
-                    take.note(event)
-                    yield event
-        except LLMError as error:
-            take.end(error)
-            raise
-        take.end()
+    def begin(self, request: Request) -> Passage:
+        """Begin to record `request`."""
+        return Take(request, self._secrets, self._keep)
 
     def close(self) -> None:
         """Close the connections of `gateway`, if it has any."""
@@ -100,44 +78,43 @@ class RecordingGateway(MojenticCalls):
         return f"RecordingGateway({self.gateway!r}, {str(self.path)!r})"
 
 
-class Take:
-    """One answer that is being recorded."""
+class Take(Passage):
+    """One reply that is being recorded."""
 
     def __init__(self, request: Request, secrets: Iterable[str], keep: Callable[[Exchange], None]) -> None:
+        super().__init__(request)
         self._redaction = Redaction.of(secrets)
         self._described = request_in_json(request, self._redaction)
-        self._turn = len(request.messages)
-        self._tally = request.tally
-        self._cancellation = request.cancellation
         self._room = request.config.max_answer_chars or math.inf
         self._keep = keep
         self._answer: list[Happening] = []
         self._last = time.monotonic()
         self._kept = False
 
-    def note(self, event: ModelEvent) -> None:
-        """Take an event; what ends the answer is written before a reader sees it, who may leave then.
+    def event(self, event: ModelEvent) -> ModelEvent:
+        """Record `event`, and write a reply that ends here before a reader sees the event, who may leave then.
 
-        That is also the piece that makes it longer than it may be: the run reads no further.
+        It also ends with the piece that makes it longer than it may be: the run reads no further.
         """
         self._take(event)
         if isinstance(event, TextDelta | ReasoningDelta | ToolCallDelta):
             self._room -= len(event.delta)
             if self._room < 0 and not self._kept:
-                self._take(StepFinish("length", self._tally.usage, limit="max_answer_chars"))
-                self.end()
+                self._take(StepFinish("length", self.request.tally.usage, limit="max_answer_chars"))
+                self.end(None)
         elif isinstance(event, StepFinish):
-            self.end()
+            self.end(None)
+        return event
 
-    def end(self, error: LLMError | None = None) -> None:
-        """The answer is complete, or ended by an error; one that was cancelled is neither."""
-        if isinstance(error, ConfigurationError | AuthenticationError):
+    def end(self, error: BaseException | None) -> None:
+        """Write the reply if it is complete or ended by the provider's error, and wasn't cancelled."""
+        if isinstance(error, ConfigurationError | AuthenticationError) or not isinstance(error, LLMError | None):
             return
         if error is not None:
             self._take(error)
-        if not self._kept and not self._cancellation.cancelled:
+        if not self._kept and not self.request.cancellation.cancelled:
             self._kept = True
-            lines, ms = answer_in_json(self._answer, self._turn, self._redaction)
+            lines, ms = answer_in_json(self._answer, len(self.request.messages), self._redaction)
             self._keep(Exchange(self._described, lines, ms))
 
     def _take(self, event: ModelEvent | LLMError) -> None:
