@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 from queue import SimpleQueue
 
-from mojentic_nb.display.channel import Wire
+from mojentic_nb.display.channel import Channel
 from mojentic_nb.display.transcript import Transcript
 from mojentic_nb.llm import Finish, TextDelta, Usage
 
 
 def test_what_comes_together_is_sent_together():
     sent: list[dict] = []
-    wire = Wire(Transcript("m"), sent.append)
+    wire = Channel(Transcript("m"), sent.append)
 
     wire.feed(TextDelta("a"))
     wire.feed(TextDelta("b"))
@@ -30,7 +30,7 @@ def test_what_comes_together_is_sent_together():
 def test_all_is_sent_by_the_end_of_pumping():
     sent: list[dict] = []
     transcript = Transcript("m")
-    wire = Wire(transcript, sent.append, seq=7)
+    wire = Channel(transcript, sent.append, seq=7)
 
     with wire.pumping():
         for number in range(1000):
@@ -46,7 +46,7 @@ def test_all_is_sent_by_the_end_of_pumping():
 
 def test_what_has_come_is_sent_while_the_model_pauses_and_the_thread_ends_with_the_run():
     sent: SimpleQueue[dict] = SimpleQueue()
-    wire = Wire(Transcript("m"), sent.put)
+    wire = Channel(Transcript("m"), sent.put)
     before = set(threading.enumerate())
 
     with wire.pumping():
@@ -75,7 +75,7 @@ def test_what_comes_while_something_is_sent_waits_for_it():
         wire.feed(TextDelta("b"))
         wire.flush()
 
-    wire = Wire(transcript, send)
+    wire = Channel(transcript, send)
     other = threading.Thread(target=go_on)
     wire.feed(TextDelta("a"))
     wire.flush()
@@ -87,13 +87,13 @@ def test_what_comes_while_something_is_sent_waits_for_it():
 
 def test_a_snapshot_has_all_that_was_sent_before_it():
     sent: list[dict] = []
-    wire = Wire(Transcript("m"), sent.append)
+    wire = Channel(Transcript("m"), sent.append)
     wire.feed(TextDelta("a"))
 
     snapshot = wire.snapshot()
 
     assert [message["seq"] for message in sent] == [snapshot["seq"]] == [1]
-    assert (snapshot["run"], Wire(Transcript("m"), sent.append, seq=7).snapshot()["run"]) == (0, 7)
+    assert (snapshot["run"], Channel(Transcript("m"), sent.append, seq=7).snapshot()["run"]) == (0, 7)
     assert snapshot["state"]["blocks"][0]["text"] == "a"
 
 
@@ -103,7 +103,7 @@ def test_a_stop_and_an_error_are_sent():
         (lambda wire: wire.fail(ValueError("no"), Usage()), "failed"),
     ):
         sent: list[dict] = []
-        wire = Wire(Transcript("m"), sent.append)
+        wire = Channel(Transcript("m"), sent.append)
 
         end(wire)
         wire.flush()

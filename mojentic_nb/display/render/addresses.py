@@ -1,4 +1,4 @@
-"""Addresses: a Markdown rule that makes links of those in the text, and the host that a browser would go to."""
+"""URLs: a Markdown rule that turns those in the text into links, and the host that a browser would go to."""
 
 from __future__ import annotations
 
@@ -9,35 +9,34 @@ from urllib.parse import urlsplit
 from markdown_it import MarkdownIt
 from markdown_it.rules_inline import StateInline
 
-__all__ = ["host_of", "with_addresses"]
+__all__ = ["add_addresses", "host_of"]
 
-LONGEST = 2_000  # characters: no server takes more, and what goes on is looked at again from each of its parts
+LONGEST = 2_000  # characters; servers take no more, and a longer one would be scanned again from each part
 SCHEME = re.compile(r"(?<![A-Za-z0-9.+-])https?$", re.IGNORECASE)
-# What ends an address; the last ones are East Asia's.
+# The characters that end a URL; the last ones are East Asian.
 END = r"\s<>\"`|\\\u2018-\u201f\u2026\u3001\u3002\u300a-\u3011\uff01\uff08\uff09\uff0c\uff1a\uff1b\uff1f"
 REST = re.compile(f"://[^/?#{END}][^{END}]*")
 PAIRS = {")": "(", "]": "[", "}": "{"}
 TRAILING = set("?!.,:;*_~'") | set(PAIRS)
-# A host of ASCII letters, or one in brackets. Browsers read others anew: they decode and map what they find, and take
-# a backslash for a slash.
+# A host of ASCII letters, or one in brackets. Browsers decode and map others, and take a backslash for a slash.
 HOST = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\]")
 NUMBER = re.compile(r"(?:\d+|0x[0-9a-f]*)\.?")
 
 
-def with_addresses(parser: MarkdownIt) -> None:
-    """Let `parser` make links of addresses that begin with http:// or https://."""
-    parser.inline.ruler.after("text", "address", address)
+def add_addresses(parser: MarkdownIt) -> None:
+    """Add the rule to `parser`, for URLs that begin with http:// or https://."""
+    parser.inline.ruler.after("text", "address", read_address)
 
 
-def address(state: StateInline, silent: bool) -> bool:
-    """A link for the address whose scheme stands before a colon."""
+def read_address(state: StateInline, silent: bool) -> bool:
+    """Read the URL at a colon, whose scheme comes before it."""
     if silent or state.linkLevel or state.src[state.pos] != ":":
         return False
     scheme = SCHEME.search(state.pending[-6:])
     rest = scheme and REST.match(state.src, state.pos, min(state.posMax, state.pos + LONGEST))
     if not scheme or not rest or rest.end() == state.pos + LONGEST:
         return False
-    url = scheme[0] + trimmed(rest[0])
+    url = scheme[0] + trim(rest[0])
     link = state.md.normalizeLink(url)
     if len(url) <= len(scheme[0]) + len("://") or not state.md.validateLink(link):
         return False
@@ -49,8 +48,8 @@ def address(state: StateInline, silent: bool) -> bool:
     return True
 
 
-def trimmed(text: str) -> str:
-    """`text` without the marks at its end, which are the sentence's, but for a bracket that is opened in it."""
+def trim(text: str) -> str:
+    """Remove the sentence's marks at the end of a URL, except a bracket that the URL opens."""
     end = len(text)
     while end and text[end - 1] in TRAILING:
         last = text[end - 1]
@@ -61,9 +60,9 @@ def trimmed(text: str) -> str:
 
 
 def host_of(url: str) -> str:
-    """The host that a browser goes to for `url`; "" where that can't be told for sure.
+    """Return the host that a browser goes to for `url`; "" if that isn't certain.
 
-    Browsers follow https://url.spec.whatwg.org, which mends what ``urlsplit`` takes to mean something else.
+    Browsers follow https://url.spec.whatwg.org, which repairs URLs that ``urlsplit`` reads differently.
     """
     if not url.isascii() or not url.isprintable() or re.search(r"[\s\\]", url):
         return ""
