@@ -31,7 +31,7 @@ def describe(model: str, request: Request, window: Window) -> Iterator[str]:
     tokens = window.estimate_request(replace(request, messages=tuple(messages)))
     yield f"This would go to {model}, about {tokens} tokens in {count_of(len(messages), 'message')}:"
     if left_out:
-        yield f"(the oldest {count_of(left_out, 'exchange')} left out: LLMMagics.max_context is {window.limit})"
+        yield f"(left out, oldest first: {count_of(left_out, 'exchange')}; LLMMagics.max_context is {window.limit})"
     for message in messages:
         yield from section(message.role.value, describe_message(message))
     yield from section("tools", (describe_tool(tool.descriptor["function"]) for tool in request.tools))

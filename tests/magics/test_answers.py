@@ -380,7 +380,7 @@ def test_a_dry_run_tells_what_no_longer_fits(nb: Notebook, capsys: pytest.Captur
     nb.run("%%llm --dry-run\nThird?")
 
     out = capsys.readouterr().out
-    assert "in 3 messages:\n(the oldest 1 exchange left out: LLMMagics.max_context is 50)\n" in out
+    assert "in 3 messages:\n(left out, oldest first: 1 exchange; LLMMagics.max_context is 50)\n" in out
     assert "First?" not in out
     assert nb.sent == [("user", "Second?")]
 

@@ -102,7 +102,7 @@ class Page:
                 trace = pre("code", escape_code(error["traceback"]))
                 pieces.append(self.details(index, "traceback", "fold", "Traceback", trace))
         if block["display"]:
-            pieces.append(section("Result", "".join(map(self.part, block["display"]))))
+            pieces.append(section("Result", '<div class="mnb-gap"></div>'.join(map(self.part, block["display"]))))
         if block["output"] is not None:
             output = pre("wrapped", escape_code(block["output"], joiners=True))
             pieces.append(self.details(index, "told", "fold", "What the model was told", output))

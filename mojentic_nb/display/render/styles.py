@@ -58,6 +58,7 @@ STYLES: dict[str, str] = {
     "code": f"{PRE}white-space:pre;max-height:320px;",
     "wrapped": f"{PRE}white-space:pre-wrap;overflow-wrap:anywhere;max-height:320px;",
     "result": "max-height:400px;overflow:auto;",
+    "gap": "height:6px;",
     "image": "max-width:100%;height:auto;background:#ffffff;border-radius:4px;",
     "error": f"{SMALL_MONO}margin:0;padding:7px 10px;border:0;border-left:3px solid #d9413d;border-left-color:{RED};"
     "border-radius:4px;background:rgba(217,65,61,0.1);color:inherit;white-space:pre-wrap;overflow-wrap:anywhere;"
