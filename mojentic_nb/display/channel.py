@@ -9,9 +9,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Concatenate, ParamSpec
 
-from mojentic_nb.llm import Event, LLMToolCall, Usage
+from mojentic_nb.llm import LLMToolCall
 from mojentic_nb.llm.concurrency import in_background
 
 from .blocks import Op, merge
@@ -20,10 +20,11 @@ from .transcript import Transcript
 __all__ = ["PERIOD", "Channel"]
 
 PERIOD = 0.05  # seconds; each message costs 0.7 kB, and Jupyter discards more than 1,000 messages a second
+Arguments = ParamSpec("Arguments")
 
 
 class Channel:
-    """Feeds `transcript`, and gives its operations to `send`. All methods may be called from any thread.
+    """Changes `transcript`, and gives the operations to `send`. All methods may be called from any thread.
 
     `run` is a number that differs for each run of a view.
     """
@@ -38,27 +39,17 @@ class Channel:
         self._more = threading.Event()
         self._ended = threading.Event()
 
-    def feed(self, event: Event) -> list[Op]:
-        """Feed the run's next event, and return the operations that it causes."""
+    def apply(
+        self,
+        change: Callable[Concatenate[Transcript, Arguments], list[Op]],
+        *args: Arguments.args,
+        **options: Arguments.kwargs,
+    ) -> list[Op]:
+        """Call a method of the transcript, such as ``Transcript.feed``, and return the operations that it causes."""
         with self._lock:
-            ops = self._transcript.feed(event)
+            ops = change(self._transcript, *args, **options)
             self._collect(ops)
             return ops
-
-    def fail(self, error: BaseException, usage: Usage) -> None:
-        """End the run, which used `usage`, with `error`."""
-        with self._lock:
-            self._collect(self._transcript.fail(error, usage))
-
-    def stop(self, usage: Usage) -> None:
-        """End the run, which used `usage` and was interrupted."""
-        with self._lock:
-            self._collect(self._transcript.stop(usage))
-
-    def notice(self, level: str, text: str) -> None:
-        """Add a notice."""
-        with self._lock:
-            self._collect(self._transcript.notice(level, text))
 
     def card(self, call: LLMToolCall, within: LLMToolCall | None) -> int | None:
         """Show the arguments of a call, and return its block; None if the call has ended."""
@@ -66,11 +57,6 @@ class Channel:
             index, ops = self._transcript.card(call, within)
             self._collect(ops)
             return index
-
-    def approval(self, index: int, *, pending: bool, denied: bool = False) -> None:
-        """Note that a person is asked about the call of a block, or has decided, and `denied` it or not."""
-        with self._lock:
-            self._collect(self._transcript.approval(index, pending=pending, denied=denied))
 
     def snapshot(self) -> dict[str, Any]:
         """Return everything so far, with the number of the last message in it and the number of the run."""

@@ -6,7 +6,8 @@ import asyncio
 import gzip
 import threading
 from collections.abc import Awaitable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import Future, InvalidStateError
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache, partial
@@ -22,7 +23,6 @@ from mojentic_nb.llm.concurrency import in_background
 from mojentic_nb.llm.text import printable, printable_json
 from mojentic_nb.llm.tools.running import RUNNING
 
-from .approvals import Approvals
 from .channel import Channel
 from .printing import keeping_prints
 from .render.html import as_html
@@ -158,7 +158,7 @@ class LiveView(anywidget.AnyWidget):
         Before the view's first run it is kept for that run. After a run it has no effect.
         """
         with self._beginning:
-            self._channel.notice(level, text)
+            self._channel.apply(Transcript.notice, level, text)
             if self._run is None and not self.transcript.ended:
                 self._early.append((level, text))
 
@@ -230,7 +230,7 @@ class LiveView(anywidget.AnyWidget):
             self.transcript = Transcript(self._model, source=self._source, code_name=code_name)
             self._channel = Channel(self.transcript, self.send, self._channel.seq + 1)
             while self._early:
-                self._channel.notice(*self._early.pop(0))
+                self._channel.apply(Transcript.notice, *self._early.pop(0))
         self._clickable = self.comm is not None and can_click(awaited=isinstance(run, AsyncRun))
         self.send_state("_snapshot")
         with self._channel.pumping(), shown_by(self), keeping_prints():
@@ -238,10 +238,10 @@ class LiveView(anywidget.AnyWidget):
                 yield
                 check_ended(self.transcript)
             except Exception as error:
-                self._channel.fail(error, run.usage)
+                self._channel.apply(Transcript.fail, error, run.usage)
                 raise
             except BaseException:  # an interrupt
-                self._channel.stop(run.usage)
+                self._channel.apply(Transcript.stop, run.usage)
                 raise
             finally:
                 self._clickable = False
@@ -261,7 +261,7 @@ class LiveView(anywidget.AnyWidget):
                     self._feed(event)
 
     def _feed(self, event: Event) -> None:
-        ops = self._channel.feed(event)
+        ops = self._channel.apply(Transcript.feed, event)
         if self._inside:
             self._inside.report(event)
         if self._terminal:
@@ -279,14 +279,14 @@ class LiveView(anywidget.AnyWidget):
         decision = self._approvals.open(block)
         if decision is None:
             return "someone is already deciding about it"
-        self._channel.approval(block, pending=True)
+        self._channel.apply(Transcript.approval, block, pending=True)
         approved: bool | str = False
         try:
             approved = await asyncio.wrap_future(decision)
             return approved
         finally:
             self._approvals.close(block)
-            self._channel.approval(block, pending=False, denied=approved is not True)
+            self._channel.apply(Transcript.approval, block, pending=False, denied=approved is not True)
 
     def _approve_by_input(self, call: LLMToolCall, within: LLMToolCall | None) -> bool | str:
         """Ask the reader with ``input()``."""
@@ -296,7 +296,7 @@ class LiveView(anywidget.AnyWidget):
         question = f"Allow {printable(call.name)}({printable_json(call.json_arguments())}) to run? [y/N] "
         approved = ask(question).strip().lower() in ("y", "yes")
         if block is not None:
-            self._channel.approval(block, pending=False, denied=not approved)
+            self._channel.apply(Transcript.approval, block, pending=False, denied=not approved)
         return approved
 
     def _on_message(self, _: object, message: dict[str, Any], buffers: object) -> None:  # noqa: ARG002
@@ -310,6 +310,37 @@ class LiveView(anywidget.AnyWidget):
                 run.cancel()
             case {"type": "decision", "run": self._channel.run, "block": int(block), "approved": bool(approved)}:
                 self._approvals.decide(block, approved=approved)
+
+
+class Approvals:
+    """The tool calls that wait for the reader's decision. All methods may be called from any thread.
+
+    Each call is known by its block. Neither its id nor its name would do: a model may give two calls one id, and so may
+    two models if a tool of one asks the other.
+    """
+
+    def __init__(self) -> None:
+        self._open: dict[int, Future[bool]] = {}
+
+    def open(self, block: int) -> Future[bool] | None:
+        """Return the decision about the call of that block, to wait for; None if it is awaited already."""
+        decision: Future[bool] = Future()
+        return decision if self._open.setdefault(block, decision) is decision else None
+
+    def close(self, block: int) -> None:
+        """Forget the decision, which is no longer awaited."""
+        del self._open[block]
+
+    def decide(self, block: int, *, approved: bool) -> None:
+        """Decide about the call of that block if its decision is awaited."""
+        if decision := self._open.get(block):
+            with suppress(InvalidStateError):  # decided already, or no longer awaited
+                decision.set_result(approved)
+
+    def deny_all(self) -> None:
+        """Deny all calls that wait."""
+        for block in list(self._open):
+            self.decide(block, approved=False)
 
 
 SHOWING: ContextVar[LiveView | None] = ContextVar("mojentic_nb_view", default=None)
@@ -341,7 +372,8 @@ class Inside:
 
     def report(self, event: Event) -> None:
         """Show the run's next event in the card."""
-        self.view._channel.feed(ToolProgress(self.call.id or "", event, self.call))  # noqa: SLF001
+        progress = ToolProgress(self.call.id or "", event, self.call)
+        self.view._channel.apply(Transcript.feed, progress)  # noqa: SLF001
 
 
 def check(run: object, kind: type, method: str, other: str) -> None:

@@ -102,16 +102,6 @@ def keep_extra_cells(state: StateCore) -> None:
                 cells[-1].children.append(Token("text", "", 0, content=" | " + " | ".join(map(str.strip, extra))))
 
 
-def write_text(token: Token) -> str:
-    """Write text."""
-    return escape_html(token.content, joiners=True)
-
-
-def write_code(token: Token) -> str:
-    """Write code within a line."""
-    return f'<code class="mnb-inline-code">{escape_code(token.content)}</code>'
-
-
 def write_block(token: Token) -> str:
     """Write a code block below its info string."""
     info = token.info.strip()
@@ -121,17 +111,12 @@ def write_block(token: Token) -> str:
     return f'<div class="mnb-code-box">{label}<pre class="mnb-pre">{text}</pre></div>\n'
 
 
-def write_image(token: Token) -> str:
-    """Write an image as a link."""
-    return link_to_image(str(token.attrGet("src") or ""), token.content)
-
-
 RULES: dict[str, Callable[[Token], str]] = {
-    "text": write_text,
-    "code_inline": write_code,
+    "text": lambda token: escape_html(token.content, joiners=True),
+    "code_inline": lambda token: f'<code class="mnb-inline-code">{escape_code(token.content)}</code>',
     "code_block": write_block,
     "fence": write_block,
-    "image": write_image,
+    "image": lambda token: link_to_image(str(token.attrGet("src") or ""), token.content),
     "table_open": lambda _: '<div class="mnb-table-box"><table class="mnb-table">\n',
     "table_close": lambda _: "</table></div>\n",
 }
