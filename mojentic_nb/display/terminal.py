@@ -13,7 +13,7 @@ from mojentic_nb.llm.events import ToolOutcome
 from mojentic_nb.llm.text import JOINERS, fence_after, printable
 
 from .blocks import Block, Op
-from .render.labels import status_words
+from .render.labels import status_line
 from .render.text import block_as_text
 from .surface import can_ask, kernel
 from .transcript import Transcript
@@ -106,9 +106,7 @@ class Terminal:
         state = transcript.state()
         for index, block in enumerate(state["blocks"]):
             self._write_line(index, block)
-        status = state["status"]
-        ended = [status["finish"]] if status["finish"] else []
-        self._out.write(" · ".join([*status_words(status), *ended]) + "\n")
+        self._out.write(status_line(state["status"]) + "\n")
         self._out.end()
 
     def _write_line(self, index: int, block: Block) -> None:

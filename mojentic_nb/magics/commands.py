@@ -166,15 +166,10 @@ def describe(tool: Any) -> str:  # noqa: ANN401 (a tool or a function)
 def history(session: Session, chat: str = MAIN) -> Table:
     """%llm history [CHAT] shows a conversation, by default the notebook's."""
     rows = [
-        (number, exchange.model, question_of(exchange), exchange.answer, ", ".join(exchange.marks))
+        (number, exchange.model, *exchange.beginnings, ", ".join(exchange.marks))
         for number, exchange in enumerate(known_chat(session, chat), start=1)
     ]
     return Table(("", "model", "question", "answer", ""), rows, "The conversation is empty.")
-
-
-def question_of(exchange: CellExchange) -> str:
-    """Return the beginning of the question."""
-    return shorten(" ".join((exchange.messages[0].content or "").split()), 100)
 
 
 def chats(session: Session) -> Table:

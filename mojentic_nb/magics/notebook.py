@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from mojentic_nb.display.render.values import one_line
 from mojentic_nb.llm import FinishReason, LLMMessage, MessageRole, ModelEvent, StepFinish, Usage
 from mojentic_nb.llm.compat import as_gateway
 from mojentic_nb.llm.errors import LLMError
@@ -23,7 +24,6 @@ from mojentic_nb.llm.window import FittingGateway, Measured, Window
 from mojentic_nb.tracer import TracerSystem
 
 from .options import Model
-from .prompt import shorten
 
 __all__ = ["MAIN", "CellExchange", "Chat", "Notebook", "mark_estimate"]
 
@@ -90,9 +90,10 @@ class CellExchange:
     stale: bool = False
 
     @property
-    def answer(self) -> str:
-        """The beginning of the answer."""
-        return shorten(" ".join((self.messages[-1].content or "").split()), 100)
+    def beginnings(self) -> tuple[str, str]:
+        """The beginnings of the question and the answer."""
+        question, answer = self.messages[0].content or "", self.messages[-1].content or ""
+        return one_line(question, 100), one_line(answer, 100)
 
     @property
     def marks(self) -> list[str]:

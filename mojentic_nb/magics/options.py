@@ -84,26 +84,15 @@ ARGUMENTS = (
         action="append",
         help="Tools the model may call, separated by commas: functions, tools, lists of tools, or built-in tools.",
     ),
-    argument(
-        "--tool-choice", metavar="CHOICE", type=unquote, help="auto, none, required, or the tool the model must call."
-    ),
+    argument("--tool-choice", metavar="CHOICE", type=unquote, help="auto, none, required, or the tool to call."),
     argument("--approve", action="store_true", help="Ask you before each tool call."),
     argument(
         "-c", "--chat", metavar="NAME", type=unquote, help="The conversation to continue instead of the main one."
     ),
     argument("--fresh", action="store_true", help="Ask outside any conversation."),
     argument("-o", "--out", metavar="NAME", type=variable, help="A variable for the answer, which _ holds as well."),
-    argument(
-        "--as", dest="as_", metavar="MODEL", type=unquote, help="The answer's type: a pydantic model or list[MODEL]."
-    ),
-    argument(
-        "-i",
-        "--image",
-        metavar="EXPR",
-        type=unquote,
-        action="append",
-        help="A picture for the model: a path, a URL or an expression.",
-    ),
+    argument("--as", dest="as_", metavar="MODEL", type=unquote, help="The answer's type: a pydantic model or list[…]."),
+    argument("-i", "--image", metavar="EXPR", type=unquote, action="append", help="An image: path, URL or expression."),
     argument("--temperature", type=float, metavar="T", help="Randomness; 0 always picks the likeliest token."),
     argument("--max-tokens", type=int, metavar="N", help="End the answer after N tokens."),
     argument("--reasoning-effort", choices=EFFORTS, help="How much to reason before the answer."),

@@ -23,6 +23,7 @@ __all__ = [
     "reasoning_title",
     "result_text",
     "short_arguments",
+    "status_line",
     "status_words",
 ]
 
@@ -83,6 +84,11 @@ def status_words(status: Status) -> list[str]:
         format_duration(status["seconds"]),
     )
     return list(filter(None, words))
+
+
+def status_line(status: Status) -> str:
+    """Write the whole status line as plain text."""
+    return " · ".join(filter(None, (*status_words(status), status["finish"])))
 
 
 def token_counts(status: Status) -> str:

@@ -12,11 +12,11 @@ from functools import cache
 
 from markdown_it import MarkdownIt
 from markdown_it.rules_core import StateCore
+from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 
 from mojentic_nb.llm.text import printable
 
-from .addresses import add_addresses
 from .escape import escape_code, escape_html
 from .formulas import add_formulas, render_rule
 from .highlight import highlight
@@ -46,11 +46,51 @@ def make_parser() -> MarkdownIt:
     made.enable(["table", "strikethrough"]).disable(["reference", "html_block", "html_inline"])
     made.validateLink = lambda url: bool(LINK.match(url))  # type: ignore[method-assign]
     add_formulas(made)
-    add_addresses(made)
+    made.inline.ruler.after("text", "url", read_url)
     made.core.ruler.push("dress", style_elements)
     for name, write in RULES.items():
         made.add_render_rule(name, render_rule(write))
     return made
+
+
+LONGEST_URL = 2_000  # characters; servers take no more, and a longer one would be scanned again from each part
+SCHEME = re.compile(r"(?<![A-Za-z0-9.+-])https?$", re.IGNORECASE)
+# The characters that end a URL; the last ones are East Asian.
+END = r"\s<>\"`|\\\u2018-\u201f\u2026\u3001\u3002\u300a-\u3011\uff01\uff08\uff09\uff0c\uff1a\uff1b\uff1f"
+REST = re.compile(f"://[^/?#{END}][^{END}]*")
+PAIRS = {")": "(", "]": "[", "}": "{"}
+TRAILING = set("?!.,:;*_~'") | set(PAIRS)
+
+
+def read_url(state: StateInline, silent: bool) -> bool:
+    """Make a link of the URL at a colon, whose scheme (http or https) comes before it."""
+    if silent or state.linkLevel or state.src[state.pos] != ":":
+        return False
+    scheme = SCHEME.search(state.pending[-6:])
+    rest = scheme and REST.match(state.src, state.pos, min(state.posMax, state.pos + LONGEST_URL))
+    if not scheme or not rest or rest.end() == state.pos + LONGEST_URL:
+        return False
+    url = scheme[0] + trim_url(rest[0])
+    link = state.md.normalizeLink(url)
+    if len(url) <= len(scheme[0]) + len("://") or not state.md.validateLink(link):
+        return False
+    state.pending = state.pending[: -len(scheme[0])]
+    state.push("link_open", "a", 1).attrs = {"href": link}
+    state.push("text", "", 0).content = state.md.normalizeLinkText(url)
+    state.push("link_close", "a", -1)
+    state.pos += len(url) - len(scheme[0])
+    return True
+
+
+def trim_url(text: str) -> str:
+    """Remove the sentence's marks at the end of a URL, except a bracket that the URL opens."""
+    end = len(text)
+    while end and text[end - 1] in TRAILING:
+        last = text[end - 1]
+        if last in PAIRS and text.count(PAIRS[last], 0, end) >= text.count(last, 0, end):
+            break
+        end -= 1
+    return text[:end]
 
 
 def style_elements(state: StateCore) -> None:

@@ -6,15 +6,16 @@ Needs nh3, of the extra ``html``.
 from __future__ import annotations
 
 import html
+import ipaddress
 import re
 from collections import Counter
+from urllib.parse import urlsplit
 
 import nh3
 from markdown_it.common.normalize_url import normalizeLink
 
 from mojentic_nb.llm.text import printable
 
-from .addresses import host_of
 from .escape import escape_attribute, escape_html, hide_formulas
 from .styles import inline_styles
 
@@ -135,3 +136,28 @@ def link_to_image(source: str, alt: str) -> str:
     words = f": {escape_html(alt, joiners=True)}" if alt else ""
     link = f'href="{escape_attribute(source)}" rel="nofollow noopener noreferrer" target="_blank"'
     return f'<a {link} class="mnb-link">[image at {escape_html(host)}{words}]</a>'
+
+
+# A host of ASCII letters, or one in brackets. Browsers decode and map others, and take a backslash for a slash.
+HOST = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\]")
+NUMBER = re.compile(r"(?:\d+|0x[0-9a-f]*)\.?")
+
+
+def host_of(url: str) -> str:
+    """Return the host that a browser goes to for `url`; "" if that isn't certain.
+
+    Browsers follow https://url.spec.whatwg.org, which repairs URLs that ``urlsplit`` reads differently.
+    """
+    if not url.isascii() or not url.isprintable() or re.search(r"[\s\\]", url):
+        return ""
+    try:
+        parts = urlsplit(url)
+        host = parts.netloc.lower().removesuffix(f":{parts.port}") if parts.port is not None else parts.netloc.lower()
+        host = host.removesuffix(":")
+        if parts.scheme not in ("http", "https") or not HOST.fullmatch(host):
+            return ""
+        if host.startswith("["):
+            return f"[{ipaddress.IPv6Address(host[1:-1])}]"
+        return str(ipaddress.IPv4Address(host)) if NUMBER.fullmatch(host.rpartition(".")[2]) else host
+    except ValueError:
+        return ""

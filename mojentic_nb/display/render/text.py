@@ -13,7 +13,7 @@ from mojentic_nb.display.blocks import Block, ToolBlock
 from mojentic_nb.display.transcript import Transcript
 from mojentic_nb.llm.text import printable, printable_json, printable_prose
 
-from .labels import call_title, fence, group_by_parent, reasoning_title, result_text, status_words
+from .labels import call_title, fence, group_by_parent, reasoning_title, result_text, status_line, status_words
 from .values import indent_json, one_line
 
 __all__ = ["as_markdown", "as_text", "block_as_text"]
@@ -27,10 +27,9 @@ def as_text(transcript: Transcript) -> str:
 
     Every character is visible.
     """
-    pieces = nested(transcript, block_as_text, indent)
-    status = transcript.state()["status"]
-    ended = [status["finish"]] if status["finish"] else []
-    return printable_prose("\n\n".join([*pieces, " · ".join([*status_words(status), *ended])]))
+    state = transcript.state()
+    pieces = nested(state["blocks"], block_as_text, indent)
+    return printable_prose("\n\n".join([*pieces, status_line(state["status"])]))
 
 
 def block_as_text(block: Block) -> str:
@@ -49,8 +48,8 @@ def block_as_text(block: Block) -> str:
 
 def as_markdown(transcript: Transcript) -> str:
     """Write the whole answer, tool calls with arguments and results, reasoning as a quotation, notices, the status."""
-    pieces = nested(transcript, block_as_markdown, quote)
-    status = transcript.state()["status"]
+    state = transcript.state()
+    pieces, status = nested(state["blocks"], block_as_markdown, quote), state["status"]
     ended = [f"**{escape_markdown(status['finish'])}**"] if status["finish"] else []
     footer = " · ".join([*map(escape_markdown, status_words(status)), *ended])
     return "\n\n".join([*pieces, "---", footer]) + "\n"
@@ -79,9 +78,8 @@ def call_as_markdown(block: ToolBlock) -> str:
     return "\n\n".join(pieces)
 
 
-def nested(transcript: Transcript, write: Callable[[Block], str], set_off: Callable[[str], str]) -> list[str]:
+def nested(blocks: list[Block], write: Callable[[Block], str], set_off: Callable[[str], str]) -> list[str]:
     """Write all blocks in order; those within a tool call follow it, `set_off`."""
-    blocks = transcript.state()["blocks"]
     inside = group_by_parent(blocks)
 
     def written(parent: int | None) -> list[str]:
