@@ -125,8 +125,8 @@ class Status(TypedDict):
     """The status of the run.
 
     `output_tokens` is the provider's count, and for the current request the number of pieces; `chunks` is the number
-    of all pieces so far. Unknown tokens are 0 and unknown rates None. `estimated` tells that the provider didn't report
-    all tokens. `seconds` is the transcript's time. `finish` says why the answer ended, "" before that and
+    of all pieces so far. Unknown tokens are 0 and unknown rates None. `estimated` is True if the provider didn't
+    report all tokens. `seconds` is the transcript's time. `finish` says why the answer ended, "" before that and
     after a normal end.
     """
 

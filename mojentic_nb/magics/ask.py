@@ -58,14 +58,14 @@ class Question:
 
     def stream(self, approve: Approve, tracer: Tracer | None = None) -> Run | ObjectStream[Any]:
         """Make the run that asks. Nothing is sent until it is iterated. Raises UsageError for a wrong argument."""
-        with one_line():
+        with as_usage_error():
             if self.object_model is None:
                 return self._broker(tracer).stream(**self._arguments(approve))
             return self._broker(tracer).stream_object(object_model=self.object_model, **self._arguments(approve))
 
     def astream(self, approve: Approve, tracer: Tracer | None = None) -> AsyncRun | AsyncObjectStream[Any]:
         """Make the asynchronous run that asks."""
-        with one_line():
+        with as_usage_error():
             if self.object_model is None:
                 return self._broker(tracer).astream(**self._arguments(approve))
             return self._broker(tracer).astream_object(object_model=self.object_model, **self._arguments(approve))
@@ -84,7 +84,7 @@ class Question:
 
 
 @contextmanager
-def one_line() -> Iterator[None]:
+def as_usage_error() -> Iterator[None]:
     """Raise UsageError, which IPython shows in one line, for an argument that the broker refuses."""
     try:
         yield
@@ -128,7 +128,7 @@ class CellRun:
 
     @contextmanager
     def _kept(self, run: Run | AsyncRun, stream: object) -> Iterator[None]:
-        """Keep the answer at the end of the block, show its object as a table, and stop it when its time is up."""
+        """Show the object as a table within the block, stop the run when its time is up, and keep the answer."""
         objects = stream if isinstance(stream, ObjectStream | AsyncObjectStream) else None
         table: AbstractContextManager[None] = nullcontext()
         if objects is not None and self._surface != "text":
@@ -139,7 +139,7 @@ class CellRun:
         except asyncio.CancelledError as error:
             raise KeyboardInterrupt from error  # an interrupt cancels a cell that is awaited
         finally:
-            self._keep(run, objects.object if objects else None)
+            self._keep(run, None if objects is None else objects.object)
 
     @contextmanager
     def _timed(self, run: Run | AsyncRun) -> Iterator[None]:
@@ -196,7 +196,7 @@ class EventLog:
         self.correlation_id = ""
         self.events: list[Event] = []
         self._tracer = tracer
-        self._recorder: RunTracer | None = None
+        self._recorder: RunTracer
 
     def begin(self, correlation_id: str) -> EventLog:
         """Listen to a run that begins."""
@@ -208,8 +208,7 @@ class EventLog:
         """Record what happened."""
         if not isinstance(happening, Request | Exception):
             self.events.append(happening)
-        if self._recorder is not None:
-            self._recorder.record(happening)
+        self._recorder.record(happening)
 
     def enter(self, call: LLMToolCall) -> None:
         """Let the tracer prepare the context of a tool."""

@@ -1,4 +1,4 @@
-"""What a ``%%llm`` line asks for: its options, and the models that aliases stand for.
+"""The options of a ``%%llm`` line, and the models that aliases name.
 
 A line is split into words as IPython does it, which leaves backslashes alone.
 """
@@ -185,7 +185,7 @@ class Model:
 
     @classmethod
     def read(cls, alias: str, spec: str) -> Model:
-        """Read what `alias` stands for. Raises UsageError, which never repeats what may be a key."""
+        """Read the model that `alias` names. Raises UsageError, which never repeats what may be a key."""
         if not alias or ":" in alias or alias in PROVIDERS:
             raise UsageError(f"{alias!r} can't be an alias. Choose a name without a colon that isn't a provider's.")
         try:

@@ -50,7 +50,7 @@ class Cells:
     def key(self, question: str) -> str:
         """Return what identifies the running cell in a conversation: the front end's id, else its text.
 
-        A cell may ask several questions, in a loop or through a tool; a number tells them apart.
+        A cell may ask several questions, in a loop or through a tool; a number distinguishes them.
         """
         self._asked += 1
         key = self._cell_id or hashlib.sha256(question.encode(errors="replace")).hexdigest()
