@@ -41,7 +41,7 @@ def unregister(shell: InteractiveShell) -> None:
     """Remove the magics and every trace of them from `shell`, and stop the models they started."""
     manager = shell.magics_manager
     magics = manager.registry.pop(LLMMagics.__name__)
-    magics.close()
+    magics.notebook.close()
     magics.cells.unregister()
     shell.configurables.remove(magics)
     for kind, functions in magics.magics.items():

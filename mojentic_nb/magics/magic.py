@@ -145,10 +145,6 @@ class LLMMagics(Magics):
         chosen = name or self.model or configured_name()
         return Model.read(chosen, self.aliases[chosen]) if chosen in self.aliases else Model(chosen)
 
-    def close(self) -> None:
-        """Stop the models that this session started."""
-        self.notebook.close()
-
     @validate("aliases")
     def _check_aliases(self, proposal: Bunch) -> dict[str, str]:
         for name, spec in proposal["value"].items():
