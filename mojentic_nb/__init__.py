@@ -1,7 +1,7 @@
 """Talk to a language model from a notebook: ``%load_ext mojentic_nb``, then a ``%%llm`` cell.
 
 This module stays light, so that ``import mojentic_nb`` costs nothing: the magics are imported when the extension is
-loaded, the broker (:mod:`mojentic_nb.llm`) when it is first asked for.
+loaded, the broker (:mod:`mojentic_nb.llm`) when it is first needed.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ __all__ = ["__version__", "load_ipython_extension", "unload_ipython_extension"]
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
-    """Give `shell` the ``%%llm`` magic; called by ``%load_ext mojentic_nb``."""
+    """Add the ``%%llm`` magic to `shell`; ``%load_ext mojentic_nb`` calls this."""
     from .magics import register
 
     register(shell)
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:
-    """Take everything back that loading gave to `shell`; called by ``%unload_ext mojentic_nb``."""
+    """Remove everything that loading added to `shell`; ``%unload_ext mojentic_nb`` calls this."""
     from .magics import unregister
 
     unregister(shell)

@@ -21,7 +21,7 @@ from mojentic_nb.llm import CompletionConfig, Event, errors, events, gateways
 from mojentic_nb.magics import LLMMagics
 from mojentic_nb.magics.commands import COMMANDS
 from mojentic_nb.magics.options import parse
-from mojentic_nb.magics.prompt import parts
+from mojentic_nb.magics.prompt import split_text
 
 EXAMPLE = re.compile(r"^```python\n(.*?)^```$(?:\n\n(`{3,})text\n(.*?)^\2$)?", re.DOTALL | re.MULTILINE)
 CELL = re.compile(r"^```ipython\n(%.*?)^```$", re.DOTALL | re.MULTILINE)  # of a notebook
@@ -207,7 +207,7 @@ def test_its_cells_say_what_the_magics_understand():
             case "%%llm":
                 assert parse(LLMMagics.llm, line)
                 assert question.strip()
-                assert list(parts(question))
+                assert list(split_text(question))
             case "%llm":
                 assert line.split()[0] in COMMANDS
             case "%config":

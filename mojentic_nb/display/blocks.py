@@ -1,6 +1,6 @@
-"""What a transcript is made of, as JSON: blocks, the status, and the operations that build them in a view.
+"""The parts of a transcript as JSON: blocks, the status, and the operations that build them in a view.
 
-The types here are the contract between Python and a view in the browser; :mod:`.transcript` tells how they are used.
+These types are the contract between Python and the view in the browser; :mod:`.transcript` says what they mean.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = [
     "TextBlock",
     "ToolBlock",
     "ToolState",
-    "merged",
+    "merge",
 ]
 
 Op = list[Any]
@@ -34,17 +34,17 @@ Op = list[Any]
 ``["status", fields]`` replace values, a whole text among them."""
 
 LEVELS = ("info", "warning", "error")
-"""Of notices."""
+"""The levels of notices."""
 
 ToolState = Literal["streaming", "waiting", "approval", "running", "done", "failed", "denied", "timed_out", "cancelled"]
-"""Of a tool call: its arguments are still coming; it will run; a person has to approve it; it runs; how it went."""
+"""The states of a tool call: its arguments stream, it waits to run, a person is asked, it runs, and how it ended."""
 
 
 class TextBlock(TypedDict):
-    """A stretch of the answer, in Markdown; with a `source`, in that language, for something else to be made of it.
+    """A stretch of the answer: Markdown, or source text in the language `source` from which something else is made.
 
-    In each kind of block, `parent` is the index of the tool block whose tool itself asked a model for this; None in the
-    answer that the person asked for.
+    In each kind of block, `parent` is the index of the tool block whose tool asked a model for it; None in the answer
+    to the person.
     """
 
     kind: Literal["text"]
@@ -54,7 +54,7 @@ class TextBlock(TypedDict):
 
 
 class ReasoningBlock(TypedDict):
-    """A stretch of visible reasoning, in Markdown; `seconds` is how long it took, None while it goes on."""
+    """A stretch of visible reasoning, in Markdown; `seconds` is its duration, None while it goes on."""
 
     kind: Literal["reasoning"]
     parent: int | None
@@ -64,7 +64,7 @@ class ReasoningBlock(TypedDict):
 
 
 class NoticeBlock(TypedDict):
-    """A sentence that is not the model's: an error, a retry, why the answer is not whole. Plain text."""
+    """A sentence of ours, as plain text: an error, a retry, why the answer isn't complete."""
 
     kind: Literal["notice"]
     parent: int | None
@@ -73,10 +73,10 @@ class NoticeBlock(TypedDict):
 
 
 class Part(TypedDict):
-    """A piece of what a person sees of a tool's result.
+    """A part of what a person sees of a tool's result.
 
     *json* is indented JSON text, *text* plain text, *markdown* Markdown; *table* and *html* are HTML that is safe to
-    insert as it is; an *image* is a ``data:`` URI of a PNG, JPEG, GIF, WebP or SVG for the ``src`` of an ``<img>``.
+    insert; an *image* is a ``data:`` URL of a PNG, JPEG, GIF, WebP or SVG for the ``src`` of an ``<img>``.
     """
 
     type: Literal["json", "text", "markdown", "table", "html", "image"]
@@ -87,10 +87,7 @@ class Part(TypedDict):
 
 
 class Failure(TypedDict):
-    """Why a call has no result, as plain text.
-
-    The exception's class ("" if there was none), what it says, and how it came about; None where that tells nothing.
-    """
+    """Why a call has no result, as plain text: the exception's class, "" without one, its message and its traceback."""
 
     type: str
     message: str
@@ -100,11 +97,10 @@ class Failure(TypedDict):
 class ToolBlock(TypedDict):
     """A tool call.
 
-    `arguments` is the JSON text as far as it has come, `summary` their short form for the header once they are there.
-    While a person is asked (*approval*), and from then on, they are what the tool is called with.
-    `started` is the transcript's time in seconds at which the tool began to run, `seconds` how long it took.
-    `progress` is the last that the tool reported. `display` is what a person sees of the result. `output` is what the
-    model was told, None where that is the same as what the person sees.
+    `arguments` is their JSON text so far, `summary` their short form for the header once they are complete. From the
+    moment when a person is asked (*approval*), they are the arguments that the tool receives. `started` is the
+    transcript's time in seconds at which the tool began to run, `seconds` its duration. `progress` is its last report.
+    `display` is what a person sees of the result. `output` is what the model read, None if that is the same.
     """
 
     kind: Literal["tool"]
@@ -126,12 +122,12 @@ Block = TextBlock | ReasoningBlock | ToolBlock | NoticeBlock
 
 
 class Status(TypedDict):
-    """How the run goes.
+    """The status of the run.
 
-    `output_tokens` is as the provider counts, for a request that is under way the number of pieces; `chunks` is the
-    number of all pieces so far. Tokens are 0 and rates None where they are not known, and `estimated` where the
-    provider didn't report all of them. `seconds` is the transcript's time. `finish` says in words why the answer ended,
-    "" while it has not and where it simply came to its end.
+    `output_tokens` is the provider's count, and for the current request the number of pieces; `chunks` is the number
+    of all pieces so far. Unknown tokens are 0 and unknown rates None. `estimated` is True if the provider didn't
+    report all tokens. `seconds` is the transcript's time. `finish` says why the answer ended, "" before that and
+    after a normal end.
     """
 
     model: str
@@ -156,9 +152,9 @@ class State(TypedDict):
 
 
 class Blocks:
-    """A list of blocks that remembers what was done to it: :meth:`taken` gives the operations since it was last asked.
+    """A list of blocks that records the operations on it; :meth:`take_ops` returns those since the last time.
 
-    Text grows in place, however many pieces it comes in.
+    Text grows in place, in any number of pieces.
     """
 
     def __init__(self) -> None:
@@ -167,69 +163,69 @@ class Blocks:
         self._ops: list[Op] = []
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """The fields of a block; of its growing text only the first piece."""
+        """Return the fields of a block, with only the first piece of its growing text."""
         return self._blocks[index]
 
     def add(self, **block: object) -> int:
-        """Add a block; its index."""
+        """Add a block, and return its index."""
         block = {name: mended(value) if isinstance(value, str) else value for name, value in block.items()}
         text = StringIO()
-        text.write(str(block.get(growing(block), "")))
+        text.write(str(block.get(growing_field(block), "")))
         self._blocks.append(block)
         self._texts.append(text)
         self._ops.append(["block", len(self._blocks) - 1, dict(block)])
         return len(self._blocks) - 1
 
     def append(self, index: int, delta: str) -> None:
-        """Let the text of a block, a call's arguments, go on with `delta`."""
+        """Append `delta` to the text of a block, or to a call's arguments."""
         if delta:
             delta = mended(delta)
             self._texts[index].write(delta)
-            self._ops.append(["append", index, growing(self._blocks[index]), delta])
+            self._ops.append(["append", index, growing_field(self._blocks[index]), delta])
 
     def set(self, index: int, **fields: object) -> None:
-        """Replace fields of a block, other than the text that grows."""
+        """Replace fields of a block, except the growing text."""
         changed = {name: value for name, value in fields.items() if self._blocks[index][name] != value}
         if changed:
             self._blocks[index].update(changed)
             self._ops.append(["set", index, changed])
 
     def replace(self, index: int, text: str) -> None:
-        """Replace the text of a block that grows."""
+        """Replace the growing text of a block."""
         text = mended(text)
         if text != self.text(index):
             self._texts[index] = StringIO(text)
             self._texts[index].seek(0, SEEK_END)
-            self._ops.append(["set", index, {growing(self._blocks[index]): text}])
+            self._ops.append(["set", index, {growing_field(self._blocks[index]): text}])
 
     def text(self, index: int) -> str:
-        """The text of a block so far."""
+        """Return the text of a block so far."""
         return self._texts[index].getvalue()
 
-    def taken(self) -> list[Op]:
-        """What was done since the last time."""
+    def take_ops(self) -> list[Op]:
+        """Return the operations since the last time."""
         ops, self._ops = self._ops, []
         return ops
 
     def state(self) -> list[Block]:
-        """The blocks as they are now, each a copy."""
+        """Return copies of all blocks."""
         return [self.block(index) for index in range(len(self._blocks))]
 
     def block(self, index: int) -> Block:
-        """One of them."""
+        """Return a copy of one block."""
         block = self._blocks[index]
-        return {**block, growing(block): self.text(index)}  # type: ignore[return-value]
+        return {**block, growing_field(block): self.text(index)}  # type: ignore[return-value]
 
 
-def growing(block: dict[str, Any]) -> str:
-    """The name of the field of `block` that grows."""
+def growing_field(block: dict[str, Any]) -> str:
+    """Return the name of the field of `block` that grows."""
     return "arguments" if block["kind"] == "tool" else "text"
 
 
-def merged(ops: Iterable[Op]) -> list[Op]:
-    """`ops` in fewer: appends to the same text joined, values that are replaced again left out, the status last.
+def merge(ops: Iterable[Op]) -> list[Op]:
+    """Return fewer operations with the same effect: appends to one text joined, repeated values dropped, status last.
 
-    A view that applies these has the same state in the end. `ops` stay as they are.
+    `ops` themselves don't change.
     """
     result: list[Op] = []
     pieces: list[list[str]] = []

@@ -1,7 +1,7 @@
-"""The way of a transcript's operations to its views, each once.
+"""The channel that takes a transcript's operations to its views.
 
-Operations are gathered for :data:`PERIOD` and sent as one message, which carries the next number; a thread does so,
-also while the model pauses. A snapshot has everything up to its number, for a view that came late or missed a message.
+Operations are collected for :data:`PERIOD` and sent as one message with the next number. A thread sends them, also
+while the model pauses. A snapshot has everything up to its number, for a view that opens late or missed a message.
 """
 
 from __future__ import annotations
@@ -9,23 +9,24 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Concatenate, ParamSpec
 
-from mojentic_nb.llm import Event, LLMToolCall, Usage
+from mojentic_nb.llm import LLMToolCall
 from mojentic_nb.llm.concurrency import in_background
 
-from .blocks import Op, merged
+from .blocks import Op, merge
 from .transcript import Transcript
 
-__all__ = ["PERIOD", "Wire"]
+__all__ = ["PERIOD", "Channel"]
 
-PERIOD = 0.05  # seconds; each message costs 0.7 kB, and Jupyter discards what comes faster than 1,000 a second
+PERIOD = 0.05  # seconds; each message costs 0.7 kB, and Jupyter discards more than 1,000 messages a second
+Arguments = ParamSpec("Arguments")
 
 
-class Wire:
-    """Feeds `transcript`, and has `send` bring the views what comes of it; may be called from any thread.
+class Channel:
+    """Changes `transcript`, and gives the operations to `send`. All methods may be called from any thread.
 
-    `run` is another number for each run of a view.
+    `run` is a number that differs for each run of a view.
     """
 
     def __init__(self, transcript: Transcript, send: Callable[[dict[str, Any]], object], seq: int = 0) -> None:
@@ -38,57 +39,42 @@ class Wire:
         self._more = threading.Event()
         self._ended = threading.Event()
 
-    def feed(self, event: Event) -> list[Op]:
-        """The run's next event; the operations that it caused."""
+    def apply(
+        self,
+        change: Callable[Concatenate[Transcript, Arguments], list[Op]],
+        *args: Arguments.args,
+        **options: Arguments.kwargs,
+    ) -> list[Op]:
+        """Call a method of the transcript, such as ``Transcript.feed``, and return the operations that it causes."""
         with self._lock:
-            ops = self._transcript.feed(event)
-            self._take(ops)
+            ops = change(self._transcript, *args, **options)
+            self._collect(ops)
             return ops
 
-    def fail(self, error: BaseException, usage: Usage) -> None:
-        """The run, which took `usage`, ended with `error`."""
-        with self._lock:
-            self._take(self._transcript.fail(error, usage))
-
-    def stop(self, usage: Usage) -> None:
-        """The run, which took `usage`, was stopped, and has no more events."""
-        with self._lock:
-            self._take(self._transcript.stop(usage))
-
-    def notice(self, level: str, text: str) -> None:
-        """Something happened that is no event of the run."""
-        with self._lock:
-            self._take(self._transcript.notice(level, text))
-
     def card(self, call: LLMToolCall, within: LLMToolCall | None) -> int | None:
-        """Show the arguments of a call that needs approval; its block, None if it has ended."""
+        """Show the arguments of a call, and return its block; None if the call has ended."""
         with self._lock:
             index, ops = self._transcript.card(call, within)
-            self._take(ops)
+            self._collect(ops)
             return index
 
-    def approval(self, index: int, *, pending: bool, denied: bool = False) -> None:
-        """A person has to approve of the call with that block, or no longer, and has `denied` it or not."""
-        with self._lock:
-            self._take(self._transcript.approval(index, pending=pending, denied=denied))
-
     def snapshot(self) -> dict[str, Any]:
-        """All there is, the number of the last message that is in it, and one that is another for another run."""
+        """Return everything so far, with the number of the last message in it and the number of the run."""
         with self._lock:
             self.flush()
             return {"run": self.run, "seq": self.seq, "state": self._transcript.state()}
 
     def flush(self) -> None:
-        """Send what has gathered."""
+        """Send the collected operations."""
         with self._lock:
             if self._ops:
                 self.seq += 1
-                ops, self._ops = merged(self._ops), []
+                ops, self._ops = merge(self._ops), []
                 self._send({"seq": self.seq, "ops": ops})
 
     @contextmanager
     def pumping(self) -> Iterator[None]:
-        """Send what gathers within the ``with`` block, all of it by its end."""
+        """Send operations within the ``with`` block, the last ones at its end."""
         in_background(self._pump)
         try:
             yield
@@ -97,7 +83,7 @@ class Wire:
             self._more.set()
             self.flush()
 
-    def _take(self, ops: list[Op]) -> None:
+    def _collect(self, ops: list[Op]) -> None:
         if ops:
             self._ops += ops
             self._more.set()

@@ -1,4 +1,4 @@
-"""What a tool prints stays with its call, and all else goes where it always does: to the cell, or to the terminal."""
+"""What a tool prints or displays stays with its call. All other output goes where it always does."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 class Redirect:
-    """Stands before the text stream `stream`: text of a tool goes to its call."""
+    """Replaces the text stream `stream`, and gives a tool's text to its call."""
 
-    def __init__(self, stream: Any) -> None:  # noqa: ANN401 (a kernel's is no file)
+    def __init__(self, stream: Any) -> None:  # noqa: ANN401 (a kernel's isn't a file)
         self.stream = stream
 
     def write(self, text: str) -> int:
-        """Write `text`."""
+        """Write `text`, and return its length."""
         printed = PRINTED.get()
         (self.stream if printed is None else printed).write(text)
         return len(text)
@@ -40,8 +40,8 @@ class Redirect:
         return getattr(self.stream, name)
 
 
-def keeping_publish(publish: Callable[..., object]) -> Callable[..., object]:
-    """What IPython's ``display`` calls in place of `publish`: what a tool displays goes to its call, except widgets."""
+def wrap_publish(publish: Callable[..., object]) -> Callable[..., object]:
+    """Wrap `publish` of IPython's ``display``: what a tool displays goes to its call, except widgets."""
 
     def keep(data: Mapping[str, Any], *args: Any, **options: Any) -> object:  # noqa: ANN401 (IPython's)
         printed = PRINTED.get()
@@ -59,16 +59,16 @@ HOOK = f"{__name__}:note_figure"
 
 
 def note_figure(figure: object) -> None:
-    """Note a figure that a tool opens: the inline backend would show it below the cell.
+    """Note a figure that a tool opens, which the inline backend would show below the cell.
 
-    Matplotlib calls this for each figure that pyplot makes, as its setting ``figure.hooks`` says.
+    Matplotlib calls this for each figure that pyplot makes, by its setting ``figure.hooks``.
     """
     if (printed := PRINTED.get()) is not None:
         printed.figures.append(figure)
 
 
 def note_figures(*, noted: bool) -> None:
-    """Have tools' figures noted, or no longer."""
+    """Begin or stop noting tools' figures."""
     Printed.keeps_figures = noted
     if "matplotlib.pyplot" in sys.modules:
         settings = sys.modules["matplotlib"].rcParams
@@ -81,15 +81,15 @@ blocks = 0
 
 @contextmanager
 def keeping_prints() -> Iterator[None]:
-    """Keep what tools print in the block; of several blocks at once, the last one to end restores the streams."""
-    global blocks  # noqa: PLW0603 (as global as the streams)
+    """Keep what tools print within the block. Of several blocks at once, the last one to end restores the streams."""
+    global blocks  # noqa: PLW0603 (the streams are global as well)
     with lock:
         blocks += 1
         if blocks == 1:
             sys.stdout, sys.stderr = Redirect(sys.stdout), Redirect(sys.stderr)
             if kernel():
                 publisher = get_ipython().display_pub
-                publisher.publish = keeping_publish(publisher.publish)
+                publisher.publish = wrap_publish(publisher.publish)
                 note_figures(noted=True)
     try:
         yield
@@ -101,5 +101,5 @@ def keeping_prints() -> Iterator[None]:
                     vars(get_ipython().display_pub).pop("publish", None)
                     note_figures(noted=False)
                 for name in ("stdout", "stderr"):
-                    if isinstance(found := getattr(sys, name), Redirect):  # else something else has replaced it
+                    if isinstance(found := getattr(sys, name), Redirect):  # else someone else has replaced it
                         setattr(sys, name, found.stream)

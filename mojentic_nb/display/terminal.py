@@ -1,7 +1,4 @@
-"""An answer in a terminal: its text as it streams, a line for each tool call and notice, a line about the run.
-
-Text on standard output, at a rate that a notebook bears.
-"""
+"""An answer as text on standard output: it streams, with a line for each tool call and notice, and the status."""
 
 from __future__ import annotations
 
@@ -16,24 +13,24 @@ from mojentic_nb.llm.events import ToolOutcome
 from mojentic_nb.llm.text import JOINERS, fence_after, printable
 
 from .blocks import Block, Op
-from .render.labels import status_words
-from .render.text import told
+from .render.labels import status_line
+from .render.text import block_as_text
 from .surface import can_ask, kernel
 from .transcript import Transcript
 
 __all__ = ["Terminal"]
 
-FLUSH_PERIOD = 0.05  # seconds; a message per token would meet Jupyter's limit of 1,000 a second and lose text
-LONGEST_FENCE = 200  # characters of a line: no fence is longer
+FLUSH_PERIOD = 0.05  # seconds; a message per token could exceed Jupyter's 1,000 a second, and lose text
+LONGEST_FENCE = 200  # characters of a line in which to look for a fence
 PIECES = re.compile(r"[^\n]*\n|[^\n]+")
 WAITING = {"\r", *JOINERS}
 
 
 class Writer:
-    """Writes text that comes in pieces, every character of them visible.
+    """Writes text in pieces, with every character visible.
 
-    When `live`, at a rate that a notebook bears; else all at once in the end, since a program that runs a notebook
-    saves every flush as an output of its own, which tears the text apart.
+    If `live`, it flushes as often as a notebook can bear. Otherwise it writes everything at the end, because a program
+    that runs a notebook saves each flush as an output of its own.
     """
 
     def __init__(self, out: TextIO, *, live: bool) -> None:
@@ -43,13 +40,13 @@ class Writer:
         self._flushed = 0.0
         self._kept: list[str] = []
         self._last = "\n"
-        self._held = ""  # a character whose look depends on the next one
+        self._held = ""  # a character whose form depends on the next one
         self._before = ""
         self._line = ""  # so far
-        self._fence = ""  # of the code block that it is in
+        self._fence = ""  # of the current code block
 
     def write(self, text: str) -> None:
-        """Write `text`; a kernel flushes what is left over by itself, within 0.2 s."""
+        """Write `text`. A kernel flushes the rest by itself within 0.2 s."""
         text = self._held + text
         self._held = text[-1:] if text[-1:] in WAITING else ""
         self._show(text.removesuffix(self._held))
@@ -66,7 +63,7 @@ class Writer:
             self._flushed = time.monotonic()
 
     def _printable(self, piece: str) -> str:
-        """A piece of one line; joiners stay outside code."""
+        """Make a piece of one line printable; joiners stay outside code."""
         shown = printable(self._before + piece, joiners=not self._fence)[len(self._before) :]
         self._before = (self._before + shown)[-2:]
         self._line = (self._line + piece)[:LONGEST_FENCE]
@@ -76,7 +73,7 @@ class Writer:
         return shown
 
     def end(self) -> None:
-        """Show all, with the last line ended. Does nothing the second time."""
+        """Write the rest and end the last line. Does nothing the second time."""
         if self._held:
             self._show(self._held)
             self._held = ""
@@ -89,40 +86,38 @@ class Writer:
 
 
 class Terminal:
-    """Writes to standard output."""
+    """Writes an answer to standard output."""
 
     def __init__(self) -> None:
         self._out = Writer(sys.stdout, live=can_ask() or kernel() is None)
-        self._told: set[int] = set()
+        self._written: set[int] = set()
 
     def feed(self, event: Event, ops: Iterable[Op], transcript: Transcript) -> None:
-        """Write what `event` brought, which caused those operations in `transcript`."""
+        """Write what `event` adds; it caused these operations in `transcript`."""
         if isinstance(event, TextDelta):
             self._out.write(event.delta)
         elif isinstance(event, ToolResult | ToolProgress | Notice | Retry):
             for index in (op[1] for op in ops if op[0] in ("block", "set")):
-                self._tell(index, transcript.block(index))
+                self._write_line(index, transcript.block(index))
 
     def end(self, transcript: Transcript) -> None:
-        """Write what is left, and how the run went."""
+        """Write the rest, and the status."""
         self._out.end()
         state = transcript.state()
         for index, block in enumerate(state["blocks"]):
-            self._tell(index, block)
-        status = state["status"]
-        ended = [status["finish"]] if status["finish"] else []
-        self._out.write(" · ".join([*status_words(status), *ended]) + "\n")
+            self._write_line(index, block)
+        self._out.write(status_line(state["status"]) + "\n")
         self._out.end()
 
-    def _tell(self, index: int, block: Block) -> None:
-        if index not in self._told and settled(block):
-            self._told.add(index)
+    def _write_line(self, index: int, block: Block) -> None:
+        if index not in self._written and is_settled(block):
+            self._written.add(index)
             self._out.end()
-            self._out.write(told(block) + "\n")
+            self._out.write(block_as_text(block) + "\n")
 
 
-def settled(block: Block) -> bool:
-    """Whether a line tells of `block`, now that it changes no more."""
+def is_settled(block: Block) -> bool:
+    """Whether `block` gets a line and changes no more."""
     if block["kind"] == "tool":
         return block["parent"] is None and block["state"] in get_args(ToolOutcome)
-    return block["kind"] == "notice" and block["level"] != "error"  # which is raised, and told by who catches it
+    return block["kind"] == "notice" and block["level"] != "error"  # errors are raised, and shown elsewhere

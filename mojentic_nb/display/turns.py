@@ -1,7 +1,7 @@
-"""One run at a time in one view, in the order of asking, from any thread and any event loop.
+"""Turns: a view shows one run at a time, in the order of asking, from any thread and any event loop.
 
-An ``asyncio.Lock`` belongs to one event loop. JupyterLab can run the callbacks of widgets in subshells, each a thread
-with a loop of its own, and may end one at any time. So whoever waits here holds a ticket, which any thread can grant.
+An ``asyncio.Lock`` belongs to one event loop. JupyterLab may run the callbacks of widgets in subshells, each a thread
+with its own loop that may end at any time. So each caller that waits holds a ticket, which any thread can grant.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
-from .watching import WAKE
+from .surface import TICK
 
 __all__ = ["Turns"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ticket:
-    """A place in the line: `granted` is done when its turn has come, `loop` is the event loop that waits, if any."""
+    """A place in the line: `granted` is done when it is its turn, `loop` is the event loop that waits, if any."""
 
     loop: asyncio.AbstractEventLoop | None = None
     thread: int = field(default_factory=threading.get_ident)
@@ -32,27 +32,27 @@ held: ContextVar[tuple[Ticket, ...]] = ContextVar("held", default=())
 
 
 class Turns:
-    """Grants a turn to one at a time. Raises RuntimeError where waiting for it would never end."""
+    """Grants one turn at a time. Raises RuntimeError where the wait for it would never end."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._line: list[Ticket] = []  # the first one has its turn
+        self._line: list[Ticket] = []  # the first one has the turn
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Wait in this thread for a turn, and have it within the ``with`` block."""
+        """Wait for a turn in this thread, and hold it within the ``with`` block."""
         with self._queued(Ticket()) as ticket:
             while not ticket.granted.done():
-                wait([ticket.granted], WAKE)
+                wait([ticket.granted], TICK)
                 self._advance()
             yield
 
     @asynccontextmanager
     async def aturn(self) -> AsyncIterator[None]:
-        """The same, asynchronously; also in an event loop with nothing else to do, an interrupt ends the waiting."""
+        """Wait for a turn asynchronously. An interrupt ends the wait even in an idle event loop."""
         with self._queued(Ticket(asyncio.get_running_loop())) as ticket:
             while not ticket.granted.done():
-                await asyncio.wait([asyncio.wrap_future(ticket.granted)], timeout=WAKE)
+                await asyncio.wait([asyncio.wrap_future(ticket.granted)], timeout=TICK)
                 self._advance()
             yield
 
@@ -73,13 +73,13 @@ class Turns:
             self._advance()
 
     def _check(self, ticket: Ticket, around: tuple[Ticket, ...]) -> None:
-        """Raise RuntimeError where the holder of the turn waits for the caller: it is in this thread, or runs it."""
+        """Raise RuntimeError if the holder of the turn waits for the caller, which is in its thread or its tool."""
         blocked = ticket.loop is None and any(each.thread == ticket.thread for each in self._line)
         if blocked or any(each in self._line for each in around):
             raise RuntimeError("This `LiveView` is still showing another run. Wait for its end, or make another view.")
 
     def _advance(self) -> None:
-        """Grant the first in line its turn, leaving out those whose event loop was closed under them."""
+        """Grant the first in line its turn, without those whose event loop was closed."""
         with self._lock:
             self._line = [each for each in self._line if each.loop is None or not each.loop.is_closed()]
             if self._line and not self._line[0].granted.done():

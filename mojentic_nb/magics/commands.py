@@ -1,15 +1,11 @@
-"""``%llm``: its commands, which show and steer what the cells of a notebook ask.
+"""``%llm``: the commands that show and control what the cells of a notebook ask.
 
-Each is a function that takes the magics and the words after its name, and returns what is to be shown.
-
-``%llm explain``: the question about the error that came last.
-
-What a question would send.
+Each command is a function of the session and the words after its name. It returns what to show. The first line of its
+docstring is its help.
 """
 
 from __future__ import annotations
 
-import json
 import linecache
 import sys
 import traceback
@@ -24,70 +20,19 @@ from typing import Any, Protocol
 from IPython.core.error import UsageError
 from traitlets import TraitError
 
-from mojentic_nb.display import printable
-from mojentic_nb.display.render.results import Table
 from mojentic_nb.display.surface import kernel
-from mojentic_nb.llm import LLMError, LLMMessage, MessageRole, Usage
+from mojentic_nb.llm import LLMError, Usage
 from mojentic_nb.llm.errors import ConfigurationError
 from mojentic_nb.llm.providers import PROVIDERS, closest, gateway_for
-from mojentic_nb.llm.request import Request
 from mojentic_nb.llm.tools.function import is_tool
-from mojentic_nb.llm.window import Measured, Window, without
 from mojentic_nb.tracer import Waterfall
 
-from .ask import Question
-from .notebook import MAIN, Exchange, Notebook, marked
-from .options import Options, parse, quoted, words
-from .prompt import BUILT_IN, PromptError, shortened, tools_in
+from .notebook import MAIN, CellExchange, Notebook, mark_estimate
+from .options import CellOptions, parse, quote, split_words
+from .prompt import BUILT_IN, PromptError, shorten, user_tools
+from .tables import Table
 
-__all__ = ["COMMANDS", "preview", "run_command"]
-
-LONGEST_TRACEBACK = 6000  # characters; what matters stands at its end
-
-
-def last_error(unexplained: BaseException | None) -> BaseException:
-    """The last error that a cell raised; `unexplained` where that is only why its explanation failed.
-
-    Raises UsageError if there was none.
-    """
-    error = getattr(sys, "last_value", None)
-    if isinstance(error, UsageError | PromptError | LLMError):
-        error = unexplained or error
-    if error is None:
-        raise UsageError("There was no error to explain.")
-    return error
-
-
-def about(error: BaseException, namespace: Mapping[str, Any]) -> str:
-    """The question about an error that a cell raised, whose variables are in the `namespace`.
-
-    Of its traceback that is told which begins in the cell: what ran the cell is not of interest.
-    """
-    frames = within(error.__traceback__, namespace)
-    told = "".join(traceback.format_exception(type(error), public(error), frames))[-LONGEST_TRACEBACK:]
-    text = f"Explain this error, and how to mend it.\n\n{told}"
-    if cell := source(error, frames):
-        text += f"\nIt came from this cell:\n\n{cell}"
-    return text.replace("{{", r"\{{")
-
-
-def public(error: BaseException) -> BaseException:
-    """Return `error`, or a SyntaxError instead of the private class that Python 3.13 has for a cell that ends early."""
-    return SyntaxError(*error.args) if type(error).__name__ == "_IncompleteInputError" else error
-
-
-def within(frames: TracebackType | None, namespace: Mapping[str, Any]) -> TracebackType | None:
-    """The frames from the cell's own on; None if it did not begin to run."""
-    while frames and frames.tb_frame.f_globals is not namespace:
-        frames = frames.tb_next
-    return frames
-
-
-def source(error: BaseException, frames: TracebackType | None) -> str:
-    """The cell that raised the error; "" if it is not known."""
-    if frames:
-        return "".join(linecache.getlines(frames.tb_frame.f_code.co_filename))
-    return "".join(linecache.getlines(error.filename or "")) if isinstance(error, SyntaxError) else ""
+__all__ = ["COMMANDS", "run_command"]
 
 
 class Session(Protocol):
@@ -96,7 +41,7 @@ class Session(Protocol):
     aliases: dict[str, str]
     notebook: Notebook
 
-    def llm(self, line: str, cell: str | None = None) -> Any:  # noqa: ANN401 (as IPython has it)
+    def llm(self, line: str, cell: str | None = None) -> Any:  # noqa: ANN401 (as in IPython)
         """The magic, whose options `explain` takes."""
         ...
 
@@ -105,29 +50,29 @@ class Session(Protocol):
         """The user's variables."""
         ...
 
-    def ask(self, said: Options, cell: str) -> None:
-        """Show the answer to what the cell asks."""
+    def ask(self, options: CellOptions, cell: str) -> None:
+        """Show the answer to the question in `cell`."""
         ...
 
-    def traits(self, **metadata: Any) -> dict[str, Any]:  # noqa: ANN401 (traitlets')
-        """The settings whose metadata match."""
+    def traits(self, **metadata: Any) -> dict[str, Any]:  # noqa: ANN401 (as in traitlets)
+        """The settings with this metadata."""
         ...
 
 
-def run_command(magics: Session, line: str) -> object:
-    """Run the command that `line` names. Raises UsageError for one that isn't there."""
+def run_command(session: Session, line: str) -> object:
+    """Run the command on `line`. Raises UsageError for an unknown command, or words that it doesn't take."""
     try:
-        name, *rest = words(line) or ["help"]
+        name, *rest = split_words(line) or ["help"]
     except ValueError as error:
         raise UsageError(f"The %llm line can't be read: {error}.") from error
     if name not in COMMANDS:
-        raise UsageError(f"%llm has no command `{name}`. {meant(magics, name, rest)}")
+        raise UsageError(f"%llm has no command `{name}`. {suggest(session, name, rest)}")
     command = COMMANDS[name]
     try:
-        signature(command).bind(magics, *rest)
+        signature(command).bind(session, *rest)
     except TypeError as error:
-        raise UsageError(f"%llm {name} can't take that: {summary(command)}") from error
-    return command(magics, *rest)
+        raise UsageError(f"%llm {name} doesn't take these words. Usage: {usage_of(command)}") from error
+    return command(session, *rest)
 
 
 MEANT = {
@@ -144,14 +89,14 @@ MEANT = {
 QUESTION = "A question goes into a cell that begins with %%llm."
 
 
-def meant(magics: Session, name: str, rest: list[str]) -> str:
-    """What may have been meant by `name`, which is no command, with the words after it."""
+def suggest(session: Session, name: str, rest: list[str]) -> str:
+    """Suggest what to write instead of the unknown command `name` and the words after it."""
     word = name.lower()
     provider, colon, _ = name.partition(":")
     if provider == "replay":
         return f"To replay a recording, begin a cell with `%%llm -m {name if colon else 'replay:FILE'}`."
-    if provider in PROVIDERS or name in magics.aliases:
-        whole = colon or name == "local" or name in magics.aliases
+    if provider in PROVIDERS or name in session.aliases:
+        whole = colon or name == "local" or name in session.aliases
         return f"To ask this model, begin a cell with `%%llm -m {name}{'' if whole else ':MODEL'}`." + (
             "" if whole else f" `%llm models {name}` lists its models."
         )
@@ -162,8 +107,8 @@ def meant(magics: Session, name: str, rest: list[str]) -> str:
     return f"The commands are {', '.join(COMMANDS)}. {QUESTION}"
 
 
-def summary(command: Callable[..., object]) -> str:
-    """What a command does, in a line."""
+def usage_of(command: Callable[..., object]) -> str:
+    """Return the line that says how to use a command, and what it does."""
     return (command.__doc__ or "").strip().partition("\n")[0]
 
 
@@ -171,24 +116,24 @@ def show_help(_: Session) -> Table:
     """%llm help lists the commands."""
     return Table(
         ("Questions go into cells that begin with %%llm; %%llm? lists their options.",),
-        [(summary(command),) for command in COMMANDS.values()],
+        [(usage_of(command),) for command in COMMANDS.values()],
     )
 
 
-def models(magics: Session, provider: str = "") -> Table:
-    """%llm models [PROVIDER] lists the models that can be asked now."""
+def models(session: Session, provider: str = "") -> Table:
+    """%llm models [PROVIDER] lists the models that you can ask now."""
     if provider and provider not in PROVIDERS:
         close = f" Did you mean `%llm models {closest(provider)}`?" if closest(provider) in PROVIDERS else ""
-        raise UsageError(f"There is no provider {provider!r}: there are {', '.join(PROVIDERS)}.{close}")
-    rows: list[tuple[str, str]] = [(name, f"alias of {spec}") for name, spec in magics.aliases.items() if not provider]
+        raise UsageError(f"There is no provider {provider!r}. The providers are {', '.join(PROVIDERS)}.{close}")
+    rows: list[tuple[str, str]] = [(name, f"alias of {spec}") for name, spec in session.aliases.items() if not provider]
     for name in [provider] if provider else PROVIDERS:
         rows += models_of(name)
-    magics.notebook.models |= {name: None for name, note in rows if not note}
+    session.notebook.models |= {name: None for name, note in rows if not note}
     return Table(("model", ""), rows)
 
 
 def models_of(provider: str) -> Iterator[tuple[str, str]]:
-    """The models of a provider, or why there are none."""
+    """Yield the models of a provider, or why it has none."""
     try:
         with closing(gateway_for(provider)) as gateway:
             for model in gateway.get_available_models():
@@ -197,123 +142,164 @@ def models_of(provider: str) -> Iterator[tuple[str, str]]:
         yield f"{provider}:", str(error)
 
 
-def tools(magics: Session) -> Table:
+def tools(session: Session) -> Table:
     """%llm tools lists the tools and functions that -t can name."""
-    own = [(name, described(value), "yours") for name, value in tools_in(magics.namespace).items()]
-    built_in = [(name, described_built_in(name), "built in") for name in BUILT_IN]
+    own = [(name, describe(value), "yours") for name, value in user_tools(session.namespace).items()]
+    built_in = [(name, describe_built_in(name), "built in") for name in BUILT_IN]
     return Table(("tool", "what it does", ""), [*own, *built_in])
 
 
-def described_built_in(name: str) -> str:
-    """What a built-in tool does, or why it can't be had."""
+def describe_built_in(name: str) -> str:
+    """Describe a built-in tool, or say what it lacks."""
     try:
-        return described(BUILT_IN[name]())
+        return describe(BUILT_IN[name]())
     except ConfigurationError as error:
         return str(error)
 
 
-def described(tool: Any) -> str:  # noqa: ANN401 (a tool or a function)
-    """The first line of what a tool or a function says of itself."""
-    said = tool.descriptor["function"].get("description", "") if is_tool(tool) else tool.__doc__ or ""
-    return shortened(str(said).strip().partition("\n")[0], 100)
+def describe(tool: Any) -> str:  # noqa: ANN401 (a tool or a function)
+    """Return the first line of a tool's or a function's description."""
+    text = tool.descriptor["function"].get("description", "") if is_tool(tool) else tool.__doc__ or ""
+    return shorten(str(text).strip().partition("\n")[0], 100)
 
 
-def history(magics: Session, chat: str = MAIN) -> Table:
+def history(session: Session, chat: str = MAIN) -> Table:
     """%llm history [CHAT] shows a conversation, by default the notebook's."""
     rows = [
-        (number, exchange.model, question_of(exchange), exchange.answer, ", ".join(exchange.marks))
-        for number, exchange in enumerate(known_chat(magics, chat), start=1)
+        (number, exchange.model, *exchange.beginnings, ", ".join(exchange.marks))
+        for number, exchange in enumerate(known_chat(session, chat), start=1)
     ]
-    return Table(("", "model", "question", "answer", ""), rows, "Nothing was said yet.")
+    return Table(("", "model", "question", "answer", ""), rows, "The conversation is empty.")
 
 
-def question_of(exchange: Exchange) -> str:
-    """The question, in short."""
-    return shortened(" ".join((exchange.messages[0].content or "").split()), 100)
-
-
-def chats(magics: Session) -> Table:
+def chats(session: Session) -> Table:
     """%llm chats lists the conversations."""
     rows = [
         (name, len(chat.exchanges), total(exchange.usage for exchange in chat.exchanges))
-        for name, chat in magics.notebook.chats.items()
+        for name, chat in session.notebook.chats.items()
         if chat.exchanges
     ]
-    return Table(("chat", "exchanges", "tokens"), rows, "There is no conversation yet.")
+    return Table(("chat", "exchanges", "tokens"), rows, "There are no conversations.")
 
 
-def forget(magics: Session, chat: str = MAIN) -> None:
+def forget(session: Session, chat: str = MAIN) -> None:
     """%llm forget [CHAT] forgets a conversation, by default the notebook's."""
-    count = len(known_chat(magics, chat))
-    magics.notebook.chats.pop(chat, None)
+    count = len(known_chat(session, chat))
+    session.notebook.chats.pop(chat, None)
     print(f"Forgot {count} {'exchange' if count == 1 else 'exchanges'} of {chat}.")
 
 
-def known_chat(magics: Session, name: str) -> list[Exchange]:
-    """The exchanges of a conversation. Raises UsageError for a name that no cell has used."""
-    chats = magics.notebook.chats
+def known_chat(session: Session, name: str) -> list[CellExchange]:
+    """Return the exchanges of a conversation. Raises UsageError for a name that no cell has used."""
+    chats = session.notebook.chats
     if name != MAIN and name not in chats:
-        raise UsageError(f"There is no chat {name!r}: there are {', '.join(sorted({MAIN, *chats}))}.")
+        raise UsageError(f"There is no chat {name!r}. The chats are {', '.join(sorted({MAIN, *chats}))}.")
     return list(chats[name].exchanges)
 
 
-def usage(magics: Session) -> Table:
-    """%llm usage shows the tokens that each cell and each model took; ≈ marks estimates, as of interrupted answers."""
-    rows: list[tuple[object, ...]] = []
-    for cell, taken in magics.notebook.ledger.by(lambda entry: entry.cell).items():
-        rows.append((cell, *counts(taken)))
-    for model, taken in magics.notebook.ledger.by(lambda entry: entry.model).items():
-        rows.append((model, *counts(taken)))
-    return Table(("cell or model", "in", "out", "cached"), rows, "No tokens were used yet.")
+def usage(session: Session) -> Table:
+    """%llm usage counts the tokens by cell and by model; ≈ marks estimates, as for stopped answers."""
+    ledger = session.notebook.ledger
+    by_cell, by_model = ledger.sum_by(lambda entry: entry.cell), ledger.sum_by(lambda entry: entry.model)
+    rows = [(name, *counts(used)) for sums in (by_cell, by_model) for name, used in sums.items()]
+    return Table(("cell or model", "in", "out", "cached"), rows, "No tokens have been used.")
 
 
-def trace(magics: Session) -> Waterfall | None:
+def counts(usage: Usage) -> Iterator[str]:
+    """Yield the columns of a table of tokens."""
+    for tokens in (usage.input_tokens, usage.output_tokens, usage.cached_tokens):
+        yield mark_estimate(tokens, estimated=usage.estimated)
+
+
+def total(usages: Iterable[Usage]) -> str:
+    """Add up all tokens, in and out."""
+    usage = sum(usages, Usage())
+    return mark_estimate(usage.input_tokens + usage.output_tokens, estimated=usage.estimated)
+
+
+def trace(session: Session) -> Waterfall | None:
     """%llm trace shows when the requests and tool calls of the last answer began and ended."""
-    waterfall = magics.notebook.tracer.waterfall()
+    waterfall = session.notebook.tracer.waterfall()
     if kernel() is not None:
         return waterfall
     print(waterfall)
     return None
 
 
-def explain(magics: Session, *line: str) -> None:
+def alias(session: Session, name: str = "", *spec: str) -> Table:
+    """%llm alias [NAME SPEC] names a model: SPEC is PROVIDER:MODEL [--base-url URL] [--key-variable NAME]."""
+    if name and not spec:
+        raise UsageError(f"The alias {name!r} needs a model. Write %llm alias {name} PROVIDER:MODEL.")
+    if spec:
+        try:
+            session.aliases = {**session.aliases, name: " ".join(map(quote, spec))}
+        except TraitError as error:
+            raise UsageError(str(error)) from error
+    return Table(("alias", "model"), list(session.aliases.items()), "There are no aliases.")
+
+
+def config(session: Session) -> Table:
+    """%llm config shows the settings; %config LLMMagics.NAME = VALUE changes one."""
+    rows = [(name, repr(getattr(session, name)), trait.help) for name, trait in session.traits(config=True).items()]
+    return Table(("setting", "value", "what it is"), rows)
+
+
+def explain(session: Session, *line: str) -> None:
     """%llm explain asks about the last error, with the cell that raised it; takes the options of %%llm."""
-    notebook = magics.notebook
+    notebook = session.notebook
     notebook.unexplained = last_error(notebook.unexplained)
-    said = parse(magics.llm, " ".join(map(quoted, line)))
-    magics.ask(replace(said, fresh=not said.chat), about(notebook.unexplained, magics.namespace))
-    if not said.dry_run:
+    options = parse(session.llm, " ".join(map(quote, line)))
+    session.ask(replace(options, fresh=not options.chat), question_about(notebook.unexplained, session.namespace))
+    if not options.dry_run:
         notebook.unexplained = None
 
 
-def alias(magics: Session, name: str = "", *spec: str) -> Table:
-    """%llm alias [NAME SPEC] names a model: SPEC is PROVIDER:MODEL [--base-url URL] [--key-variable NAME]."""
-    if name and not spec:
-        raise UsageError(f"What does {name!r} stand for? Write %llm alias {name} PROVIDER:MODEL.")
-    if spec:
-        try:
-            magics.aliases = {**magics.aliases, name: " ".join(map(quoted, spec))}
-        except TraitError as error:
-            raise UsageError(str(error)) from error
-    return Table(("alias", "model"), list(magics.aliases.items()), "There are no aliases.")
+def last_error(unexplained: BaseException | None) -> BaseException:
+    """Return the last error that a cell raised, or `unexplained` if the last error is why its explanation failed.
+
+    Raises UsageError if no cell has raised one.
+    """
+    error = getattr(sys, "last_value", None)
+    if isinstance(error, UsageError | PromptError | LLMError):
+        error = unexplained or error
+    if error is None:
+        raise UsageError("There is no error to explain.")
+    return error
 
 
-def config(magics: Session) -> Table:
-    """%llm config shows the settings; %config LLMMagics.NAME = VALUE changes one."""
-    rows = [(name, getattr(magics, name), trait.help) for name, trait in magics.traits(config=True).items()]
-    return Table(("setting", "value", "what it is"), [(n, repr(v), h) for n, v, h in rows])
+LONGEST_TRACEBACK = 6000  # characters, counted from the end, where the error is
 
 
-def counts(usage: Usage) -> tuple[str, ...]:
-    """What stands in a table of tokens."""
-    parts = (usage.input_tokens, usage.output_tokens, usage.cached_tokens)
-    return tuple(marked(tokens, estimated=usage.estimated) for tokens in parts)
+def question_about(error: BaseException, namespace: Mapping[str, Any]) -> str:
+    """Write the question about an error that a cell raised, whose variables are in the `namespace`.
+
+    Its traceback begins in the cell, without the frames that ran the cell.
+    """
+    frames = skip_to_cell(error.__traceback__, namespace)
+    steps = "".join(traceback.format_exception(type(error), as_public(error), frames))[-LONGEST_TRACEBACK:]
+    text = f"Explain this error, and how to fix it.\n\n{steps}"
+    if cell := source_of(error, frames):
+        text += f"\nThis cell raised it:\n\n{cell}"
+    return text.replace("{{", r"\{{")
 
 
-def total(usages: Iterable[Usage]) -> str:
-    """All tokens, in and out."""
-    usage = sum(usages, Usage())
-    return marked(usage.input_tokens + usage.output_tokens, estimated=usage.estimated)
+def as_public(error: BaseException) -> BaseException:
+    """Return `error`, or a SyntaxError for the private class that Python 3.13 raises for a cell that ends early."""
+    return SyntaxError(*error.args) if type(error).__name__ == "_IncompleteInputError" else error
+
+
+def skip_to_cell(frames: TracebackType | None, namespace: Mapping[str, Any]) -> TracebackType | None:
+    """Skip the frames before the cell's own; None if the cell never began to run."""
+    while frames and frames.tb_frame.f_globals is not namespace:
+        frames = frames.tb_next
+    return frames
+
+
+def source_of(error: BaseException, frames: TracebackType | None) -> str:
+    """Return the cell that raised the error; "" if unknown."""
+    if frames:
+        return "".join(linecache.getlines(frames.tb_frame.f_code.co_filename))
+    return "".join(linecache.getlines(error.filename or "")) if isinstance(error, SyntaxError) else ""
 
 
 COMMANDS: dict[str, Callable[..., object]] = {
@@ -329,70 +315,3 @@ COMMANDS: dict[str, Callable[..., object]] = {
     "alias": alias,
     "config": config,
 }
-
-
-def preview(question: Question, max_context: int) -> str:
-    """All that would be sent, as text, and about how many tokens it takes; at most `max_context` of the conversation.
-
-    Raises UsageError for what can't be asked.
-    """
-    request = question.begin(lambda _: False).run.conversation.request()
-    return printable("\n".join(lines(question.name, request, Window(max_context))), joiners=True) if request else ""
-
-
-def lines(name: str, request: Request, window: Window) -> Iterator[str]:
-    """What `request` would send to the model called `name`, line by line."""
-    left_out = window.excess(request.messages, Measured())
-    messages = without(request.messages, left_out)
-    tools = [listed(tool.descriptor["function"]) for tool in request.tools]
-    schema = [dumped(request.schema)] if request.schema else []
-    tokens = window.estimate_request(replace(request, messages=tuple(messages)))
-    yield f"This would go to {name}, about {tokens} tokens in {counted(len(messages), 'message')}:"
-    if left_out:
-        yield f"({counted(left_out, 'exchange')}, the oldest, left out: LLMMagics.max_context is {window.limit})"
-    for message in messages:
-        yield from section(message.role.value, told(message))
-    yield from section("tools", tools)
-    yield from section("the answer's schema", schema)
-    yield from section("settings", settings(request))
-
-
-def section(title: str, content: Iterable[str]) -> Iterator[str]:
-    """The lines of `content` under a title; none if it is empty."""
-    if found := list(content):
-        yield from ("", f"--- {title}", *found)
-
-
-def listed(function: dict[str, Any]) -> str:
-    """A tool, in a line."""
-    return f"{function['name']}: {function.get('description', '')} {dumped(function.get('parameters', {}))}"
-
-
-def settings(request: Request) -> Iterator[str]:
-    """What else is said with the request, in a line."""
-    said = request.config.model_dump(exclude_unset=True)
-    if request.tool_choice:
-        said["tool_choice"] = request.tool_choice
-    if said:
-        yield ", ".join(f"{name}={value!r}" for name, value in said.items())
-
-
-def dumped(value: object) -> str:
-    """`value` as JSON."""
-    return json.dumps(value, ensure_ascii=False, default=str)
-
-
-def counted(count: int, what: str) -> str:
-    """So many of them."""
-    return f"{count} {what}{'s' * (count != 1)}"
-
-
-def told(message: LLMMessage) -> Iterator[str]:
-    """One message."""
-    if message.content:
-        yield message.content
-    if message.role is MessageRole.Assistant:
-        for call in message.tool_calls or ():
-            yield f"calls {call.name}({call.json_arguments()})"
-    for number, path in enumerate(message.image_paths or (), start=1):
-        yield f"[image {number}: {path if len(path) < 200 else f'{path[:40]}…, {len(path)} characters'}]"

@@ -1,4 +1,4 @@
-"""What the tab key offers on a ``%%llm`` line: options, models, tools, conversations, aliases."""
+"""Completions on a ``%%llm`` or ``%llm`` line: options, commands, models, tools, conversations, aliases."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mojentic_nb.llm.structured import is_model
 
 from .commands import COMMANDS
 from .options import EFFORTS, FLAGS
-from .prompt import BUILT_IN, tools_in
+from .prompt import BUILT_IN, user_tools
 
 if TYPE_CHECKING:
     from .magic import LLMMagics
@@ -25,7 +25,7 @@ Matcher = Callable[[CompletionContext], SimpleMatcherResult]
 
 
 def matcher_for(magics: LLMMagics) -> Matcher:
-    """What IPython asks for completions; it has none outside of the magic's own line."""
+    """Make the function that IPython asks for completions; it offers none outside the magic's own line."""
     name = magics.magic_name
 
     @context_matcher()
@@ -36,9 +36,9 @@ def matcher_for(magics: LLMMagics) -> Matcher:
         fragment = words[-1]
         offered: Iterable[str] = ()
         if len(lines) == 1 and words[0] == f"%%{name}":
-            offered = options_after(magics, words[1:-1], fragment)
+            offered = offer_options(magics, words[1:-1], fragment)
         elif line.lstrip().startswith(f"%{name} "):
-            offered = commands_after(magics, line.split()[1:] if not fragment else line.split()[1:-1])
+            offered = offer_commands(magics, line.split()[1:] if not fragment else line.split()[1:-1])
         found = [SimpleCompletion(text, type="option") for text in offered if text.startswith(fragment)]
         return {"completions": found, "matched_fragment": fragment, "suppress": bool(found)}
 
@@ -46,18 +46,18 @@ def matcher_for(magics: LLMMagics) -> Matcher:
     return matcher
 
 
-def options_after(magics: LLMMagics, words: list[str], fragment: str) -> Iterable[str]:
-    """What may follow these words of a ``%%llm`` line, in place of the `fragment`."""
+def offer_options(magics: LLMMagics, words: list[str], fragment: str) -> Iterable[str]:
+    """Offer what may follow these words of a ``%%llm`` line, in place of the `fragment`."""
     match words[-1:]:
         case ["-m" | "--model"]:
-            return models(magics)
+            return offer_models(magics)
         case ["-t" | "--tool"]:
             before = fragment[: fragment.rfind(",") + 1]
-            return [before + name for name in (*tools_in(magics.namespace), *BUILT_IN)]
+            return [before + name for name in (*user_tools(magics.namespace), *BUILT_IN)]
         case ["-c" | "--chat"]:
             return list(magics.notebook.chats)
         case ["--tool-choice"]:
-            return ["auto", "none", "required", *tools_in(magics.namespace)]
+            return ["auto", "none", "required", *user_tools(magics.namespace)]
         case ["--reasoning-effort"]:
             return EFFORTS
         case ["--view"]:
@@ -67,8 +67,8 @@ def options_after(magics: LLMMagics, words: list[str], fragment: str) -> Iterabl
     return FLAGS
 
 
-def commands_after(magics: LLMMagics, words: list[str]) -> Iterable[str]:
-    """What may follow these words of a ``%llm`` line."""
+def offer_commands(magics: LLMMagics, words: list[str]) -> Iterable[str]:
+    """Offer what may follow these words of a ``%llm`` line."""
     match words:
         case []:
             return COMMANDS
@@ -79,7 +79,7 @@ def commands_after(magics: LLMMagics, words: list[str]) -> Iterable[str]:
     return ()
 
 
-def models(magics: LLMMagics) -> list[str]:
-    """The models that this session knows of, without asking anyone."""
+def offer_models(magics: LLMMagics) -> list[str]:
+    """Offer the models that this session knows, without asking a provider."""
     known = [*magics.aliases, magics.model, "local", *magics.notebook.models, *(f"{name}:" for name in PROVIDERS[1:])]
     return list(dict.fromkeys(filter(None, known)))

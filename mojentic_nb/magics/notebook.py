@@ -1,189 +1,31 @@
-"""What the cells of a notebook have in common: their conversations, what they cost, and the trace of it all.
+"""What the cells of a notebook share: their conversations, the tokens they use, and the models they loaded.
 
-The conversations of a notebook: what its cells have asked and been answered.
-
-Running a cell again replaces its exchange and leaves the others; those after it were said in view of what is gone, and
-are marked stale.
-
-What a notebook's answers cost, and a limit to it.
+Running a cell again replaces its exchange in the conversation and leaves the others. Those after it answered something
+that is gone, and are marked stale.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator
-from contextlib import aclosing, closing, contextmanager
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mojentic_nb.llm import FinishReason, LLMBroker, LLMMessage, MessageRole, ModelEvent, StepFinish, Usage
+from mojentic_nb.display.render.values import one_line
+from mojentic_nb.llm import FinishReason, LLMMessage, MessageRole, ModelEvent, StepFinish, Usage
 from mojentic_nb.llm.compat import as_gateway
 from mojentic_nb.llm.errors import LLMError
+from mojentic_nb.llm.gateway_filter import GatewayFilter, Passage
 from mojentic_nb.llm.gateways import LocalGateway
 from mojentic_nb.llm.providers import broker_for, found_name
-from mojentic_nb.llm.request import Gateway, Request, astream
+from mojentic_nb.llm.request import Gateway, Request
 from mojentic_nb.llm.request_usage import RequestUsage
 from mojentic_nb.llm.window import FittingGateway, Measured, Window
 from mojentic_nb.tracer import TracerSystem
 
 from .options import Model
-from .prompt import shortened
 
-__all__ = ["MAIN", "Chat", "Exchange", "Notebook", "marked"]
-
-
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """One cell's question and all that came of it; `system` is what the model was told before, if anything was."""
-
-    cell: str
-    messages: tuple[LLMMessage, ...]
-    model: str
-    system: str | None = None
-    usage: Usage = field(default_factory=Usage)
-    finish_reason: FinishReason | None = None
-    stale: bool = False
-
-    @property
-    def answer(self) -> str:
-        """The answer's beginning."""
-        return shortened(" ".join((self.messages[-1].content or "").split()), 100)
-
-    @property
-    def marks(self) -> list[str]:
-        """What is to be said of it beside."""
-        stopped = self.finish_reason in ("cancelled", None)
-        return ["stopped"] * stopped + ["stale: an earlier cell was run again"] * self.stale
-
-
-@dataclass(slots=True)
-class Chat:
-    """The exchanges of one conversation, in the order of their first run."""
-
-    exchanges: list[Exchange] = field(default_factory=list)
-
-    def before(self, cell: str) -> list[Exchange]:
-        """What was said before that cell: all, if it is new."""
-        position = self._position(cell)
-        return self.exchanges[:position]
-
-    def put(self, exchange: Exchange) -> None:
-        """Add the exchange, in place of the one that its cell had; those after it become stale."""
-        position = self._position(exchange.cell)
-        later = [replace(after, stale=True) for after in self.exchanges[position + 1 :]]
-        self.exchanges[position:] = [exchange, *later]
-
-    def _position(self, cell: str) -> int:
-        cells = [exchange.cell for exchange in self.exchanges]
-        return cells.index(cell) if cell in cells else len(cells)
-
-    def history(self, cell: str, system: str | None, default: str = "") -> Iterator[LLMMessage]:
-        """The messages before that cell, under `system`, else the last one that was given, else the `default`."""
-        before = self.before(cell)
-        systems = [system, *(exchange.system for exchange in reversed(before)), default]
-        if said := next(said for said in systems if said is not None):  # "" says that nothing is told
-            yield LLMMessage(role=MessageRole.System, content=said)
-        for exchange in before:
-            yield from exchange.messages
-
-
-class BudgetExceededError(LLMError):
-    """The notebook has used up the tokens that it may use."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What one request of a cell took."""
-
-    cell: str
-    model: str
-    usage: Usage
-
-
-@dataclass(slots=True)
-class Ledger:
-    """The tokens that a notebook's cells have used. `limit` is how many they may; 0 sets none."""
-
-    limit: int = 0
-    entries: list[Entry] = field(default_factory=list)
-
-    @property
-    def total(self) -> Usage:
-        """What was used in all."""
-        return sum((entry.usage for entry in self.entries), Usage())
-
-    def by(self, what: Callable[[Entry], str]) -> dict[str, Usage]:
-        """What was used, summed up by what the entries are told apart by."""
-        sums: dict[str, Usage] = {}
-        for entry in self.entries:
-            sums[what(entry)] = sums.get(what(entry), Usage()) + entry.usage
-        return sums
-
-    def check(self) -> None:
-        """Raise :class:`BudgetExceededError` if no more may be asked."""
-        used = self.total
-        tokens = used.input_tokens + used.output_tokens
-        if self.limit and tokens >= self.limit:
-            raise BudgetExceededError(
-                f"Token limit reached: {marked(tokens, estimated=used.estimated)} of {self.limit} used. "
-                "Raise `LLMMagics.max_tokens_per_notebook` to go on."
-            )
-
-
-def marked(tokens: int, *, estimated: bool) -> str:
-    """A count of tokens as it is shown, which tells an estimate from what a provider reported."""
-    return f"≈{tokens}" if estimated and tokens else str(tokens)
-
-
-class MeteredGateway:
-    """Stands before a gateway: enters in the ledger what each request of a cell took, however its answer ended.
-
-    It lets none through that the ledger's limit forbids. What the provider didn't report is estimated, and told to the
-    run as well.
-    """
-
-    def __init__(self, gateway: Gateway, ledger: Ledger, cell: str, model: str) -> None:
-        self._gateway = gateway
-        self._ledger = ledger
-        self._cell = cell
-        self._model = model
-
-    def stream(self, request: Request) -> Generator[ModelEvent, None, None]:
-        """Send `request`, and yield the model's events."""
-        with self._metered(request) as answer, closing(self._gateway.stream(request)) as events:
-            for event in events:
-                answer.feed(event)
-                yield completed(event, answer)
-
-    async def astream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
-        """The same, asynchronously."""
-        with self._metered(request) as answer:
-            async with aclosing(astream(self._gateway, request)) as events:
-                async for event in events:
-                    answer.feed(event)
-                    yield completed(event, answer)
-
-    @contextmanager
-    def _metered(self, request: Request) -> Iterator[RequestUsage]:
-        """Enter in the ledger what the request took, unless it failed before there was an answer."""
-        self._ledger.check()
-        answer = RequestUsage(request)
-        refused = False
-        try:
-            yield answer
-        except Exception:
-            refused = not (answer.begun or request.cancellation.cancelled)
-            raise
-        finally:
-            if not refused:
-                request.tally.usage = answer.usage
-                self._ledger.entries.append(Entry(self._cell, self._model, request.tally.usage))
-
-
-def completed(event: ModelEvent, answer: RequestUsage) -> ModelEvent:
-    """The event; where it ends the answer, with what that took."""
-    return replace(event, usage=answer.usage) if isinstance(event, StepFinish) else event
-
+__all__ = ["MAIN", "CellExchange", "Chat", "Notebook", "mark_estimate"]
 
 MAIN = "main"
 
@@ -191,8 +33,8 @@ MAIN = "main"
 class Notebook:
     """The state of one session.
 
-    `models` names those that were asked or listed, `local` has those that were started. `unexplained` is the error that
-    ``%llm explain`` was to explain, until it has. `inserted` is the code that each cell has put into a new cell.
+    `models` names the models that were asked or listed, `local` holds those that run on this machine. `unexplained` is
+    the error that ``%llm explain`` failed to explain. `inserted` is the code that each cell has inserted in a new cell.
     """
 
     def __init__(self) -> None:
@@ -205,31 +47,170 @@ class Notebook:
         self.inserted: dict[str, str] = {}
         self._found = ""
 
-    def broker(self, model: Model, cell: str, max_context: int) -> tuple[str, LLMBroker]:
-        """The full name of `model`, and a broker for a question of `cell` to it.
+    def connect(self, model: Model, cell: str, max_context: int) -> tuple[str, Gateway]:
+        """Return the full name of `model`, and a gateway for a question of `cell` to it.
 
-        One without a name is the model found at hand. A model on this machine stays loaded from cell to cell. A gateway
-        to a server is made anew for each, so that a key or an address that was changed in the environment counts at
-        once. Requests are cut to `max_context` tokens, and the ledger is told of them.
+        A model without a name is the one found at hand. A model on this machine stays loaded from cell to cell. A
+        gateway to a server is new for each question, so that a changed key or address counts at once. It cuts requests
+        to `max_context` tokens, and enters them in the ledger.
         """
         name = model.name
         if not name:
             name = self._found = self._found or found_name()
         broker = broker_for(name, base_url=model.base_url, api_key=model.key)
-        if isinstance(broker.adapter, LocalGateway):
-            broker.adapter = self.local.setdefault(broker.adapter.model_path, broker.adapter)
+        gateway = broker.adapter
+        if isinstance(gateway, LocalGateway):
+            gateway = self.local.setdefault(gateway.model_path, gateway)
         full_name = f"{name.partition(':')[0].strip()}:{broker.model}"
-        metered = MeteredGateway(as_gateway(broker.adapter), self.ledger, cell, full_name)
-        broker.adapter = FittingGateway(metered, Window(max_context), Measured())
         self.models[full_name] = None
-        return full_name, broker
+        metered = MeteredGateway(as_gateway(gateway), self.ledger, cell, full_name)
+        return full_name, FittingGateway(metered, Window(max_context), Measured())
 
     def forget_found(self) -> None:
-        """Look anew for a model at the next question that names none: the last one found may be gone."""
+        """Look for a model again at the next question without one: the last one found may be gone."""
         self._found = ""
 
     def close(self) -> None:
-        """End the models that this session started."""
+        """Stop the models that this session started."""
         for gateway in self.local.values():
             gateway.close()
         self.local.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class CellExchange:
+    """A cell's question and all messages that followed; `system` is the cell's own system message, if it has one."""
+
+    cell: str
+    messages: tuple[LLMMessage, ...]
+    model: str
+    system: str | None = None
+    usage: Usage = field(default_factory=Usage)
+    finish_reason: FinishReason | None = None
+    stale: bool = False
+
+    @property
+    def beginnings(self) -> tuple[str, str]:
+        """The beginnings of the question and the answer."""
+        question, answer = self.messages[0].content or "", self.messages[-1].content or ""
+        return one_line(question, 100), one_line(answer, 100)
+
+    @property
+    def marks(self) -> list[str]:
+        """What ``%llm history`` notes beside it."""
+        stopped = self.finish_reason in ("cancelled", None)
+        return ["stopped"] * stopped + ["stale: an earlier cell was run again"] * self.stale
+
+
+@dataclass(slots=True)
+class Chat:
+    """The exchanges of one conversation, in the order of their first run."""
+
+    exchanges: list[CellExchange] = field(default_factory=list)
+
+    def history(self, cell: str, system: str | None, default: str) -> Iterator[LLMMessage]:
+        """Yield the messages before that cell, all if it is new.
+
+        They begin with the system message: `system`, else the last one that a cell gave, else the `default`.
+        """
+        before = self.exchanges[: self._position(cell)]
+        systems = [system, *(exchange.system for exchange in reversed(before)), default]
+        if content := next(content for content in systems if content is not None):  # "" sends none
+            yield LLMMessage(role=MessageRole.System, content=content)
+        for exchange in before:
+            yield from exchange.messages
+
+    def put(self, exchange: CellExchange) -> None:
+        """Add the exchange, or replace the one its cell had; those after it become stale."""
+        position = self._position(exchange.cell)
+        later = [replace(after, stale=True) for after in self.exchanges[position + 1 :]]
+        self.exchanges[position:] = [exchange, *later]
+
+    def _position(self, cell: str) -> int:
+        cells = [exchange.cell for exchange in self.exchanges]
+        return cells.index(cell) if cell in cells else len(cells)
+
+
+class BudgetExceededError(LLMError):
+    """The notebook has used all the tokens it may use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The tokens that one request of a cell used."""
+
+    cell: str
+    model: str
+    usage: Usage
+
+
+@dataclass(slots=True)
+class Ledger:
+    """The tokens that a notebook's cells have used. `limit` is how many they may use; 0 sets no limit."""
+
+    limit: int = 0
+    entries: list[Entry] = field(default_factory=list)
+
+    def sum_by(self, key: Callable[[Entry], str]) -> dict[str, Usage]:
+        """Sum up the entries by that `key`."""
+        sums: dict[str, Usage] = {}
+        for entry in self.entries:
+            sums[key(entry)] = sums.get(key(entry), Usage()) + entry.usage
+        return sums
+
+    def check(self) -> None:
+        """Raise :class:`BudgetExceededError` if the limit is reached."""
+        used = sum((entry.usage for entry in self.entries), Usage())
+        tokens = used.input_tokens + used.output_tokens
+        if self.limit and tokens >= self.limit:
+            raise BudgetExceededError(
+                f"Token limit reached: {mark_estimate(tokens, estimated=used.estimated)} of {self.limit} used. "
+                "Raise `LLMMagics.max_tokens_per_notebook` to go on."
+            )
+
+
+def mark_estimate(tokens: int, *, estimated: bool) -> str:
+    """Write a number of tokens, with ≈ before an estimate."""
+    return f"≈{tokens}" if estimated and tokens else str(tokens)
+
+
+class MeteredGateway(GatewayFilter):
+    """Enters in `ledger` what each request of a cell uses, and refuses requests when its limit is reached.
+
+    What the provider doesn't report is estimated, in the events as well, so that the run shows the same.
+    """
+
+    def __init__(self, gateway: Gateway, ledger: Ledger, cell: str, model: str) -> None:
+        super().__init__(gateway)
+        self._ledger = ledger
+        self._cell = cell
+        self._model = model
+
+    def begin(self, request: Request) -> Passage:
+        """Check the limit before each request."""
+        self._ledger.check()
+        return Metering(request, self._enter)
+
+    def _enter(self, usage: Usage) -> None:
+        self._ledger.entries.append(Entry(self._cell, self._model, usage))
+
+
+class Metering(Passage):
+    """One request, whose usage it gives to `enter` however the reply ends."""
+
+    def __init__(self, request: Request, enter: Callable[[Usage], None]) -> None:
+        super().__init__(request)
+        self._enter = enter
+        self._reply = RequestUsage(request)
+
+    def event(self, event: ModelEvent) -> ModelEvent:
+        """Count, and complete the usage at the end of the reply."""
+        self._reply.feed(event)
+        return replace(event, usage=self._reply.usage) if isinstance(event, StepFinish) else event
+
+    def end(self, error: BaseException | None) -> None:
+        """Enter the usage, unless the request failed before the reply began."""
+        refused = isinstance(error, Exception) and not (self._reply.begun or self.request.cancellation.cancelled)
+        if not refused:
+            self.request.tally.usage = usage = self._reply.usage
+            self._enter(usage)

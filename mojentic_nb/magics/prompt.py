@@ -1,12 +1,10 @@
-r"""What a cell asks: its text, with the values of Python that stand in it.
+r"""What a cell sends: its text with Python values inserted, its pictures, and the tools it names.
 
-``{{ expression }}`` is replaced by the expression's value, and nothing else is, so that JSON, code and LaTeX pass as
-they are. Where the braces hold no Python they stay, too; only with a space after them, as people write who mean it,
-they are a mistake that is told. ``\{{`` is two plain braces. Values are put in once: braces in them are text.
+``{{ expression }}`` is replaced by the expression's value. Nothing else is, so JSON, code and LaTeX need no escaping.
+Braces around anything but Python stay as they are, unless a space follows them, as people write it on purpose: that is
+a mistake to report. ``\{{`` is two plain braces. Values are inserted once: braces within them are plain text.
 
-How a value of Python is told to a model.
-
-The tools that a cell names: from the notebook's own variables, or built in.
+The user's code runs here, and may fail in any way. Each failure is a :class:`PromptError`, and nothing is sent.
 """
 
 from __future__ import annotations
@@ -14,9 +12,10 @@ from __future__ import annotations
 import inspect
 import re
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from os import PathLike
 from types import CodeType
 from typing import Any
 
@@ -24,83 +23,33 @@ from IPython.core.error import UsageError
 
 from mojentic_nb.llm import LLMMessage
 from mojentic_nb.llm.errors import ConfigurationError
+from mojentic_nb.llm.gateways.wire.images import load_image
 from mojentic_nb.llm.pictures import data_uri, draw_picture
 from mojentic_nb.llm.request import Tool
 from mojentic_nb.llm.tools import CurrentDateTimeTool, ResolveDateTool
 from mojentic_nb.llm.tools.function import as_tools, is_tool
 
-__all__ = ["BUILT_IN", "Image", "PromptError", "compose", "evaluate", "named_tools", "shortened", "told", "tools_in"]
-
-BUDGET = 4000  # characters of a table; a thousand tokens, about
-MOST_ROWS = 40
-
-
-@dataclass(frozen=True, slots=True)
-class Image:
-    """A picture, as a ``data:`` address."""
-
-    url: str
-
-
-def shown(value: object) -> str | Image:
-    """What a model is shown of `value`: of tables the columns and first rows, pictures as they look, all else as text.
-
-    Pictures are what :func:`~mojentic_nb.llm.pictures.draw_picture` can draw.
-    """
-    if isinstance(value, str):
-        return value
-    if (picture := draw_picture(value)) is not None:
-        return Image(data_uri(picture))
-    if is_table(value):
-        return table(value)
-    return str(value)
-
-
-def is_table(value: object) -> bool:
-    """Whether `value` is a table or a column whose size is known, of pandas or polars or what is like them."""
-    shape = getattr(value, "shape", None)
-    counted = isinstance(shape, tuple) and all(isinstance(count, int) for count in shape)
-    return (
-        counted and hasattr(value, "head") and any(hasattr(value, name) for name in ("to_frame", "to_csv", "write_csv"))
-    )
-
-
-def table(value: Any) -> str:  # noqa: ANN401 (of pandas or polars)
-    """The table's size, its columns with their types, and as many of its first rows as fit the budget, as CSV."""
-    frame = value.to_frame() if hasattr(value, "to_frame") else value
-    rows, columns = frame.shape
-    columns_of = zip(frame.columns, frame.dtypes, strict=True)
-    schema = shortened(", ".join(f"{name} ({kind})" for name, kind in columns_of), BUDGET // 4)
-    text = csv(frame.head(MOST_ROWS))
-    count = min(rows, MOST_ROWS)
-    while len(text) > BUDGET and count > 1:
-        count //= 2
-        text = csv(frame.head(count))
-    told = "all rows" if count == rows else f"the first {count}"
-    head = f"{type(value).__name__} with {rows} rows and {columns} columns: {schema}"
-    return f"{head}\n{told}:\n{shortened(text.rstrip(), BUDGET)}"
-
-
-def csv(frame: Any) -> str:  # noqa: ANN401
-    """A small table as CSV, with its index if that says more than the row's number."""
-    if hasattr(frame, "write_csv"):
-        return str(frame.write_csv())
-    return str(frame.to_csv(index=type(frame.index).__name__ != "RangeIndex"))
-
-
-def shortened(text: str, most: int) -> str:
-    """At most that many characters of `text`."""
-    return text if len(text) <= most else f"{text[: most - 1]}…"
-
+__all__ = [
+    "BUILT_IN",
+    "PromptError",
+    "compose",
+    "evaluate",
+    "read_image",
+    "read_type",
+    "resolve_tools",
+    "shorten",
+    "split_text",
+    "user_tools",
+]
 
 OPENING = re.compile(r"\\?\{\{")
 CLOSING = re.compile(r"(?=\}\})")
-LONGEST = 2000  # characters of an expression; each of the braces in them may be its end, and has to be tried
+LONGEST = 2000  # characters of an expression: any braces within it may close it, so each of them is tried
 ESCAPE = r"Write \{{ for two plain braces."
 
 
 class PromptError(ValueError):
-    """An expression in a cell that has no value; nothing was sent. The message is one line."""
+    """An expression in a cell that has no value. Nothing was sent. The message is one line."""
 
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(message.split()))
@@ -108,37 +57,44 @@ class PromptError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A piece of Python in a cell: as it was written, and compiled."""
+    """A piece of Python in a cell: its source and its code."""
 
     source: str
     code: CodeType
 
 
-def compose(text: str, namespace: Mapping[str, Any], images: Sequence[str] = ()) -> LLMMessage:
-    """The user's message that `text` makes, with values of `namespace` in it, and with `images` (paths or addresses).
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture as a ``data:`` URL."""
 
-    Values that are pictures are attached, and named in the text. Raises :class:`PromptError`.
+    url: str
+
+
+def compose(text: str, namespace: Mapping[str, Any], images: Iterable[str] = ()) -> LLMMessage:
+    """Make the user's message from `text`, with values of `namespace` inserted and `images` (paths or URLs) attached.
+
+    Values that are pictures are attached as well, and named in the text. Raises :class:`PromptError`.
     """
     paths = list(images)
     pieces: list[str] = []
-    for part in parts(text):
-        value = part if isinstance(part, str) else told(evaluate(part, namespace), place_of(part))
-        if isinstance(value, Image):
+    for part in split_text(text):
+        value = part if isinstance(part, str) else render(evaluate(part, namespace), place_of(part))
+        if isinstance(value, Picture):
             paths.append(value.url)
             value = f"[image {len(paths)}]"
         pieces.append(value)
     return LLMMessage(content="".join(pieces), image_paths=paths or None)
 
 
-def parts(text: str) -> Iterator[str | Expression]:
-    """The text between the expressions, and the expressions."""
+def split_text(text: str) -> Iterator[str | Expression]:
+    """Split a cell into its expressions and the text between them."""
     position = 0
     while opening := OPENING.search(text, position):
         yield text[position : opening.start()]
         position = opening.end()
         if opening[0].startswith("\\"):
             yield "{{"
-        elif found := expression_at(text, position):
+        elif found := find_expression(text, position):
             expression, position = found
             yield expression
         else:
@@ -146,8 +102,8 @@ def parts(text: str) -> Iterator[str | Expression]:
     yield text[position:]
 
 
-def expression_at(text: str, start: int) -> tuple[Expression, int] | None:
-    """The expression between ``{{`` and the first ``}}`` that makes it Python, and where the text goes on."""
+def find_expression(text: str, start: int) -> tuple[Expression, int] | None:
+    """Find the expression from ``{{`` to the first ``}}`` that makes it valid, and where the text goes on."""
     first_error: Exception | None = None
     ends = [match.start() for match in CLOSING.finditer(text, start, start + LONGEST)]
     for end in ends:
@@ -158,48 +114,136 @@ def expression_at(text: str, start: int) -> tuple[Expression, int] | None:
             first_error = first_error or error
     first = text[start : ends[0]] if ends else ""
     if first[:1].isspace() and "{" not in first:
-        raise PromptError(f"{{{{{first}}}}} is no Python expression. {ESCAPE}") from first_error
+        raise PromptError(f"{{{{{first}}}}} isn't a Python expression. {ESCAPE}") from first_error
     return None
 
 
 def evaluate(expression: Expression | str, namespace: Mapping[str, Any], option: str = "") -> object:
-    """The value of an expression, which that `option` has if not the text; raises :class:`PromptError` if none."""
+    """Evaluate an expression of the text, or of that `option`. Raises PromptError."""
     if isinstance(expression, str):
         try:
             expression = Expression(expression, compile(expression.strip(), "<%%llm>", "eval"))
         except (SyntaxError, ValueError) as error:
-            raise PromptError(f"{option} {expression} is no Python expression.") from error
+            raise PromptError(f"{option} {expression} isn't a Python expression.") from error
     place = place_of(expression, option)
     try:
         return eval(expression.code, dict(namespace))  # noqa: S307 (the user's own cell)
     except NameError as error:
         raise PromptError(
-            f"There is no {error.name!r}, in {place}: define it first.{'' if option else f' {ESCAPE}'}"
+            f"{error.name!r} isn't defined, in {place}. Define it first.{'' if option else f' {ESCAPE}'}"
         ) from error
     except Exception as error:
-        raise PromptError(f"{place} failed: {summary(error)}") from error
-
-
-def told(value: object, place: str) -> str | Image:
-    """What a model is told of `value`, which stands at that `place`; raises :class:`PromptError`."""
-    if inspect.isawaitable(value):
-        if inspect.iscoroutine(value):
-            value.close()  # else Python warns that nobody has awaited it
-        raise PromptError(f"{place} has still to be awaited: do that in a cell of its own, and put in what it gives.")
-    try:
-        return shown(value)
-    except Exception as error:
-        raise PromptError(f"{place} can't be told: {summary(error)}") from error
+        raise PromptError(f"{place} failed: {summarize(error)}") from error
 
 
 def place_of(expression: Expression, option: str = "") -> str:
-    """How a person finds the expression: in the text, or after that `option`."""
+    """Say where a person finds the expression: in the text, or after that `option`."""
     return f"{option} {expression.source}" if option else f"{{{{ {expression.source} }}}}"
 
 
-def summary(error: Exception) -> str:
-    """The kind and the words of an error of the user's code, whose words may fail as well."""
+def summarize(error: Exception) -> str:
+    """Return the kind and the message of an error of the user's code, whose message may fail as well."""
     return traceback.format_exception_only(error)[-1]
+
+
+def read_image(expression: str, namespace: Mapping[str, Any]) -> str:
+    """Return the path or URL of the picture that `-i` gives: the value of an expression, else a path as it is.
+
+    Raises UsageError, PromptError and :class:`~mojentic_nb.llm.errors.ConfigurationError`.
+    """
+    try:
+        value = evaluate(expression, namespace, "-i")
+    except PromptError as error:
+        return read_path(expression, error)
+    picture = render(value, f"-i {expression}")
+    if isinstance(picture, Picture):
+        return picture.url
+    if not isinstance(value, str | PathLike):
+        raise UsageError(f"-i {expression} isn't a picture. Give a path, a URL, a figure, an image or its array.")
+    load_image(picture)
+    return picture
+
+
+def read_path(expression: str, failure: PromptError) -> str:
+    """Return `expression` as a path or URL; it has failed as a Python expression."""
+    try:
+        load_image(expression)
+    except ConfigurationError:
+        if isinstance(failure.__cause__, NameError | AttributeError | SyntaxError | ValueError):  # so a path was meant
+            raise
+        raise failure from None
+    return expression
+
+
+def read_type(expression: str | None, namespace: Mapping[str, Any]) -> object:
+    """Return the type that ``--as`` names; None without the option."""
+    if expression is None:
+        return None
+    if (named := evaluate(expression, namespace, "--as")) is None:
+        raise UsageError("--as None doesn't name a type. Give a pydantic model, or leave out --as.")
+    return named
+
+
+BUDGET = 4000  # characters of a table; about a thousand tokens
+MOST_ROWS = 40
+
+
+def render(value: object, place: str) -> str | Picture:
+    """Render `value`, found at that `place`, for a model. Raises PromptError.
+
+    A table becomes its columns and first rows, a picture stays one, and anything else becomes text. Pictures are what
+    :func:`~mojentic_nb.llm.pictures.draw_picture` can draw.
+    """
+    if inspect.isawaitable(value):
+        kind = type(value).__name__
+        if inspect.iscoroutine(value):
+            value.close()  # else Python warns that it was never awaited
+        raise PromptError(f"{place} is a {kind}. Await it in its own cell first, then insert the result.")
+    try:
+        if isinstance(value, str):
+            return value
+        if (picture := draw_picture(value)) is not None:
+            return Picture(data_uri(picture))
+        return render_table(value) if is_table(value) else str(value)
+    except Exception as error:
+        raise PromptError(f"{place} can't be shown to the model: {summarize(error)}") from error
+
+
+def is_table(value: object) -> bool:
+    """Whether `value` is a table or column of a known size, from pandas, polars or a library like them."""
+    shape = getattr(value, "shape", None)
+    counted = isinstance(shape, tuple) and all(isinstance(count, int) for count in shape)
+    return (
+        counted and hasattr(value, "head") and any(hasattr(value, name) for name in ("to_frame", "to_csv", "write_csv"))
+    )
+
+
+def render_table(value: Any) -> str:  # noqa: ANN401 (from pandas or polars)
+    """Render a table: its size, its columns with their types, and as many of its first rows as fit, as CSV."""
+    frame = value.to_frame() if hasattr(value, "to_frame") else value
+    rows, columns = frame.shape
+    columns_of = zip(frame.columns, frame.dtypes, strict=True)
+    schema = shorten(", ".join(f"{name} ({kind})" for name, kind in columns_of), BUDGET // 4)
+    text = to_csv(frame.head(MOST_ROWS))
+    count = min(rows, MOST_ROWS)
+    while len(text) > BUDGET and count > 1:
+        count //= 2
+        text = to_csv(frame.head(count))
+    extent = "all rows" if count == rows else f"the first {count}"
+    head = f"{type(value).__name__} with {rows} rows and {columns} columns: {schema}"
+    return f"{head}\n{extent}:\n{shorten(text.rstrip(), BUDGET)}"
+
+
+def to_csv(frame: Any) -> str:  # noqa: ANN401 (from pandas or polars)
+    """Write a small table as CSV, with its index unless that only counts the rows."""
+    if hasattr(frame, "write_csv"):
+        return str(frame.write_csv())
+    return str(frame.to_csv(index=type(frame.index).__name__ != "RangeIndex"))
+
+
+def shorten(text: str, most: int) -> str:
+    """Cut `text` to at most that many characters."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 BUILT_IN: dict[str, Callable[[], Tool]] = {
@@ -208,11 +252,11 @@ BUILT_IN: dict[str, Callable[[], Tool]] = {
 }
 
 
-def named_tools(names: Iterable[str], namespace: Mapping[str, Any]) -> tuple[Tool, ...]:
-    """The tools of these names; a name may stand for a list of them. Raises UsageError and PromptError."""
+def resolve_tools(names: Iterable[str], namespace: Mapping[str, Any]) -> tuple[Tool, ...]:
+    """Find the tools of these names; a name may stand for a list of tools. Raises UsageError and PromptError."""
     found: list[Any] = []
     for name in names:
-        value = named(name, namespace)
+        value = resolve_tool(name, namespace)
         found += value if isinstance(value, list | tuple) else [value]
     try:
         return as_tools(found)
@@ -220,8 +264,8 @@ def named_tools(names: Iterable[str], namespace: Mapping[str, Any]) -> tuple[Too
         raise UsageError(f"-t {', '.join(names)}: {error}") from error
 
 
-def named(name: str, namespace: Mapping[str, Any]) -> object:
-    """What `name` stands for."""
+def resolve_tool(name: str, namespace: Mapping[str, Any]) -> object:
+    """Find what `name` stands for: a value of the user's, or a built-in tool."""
     if name.partition(".")[0] in namespace:
         return evaluate(name, namespace, "-t")
     if name in BUILT_IN:
@@ -229,14 +273,13 @@ def named(name: str, namespace: Mapping[str, Any]) -> object:
             return BUILT_IN[name]()
         except ConfigurationError as error:
             raise UsageError(str(error)) from error
-    known = [*BUILT_IN, *tools_in(namespace)]
-    close = get_close_matches(name, known, 1)
-    hint = f"did you mean {close[0]}?" if close else "define it first; %llm tools lists those there are."
-    raise UsageError(f"-t {name}: there is no tool or function of that name: {hint}")
+    close = get_close_matches(name, [*BUILT_IN, *user_tools(namespace)], 1)
+    hint = f"Did you mean `{close[0]}`?" if close else "Define it first. %llm tools lists the tools."
+    raise UsageError(f"-t {name}: no tool or function has this name. {hint}")
 
 
-def tools_in(namespace: Mapping[str, Any]) -> dict[str, object]:
-    """The user's own functions and tools, by name."""
+def user_tools(namespace: Mapping[str, Any]) -> dict[str, object]:
+    """Return the user's own functions and tools, by name."""
     return {
         name: value
         for name, value in namespace.items()
@@ -245,5 +288,5 @@ def tools_in(namespace: Mapping[str, Any]) -> dict[str, object]:
 
 
 def is_own_function(value: object) -> bool:
-    """Whether `value` is a function that was defined in the notebook."""
+    """Whether `value` is a function defined in the notebook."""
     return callable(value) and getattr(value, "__module__", "") == "__main__" and hasattr(value, "__code__")

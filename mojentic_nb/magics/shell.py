@@ -1,10 +1,9 @@
-"""Which cell is being run, and having one that begins with ``%%llm`` awaited, so that clicks arrive while it runs.
+"""How cells run in IPython: which cell is running, awaiting those that begin with ``%%llm``, and errors in one line.
 
-IPython does not await what a magic returns. So the call that it makes of such a cell is turned into an awaited one of a
-coroutine function. Where a cell can't be awaited it stays the plain call: inside of another (``%%capture``), without
-IPython's autoawait, and in a terminal, where an interrupt reaches a plain call better.
-
-Errors as a cell shows them: one line that says what to do. ``%tb`` has the rest.
+IPython doesn't await what a magic returns, and a kernel that is busy with a plain call receives no clicks. So the call
+of the cell magic is rewritten to an awaited call of a coroutine function. It stays a plain call where a cell can't be
+awaited (within another magic such as ``%%capture``, or without IPython's autoawait), and in a terminal, where an
+interrupt reaches a plain call better.
 """
 
 from __future__ import annotations
@@ -20,10 +19,14 @@ __all__ = ["Cells", "render_in_one_line"]
 
 
 class Cells:
-    """An input transformer: rewrites calls of the cell magic `name` to awaited ones of `target`, an expression."""
+    """An input transformer that rewrites calls of the cell magic `name` to awaited calls of `target`, an expression.
+
+    It rewrites source text because IPython decides by the text whether to await a cell (``should_run_async``), before
+    it applies its AST transformers.
+    """
 
     def __init__(self, shell: InteractiveShell, name: str, target: str) -> None:
-        self._cell_id: str | None = None  # where the front end tells it
+        self._cell_id: str | None = None  # if the front end sends it
         self._asked = 0
         self._shell = shell
         self._call = f"get_ipython().run_cell_magic({name!r}, "
@@ -36,7 +39,7 @@ class Cells:
         }
 
     def __call__(self, lines: list[str]) -> list[str]:
-        """The lines of a cell as IPython is to run them."""
+        """Return the lines of a cell as IPython should run them."""
         if lines and lines[0].startswith(self._call) and self._can_await():
             return [self._awaited + lines[0].removeprefix(self._call), *lines[1:]]
         return lines
@@ -45,17 +48,21 @@ class Cells:
         return hasattr(self._shell, "kernel") and self._shell.autoawait and self._depth == 0
 
     def key(self, question: str) -> str:
-        """By what a conversation knows the cell that is being run: the id that the front end gave it, else its text.
+        """Return what identifies the running cell in a conversation: the front end's id, else its text.
 
-        What one cell asks one after the other, in a loop or by a tool, are several questions; a number tells them
-        apart.
+        A cell may ask several questions, in a loop or through a tool; a number distinguishes them.
         """
         self._asked += 1
         key = self._cell_id or hashlib.sha256(question.encode(errors="replace")).hexdigest()
         return key if self._asked == 1 else f"{key}/{self._asked}"
 
+    @property
+    def label(self) -> str:
+        """The running cell as a person knows it: ``In [3]``."""
+        return f"In [{len(self._shell.history_manager.input_hist_parsed) - 1}]"  # type: ignore[union-attr]
+
     def register(self) -> None:
-        """Begin to watch and to rewrite cells."""
+        """Watch and rewrite cells."""
         self._shell.input_transformers_post.append(self)
         for event, callback in self._callbacks.items():
             self._shell.events.register(event, callback)
@@ -81,9 +88,10 @@ class Cells:
 
 
 def render_in_one_line(shell: InteractiveShell, error: BaseException) -> None:
-    """Have `shell` show `error` by its message the first time, and with its traceback when it is asked again.
+    """Let `shell` show `error` as one line the first time, and with its traceback after that, for ``%tb``.
 
-    IPython asks an exception for `_render_traceback_` before it formats one.
+    IPython asks an exception for `_render_traceback_` before it formats one (undocumented; seen in IPython 8.37 to
+    9.18).
     """
     kind = type(error).__name__
     line = printable(f"{kind}: {error}" if str(error) else kind)

@@ -146,7 +146,7 @@ def test_who_asks_twice_about_one_call_is_denied(frontend: Frontend):
     frontend.decide(0)
     frontend.finish()
 
-    assert frontend.printed() == "True somebody is asked about it already\n"
+    assert frontend.printed() == "True someone is already deciding about it\n"
 
 
 NESTED = {
@@ -215,7 +215,7 @@ def test_where_a_tool_keeps_the_kernel_from_hearing_a_click_input_asks(
     frontend.client.input(answer)
     frontend.finish()
 
-    assert asked["content"]["prompt"].startswith('Let delete({"path": "/inner", "times": 1, "force": false}) run?')
+    assert asked["content"]["prompt"].startswith('Allow delete({"path": "/inner", "times": 1, "force": false}) to run?')
     assert frontend.printed() == f"{[('delete', '/inner', 1, False)] * (answer == 'y')} {state}\n"
 
 

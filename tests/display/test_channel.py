@@ -5,19 +5,19 @@ from __future__ import annotations
 import threading
 from queue import SimpleQueue
 
-from mojentic_nb.display.channel import Wire
+from mojentic_nb.display.channel import Channel
 from mojentic_nb.display.transcript import Transcript
 from mojentic_nb.llm import Finish, TextDelta, Usage
 
 
 def test_what_comes_together_is_sent_together():
     sent: list[dict] = []
-    wire = Wire(Transcript("m"), sent.append)
+    channel = Channel(Transcript("m"), sent.append)
 
-    wire.feed(TextDelta("a"))
-    wire.feed(TextDelta("b"))
-    wire.flush()
-    wire.flush()
+    channel.apply(Transcript.feed, TextDelta("a"))
+    channel.apply(Transcript.feed, TextDelta("b"))
+    channel.flush()
+    channel.flush()
 
     (message,) = sent
     assert message["seq"] == 1
@@ -30,12 +30,12 @@ def test_what_comes_together_is_sent_together():
 def test_all_is_sent_by_the_end_of_pumping():
     sent: list[dict] = []
     transcript = Transcript("m")
-    wire = Wire(transcript, sent.append, seq=7)
+    channel = Channel(transcript, sent.append, seq=7)
 
-    with wire.pumping():
+    with channel.pumping():
         for number in range(1000):
-            wire.feed(TextDelta(f"{number} "))
-        wire.feed(Finish("stop"))
+            channel.apply(Transcript.feed, TextDelta(f"{number} "))
+        channel.apply(Transcript.feed, Finish("stop"))
 
     assert [message["seq"] for message in sent] == list(range(8, 8 + len(sent)))
     text = "".join(
@@ -46,13 +46,13 @@ def test_all_is_sent_by_the_end_of_pumping():
 
 def test_what_has_come_is_sent_while_the_model_pauses_and_the_thread_ends_with_the_run():
     sent: SimpleQueue[dict] = SimpleQueue()
-    wire = Wire(Transcript("m"), sent.put)
+    channel = Channel(Transcript("m"), sent.put)
     before = set(threading.enumerate())
 
-    with wire.pumping():
+    with channel.pumping():
         (pump,) = set(threading.enumerate()) - before
         for piece in "ab":
-            wire.feed(TextDelta(piece))
+            channel.apply(Transcript.feed, TextDelta(piece))
             assert piece in str(sent.get(timeout=30)["ops"])
 
     pump.join(30)
@@ -72,13 +72,13 @@ def test_what_comes_while_something_is_sent_waits_for_it():
             assert other.is_alive()
 
     def go_on() -> None:
-        wire.feed(TextDelta("b"))
-        wire.flush()
+        channel.apply(Transcript.feed, TextDelta("b"))
+        channel.flush()
 
-    wire = Wire(transcript, send)
+    channel = Channel(transcript, send)
     other = threading.Thread(target=go_on)
-    wire.feed(TextDelta("a"))
-    wire.flush()
+    channel.apply(Transcript.feed, TextDelta("a"))
+    channel.flush()
     other.join()
 
     assert numbers == [1, 2]
@@ -87,25 +87,25 @@ def test_what_comes_while_something_is_sent_waits_for_it():
 
 def test_a_snapshot_has_all_that_was_sent_before_it():
     sent: list[dict] = []
-    wire = Wire(Transcript("m"), sent.append)
-    wire.feed(TextDelta("a"))
+    channel = Channel(Transcript("m"), sent.append)
+    channel.apply(Transcript.feed, TextDelta("a"))
 
-    snapshot = wire.snapshot()
+    snapshot = channel.snapshot()
 
     assert [message["seq"] for message in sent] == [snapshot["seq"]] == [1]
-    assert (snapshot["run"], Wire(Transcript("m"), sent.append, seq=7).snapshot()["run"]) == (0, 7)
+    assert (snapshot["run"], Channel(Transcript("m"), sent.append, seq=7).snapshot()["run"]) == (0, 7)
     assert snapshot["state"]["blocks"][0]["text"] == "a"
 
 
 def test_a_stop_and_an_error_are_sent():
     for end, state in (
-        (lambda wire: wire.stop(Usage()), "stopped"),
-        (lambda wire: wire.fail(ValueError("no"), Usage()), "failed"),
+        (lambda channel: channel.apply(Transcript.stop, Usage()), "stopped"),
+        (lambda channel: channel.apply(Transcript.fail, ValueError("no"), Usage()), "failed"),
     ):
         sent: list[dict] = []
-        wire = Wire(Transcript("m"), sent.append)
+        channel = Channel(Transcript("m"), sent.append)
 
-        end(wire)
-        wire.flush()
+        end(channel)
+        channel.flush()
 
         assert sent[0]["ops"][-1][1]["state"] == state

@@ -85,7 +85,9 @@ def test_the_environment_says_how_to_show_it(frontend: Frontend):
 
     frontend.run(f"%env MOJENTIC_NB_DISPLAY=magic\n{SHOW}")
     (error,) = frontend.of("error")
-    assert error["evalue"] == "MOJENTIC_NB_DISPLAY='magic' is no way to show an answer: use auto, widget, static, text."
+    assert error["evalue"] == (
+        "MOJENTIC_NB_DISPLAY='magic' isn't a way to show an answer. Use one of auto, widget, static, text."
+    )
     frontend.run("%env MOJENTIC_NB_DISPLAY=auto")
 
 
@@ -139,7 +141,7 @@ def test_where_clicks_do_not_arrive_input_asks(frontend: Frontend, said: str, st
     frontend.client.input(said)
     frontend.finish()
 
-    assert asked["content"]["prompt"] == 'Let delete({"path": "/x"}) run? [y/N] '
+    assert asked["content"]["prompt"] == 'Allow delete({"path": "/x"}) to run? [y/N] '
     assert frontend.printed() == f"{state}\n"
 
 
@@ -296,32 +298,34 @@ def test_a_run_that_was_iterated_before_is_told_in_one_line():
     run = asking([*text("Some"), END]).stream(QUESTION)
     list(run)
 
-    with pytest.raises(ValueError, match="^The run was iterated before: ask again"):
+    with pytest.raises(ValueError, match="^The run was iterated before. Ask again"):
         LiveView().watch(run)
 
 
 def test_what_is_no_name_of_a_model_no_way_to_show_and_no_level_is_told_in_one_line():
-    with pytest.raises(TypeError, match=r"^LiveView\(model\) is the name to show, such as 'gpt-5-mini', not 3.$"):
+    with pytest.raises(TypeError, match=r"^LiveView\(model\) takes the name to show, such as 'gpt-5-mini', not 3.$"):
         LiveView(3)
-    with pytest.raises(ConfigurationError, match=r"^view='magic' is no way to show an answer: use auto, widget, "):
+    with pytest.raises(
+        ConfigurationError, match=r"^view='magic' isn't a way to show an answer. Use one of auto, widget, "
+    ):
         LiveView(view="magic").show(asking([END]).stream(QUESTION))
-    with pytest.raises(ValueError, match=r"^A notice is one of info, warning, error, not 'bad'.$"):
+    with pytest.raises(ValueError, match=r"^The level of a notice is one of info, warning, error, not 'bad'.$"):
         LiveView().notice("bad", "news")
 
 
 def test_the_wrong_kind_of_run_is_told_in_one_line():
     view, broker, question = LiveView(), asking(), [LLMMessage(content="Well?")]
 
-    with pytest.raises(TypeError, match=r"^LiveView.show\(\) takes Run, not an AsyncRun: use ashow\(\).$"):
+    with pytest.raises(TypeError, match=r"^LiveView.show\(\) takes Run, not an AsyncRun. Use ashow\(\).$"):
         view.show(broker.astream(question))
-    with pytest.raises(TypeError, match=r"^LiveView.watch\(\) takes Run, not 'text': give it what broker.stream\(\)"):
+    with pytest.raises(TypeError, match=r"^LiveView.watch\(\) takes Run, not 'text'. Pass what broker.stream\(\)"):
         view.watch("text")
 
 
 def test_the_wrong_kind_of_run_is_told_in_one_line_asynchronously():
     view, broker, question = LiveView(), asking(), [LLMMessage(content="Well?")]
 
-    with pytest.raises(TypeError, match=r"^LiveView.ashow\(\) takes AsyncRun, not a Run: use show\(\).$"):
+    with pytest.raises(TypeError, match=r"^LiveView.ashow\(\) takes AsyncRun, not a Run. Use show\(\).$"):
         asyncio.run(view.ashow(broker.stream(question)))
-    with pytest.raises(TypeError, match=r"^LiveView.awatch\(\) takes AsyncRun, not a Run: use watch\(\).$"):
+    with pytest.raises(TypeError, match=r"^LiveView.awatch\(\) takes AsyncRun, not a Run. Use watch\(\).$"):
         asyncio.run(view.awatch(broker.stream(question)))

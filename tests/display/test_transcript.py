@@ -13,7 +13,7 @@ from grammar import assert_run
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mojentic_nb.display.blocks import merged
+from mojentic_nb.display.blocks import merge
 from mojentic_nb.display.transcript import Transcript
 from mojentic_nb.llm import (
     Event,
@@ -76,7 +76,7 @@ def kinds(*events: Event) -> list[tuple[str, str]]:
         ([Notice("An image was left out."), TextDelta("a")], [("notice", "An image was left out."), ("text", "a")]),
         (
             [TextDelta("a"), Finish("length")],
-            [("text", "a"), ("notice", "The answer was cut off at max_tokens: raise it for the rest.")],
+            [("text", "a"), ("notice", "The answer was cut off at max_tokens. Raise it for the rest.")],
         ),
         ([TextDelta("a"), Finish("stop")], [("text", "a")]),
         ([TextDelta("\ud83d\ude00 \ud800"), TextDelta("\udc00")], [("text", "😀 ��")]),
@@ -115,7 +115,7 @@ def test_arguments_grow_and_are_summed_up_in_the_end():
         *transcript.feed(ToolCallDelta("1", '{"city": ')),
         *transcript.feed(ToolCallDelta("1", '"Paris", "days": 3}')),
     ]
-    assert merged(ops) == [["append", 0, "arguments", '{"city": "Paris", "days": 3}']]
+    assert merge(ops) == [["append", 0, "arguments", '{"city": "Paris", "days": 3}']]
     assert transcript.state()["blocks"][0]["state"] == "streaming"
 
     transcript.feed(ToolCallEnd(WEATHER))
@@ -233,7 +233,7 @@ def test_a_question_shows_the_arguments_that_the_tool_gets():
 
     arguments = '{"city": "Paris", "days": 3, "unit": "°C"}'
     summary = 'city="Paris", days=3, unit="°C"'
-    assert merged(ops) == [["set", 0, {"arguments": arguments, "summary": summary, "state": "approval"}]]
+    assert merge(ops) == [["set", 0, {"arguments": arguments, "summary": summary, "state": "approval"}]]
     assert transcript.state()["blocks"][0]["arguments"] == arguments
 
 
@@ -481,7 +481,7 @@ def test_operations_are_merged_where_nothing_is_lost():
     ]
     before = json.dumps(ops)
 
-    assert merged(ops) == [
+    assert merge(ops) == [
         ["block", 0, {"kind": "text", "text": "a"}],
         ["append", 0, "text", "bc"],
         ["set", 1, {"a": 1, "b": 2}],
@@ -490,7 +490,7 @@ def test_operations_are_merged_where_nothing_is_lost():
         ["status", {"chunks": 2, "state": "streaming"}],
     ]
     assert json.dumps(ops) == before
-    assert merged([]) == []
+    assert merge([]) == []
 
 
 @given(runs())
@@ -515,7 +515,7 @@ def test_a_view_that_applies_all_operations_has_the_state(run: list[Event], leng
     told = json.loads(json.dumps(ops))
     assert json.loads(json.dumps(state)) == state
     for end in {len(told), len(told) // 2}:
-        assert applied(merged(told[:end]) + merged(told[end:])) == (state if ops else applied([]))
+        assert applied(merge(told[:end]) + merge(told[end:])) == (state if ops else applied([]))
     for seen, snapshot in snapshots[:: max(1, len(snapshots) // 5)]:
         assert applied(told[seen:], json.loads(snapshot)) == state
     if ending or run[:length][-1:] == run[-1:]:

@@ -22,7 +22,7 @@ from pydantic import BaseModel
 
 from mojentic_nb.llm import Usage
 from mojentic_nb.llm.tools import LLMTool, tool
-from mojentic_nb.magics.ask import code_of
+from mojentic_nb.magics.code_cells import find_code
 
 
 class Trip(BaseModel):
@@ -242,7 +242,7 @@ def test_a_time_that_is_up_ends_the_answer_and_says_so(nb: Notebook, capsys: pyt
 
     out = capsys.readouterr().out
     assert result.success
-    assert "Once\nNote: Stopped: the 0.3 s of --timeout were over.\nopenai:m" in out
+    assert "Once\nNote: Stopped: `--timeout` of 0.3 s reached.\nopenai:m" in out
     assert "≈6 tokens in, ≈1 out" in out
     assert "stopped after ≈1 token" in out
     assert nb.names["_"].finish_reason == "cancelled"
@@ -251,7 +251,7 @@ def test_a_time_that_is_up_ends_the_answer_and_says_so(nb: Notebook, capsys: pyt
 def test_a_time_that_is_up_before_the_answer_is_shown_says_so_too(nb: Notebook, capsys: pytest.CaptureFixture):
     nb.ask("--timeout 1e-9", "Well?", paused("Once"))
 
-    assert "Note: Stopped: the 1e-09 s of --timeout were over.\n" in capsys.readouterr().out
+    assert "Note: Stopped: `--timeout` of 1e-09 s reached.\n" in capsys.readouterr().out
 
 
 def test_the_clock_is_stopped_with_the_answer(nb: Notebook):
@@ -292,7 +292,7 @@ def test_code_is_found_in_time_among_many_fences(piece: str):
     """Each fence that nothing closes was once looked for to the end of the answer: 20 s for 100 kB."""
     began = time.process_time()
 
-    code_of(piece * 20_000)
+    find_code(piece * 20_000)
 
     assert time.process_time() - began < 2
 
@@ -323,9 +323,9 @@ def test_code_is_not_inserted_twice(nb: Notebook, monkeypatch, capsys: pytest.Ca
     assert given == ["x = 1", "x = 1", "x = 2", "x = 2"]
     assert told == [
         [],
-        ["The code is in the cell that was inserted before. If you deleted that, run this cell again."],
+        ["The code is already in the cell that was inserted before. If you deleted it, run this cell again."],
         [],
-        ["The new code is in a new cell. Delete the cell below it, which has the code of the answer before."],
+        ["The new code is in a new cell. Delete the cell below it, which has the previous answer's code."],
     ]
 
 
@@ -365,7 +365,7 @@ def test_a_dry_run_tells_the_schema_of_the_answer_and_counts_it(nb: Notebook, ca
     nb.run("%%llm --dry-run --as list[Trip] -t sky --tool-choice required\nTrips.")
 
     out = capsys.readouterr().out
-    assert "--- the answer's schema\n{" in out
+    assert "--- schema of the answer\n{" in out
     assert '"days"' in out
     assert "tool_choice='required'" in out
     about = [int(re.search(r"about (\d+) tokens in 1 message:", each)[1]) for each in (bare, out)]
@@ -380,7 +380,7 @@ def test_a_dry_run_tells_what_no_longer_fits(nb: Notebook, capsys: pytest.Captur
     nb.run("%%llm --dry-run\nThird?")
 
     out = capsys.readouterr().out
-    assert "in 3 messages:\n(1 exchange, the oldest, left out: LLMMagics.max_context is 50)\n" in out
+    assert "in 3 messages:\n(left out, oldest first: 1 exchange; LLMMagics.max_context is 50)\n" in out
     assert "First?" not in out
     assert nb.sent == [("user", "Second?")]
 
@@ -567,7 +567,7 @@ def test_a_request_that_was_refused_took_no_tokens(nb: Notebook, capsys: pytest.
 
     nb.run("%llm usage")
 
-    assert "No tokens were used yet." in capsys.readouterr().out
+    assert "No tokens have been used." in capsys.readouterr().out
 
 
 def test_inside_of_another_magic_it_is_a_plain_call(nb: Notebook):

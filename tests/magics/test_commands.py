@@ -46,7 +46,7 @@ def test_models_of_all_providers_are_listed_and_why_there_are_none(said, model: 
     assert re.search(r"^ollama: +Can't reach Ollama at", told, re.MULTILINE)
     assert re.search(r"^anthropic: +Anthropic needs an API key", told, re.MULTILINE)
     assert "anthropic" not in said("%llm models local")
-    assert "UsageError: There is no provider 'nope': there are local, ollama" in said("%llm models nope")
+    assert "UsageError: There is no provider 'nope'. The providers are local, ollama" in said("%llm models nope")
     assert "openai, anthropic. Did you mean `%llm models openai`?" in said("%llm models OpenIA")
 
 
@@ -79,8 +79,8 @@ def test_tools_are_listed(said, monkeypatch):
 
 
 def test_conversations_are_listed_shown_and_forgotten(said, model: Loopback):
-    assert "Nothing was said yet." in said("%llm history")
-    assert "There is no conversation yet." in said("%llm chats")
+    assert "The conversation is empty." in said("%llm history")
+    assert "There are no conversations." in said("%llm chats")
     model.play(*(Reply([completion(text)]) for text in ("one " * 60, "two")))
     said("%%llm\nFirst?")
     said("%%llm -c other\nSecond?")
@@ -95,11 +95,11 @@ def test_conversations_are_listed_shown_and_forgotten(said, model: Loopback):
     assert "Second?   two" in said("%llm history other")
     assert said("%llm forget") == "Forgot 1 exchange of main.\n"
     assert said("%llm forget") == "Forgot 0 exchanges of main.\n"
-    assert "UsageError: There is no chat 'nope': there are main, other." in said("%llm history nope")
+    assert "UsageError: There is no chat 'nope'. The chats are main, other." in said("%llm history nope")
 
 
 def test_usage_is_told_by_cell_and_by_model(said, model: Loopback):
-    assert "No tokens were used yet." in said("%llm usage")
+    assert "No tokens have been used." in said("%llm usage")
     model.play(*(Reply([completion("a", "b")]) for _ in range(2)))
     said("%%llm\nFirst?")
     said("%%llm\nSecond?")
@@ -124,7 +124,7 @@ def explained(model: Loopback) -> str:
 
 def test_the_last_error_is_explained_with_its_cell(said, model: Loopback):
     said("import sys; sys.__dict__.pop('last_value', 0)")
-    assert "UsageError: There was no error to explain." in said("%llm explain")
+    assert "UsageError: There is no error to explain." in said("%llm explain")
     said("ratio = 1 / 0  # {{ nothing }}")
     said("6 * 7")
     model.play(Reply([completion("You divided by zero.")]))
@@ -133,10 +133,10 @@ def test_the_last_error_is_explained_with_its_cell(said, model: Loopback):
 
     system, message = model.requests[0].body["messages"]
     assert system["content"] == "Don't be long."
-    assert message["content"].startswith("Explain this error, and how to mend it.\n\nTraceback")
+    assert message["content"].startswith("Explain this error, and how to fix it.\n\nTraceback")
     assert "ZeroDivisionError: division by zero" in message["content"]
     assert "IPython/core" not in message["content"]
-    assert message["content"].endswith("\nIt came from this cell:\n\nratio = 1 / 0  # {{ nothing }}")
+    assert message["content"].endswith("\nThis cell raised it:\n\nratio = 1 / 0  # {{ nothing }}")
     assert model.requests[0].body["temperature"] == 0
 
 
@@ -146,9 +146,9 @@ def test_a_cell_that_is_no_python_is_explained_too(said, model: Loopback):
 
     said("%llm explain")
 
-    assert explained(model).startswith("Explain this error, and how to mend it.\n\n  File ")
+    assert explained(model).startswith("Explain this error, and how to fix it.\n\n  File ")
     assert "\nSyntaxError: incomplete input\n" in explained(model)
-    assert explained(model).endswith("\nIt came from this cell:\n\nratio = (1,")
+    assert explained(model).endswith("\nThis cell raised it:\n\nratio = (1,")
 
 
 def test_an_error_that_no_cell_raised_is_explained_without_one(said, model: Loopback, monkeypatch):
@@ -157,7 +157,7 @@ def test_an_error_that_no_cell_raised_is_explained_without_one(said, model: Loop
 
     said("%llm explain")
 
-    assert explained(model) == "Explain this error, and how to mend it.\n\nOSError: gone"
+    assert explained(model) == "Explain this error, and how to fix it.\n\nOSError: gone"
 
 
 def test_a_long_traceback_is_told_by_its_end(said, model: Loopback):
@@ -236,7 +236,7 @@ def test_an_alias_may_hold_any_path(said, path: str):
 def test_an_alias_that_is_none_is_refused_by_the_setting(said, caplog: pytest.LogCaptureFixture):
     said("%config LLMMagics.aliases = {'a': 'b'}")
 
-    assert "The alias 'a' stands for no model" in caplog.text
+    assert "The alias 'a' doesn't name a model" in caplog.text
     assert "There are no aliases." in said("%llm alias")
 
 
@@ -244,59 +244,59 @@ ERRORS = {
     "%llm hstory": "%llm has no command `hstory`. Did you mean `%llm history`? A question goes into a cell that begins",
     "%llm nothing": "%llm has no command `nothing`. The commands are help, models,",
     '%llm "a': "The %llm line can't be read: No closing quotation.",
-    "%llm history a b": "%llm history can't take that: %llm history [CHAT] shows a conversation",
-    "%llm alias a": "What does 'a' stand for? Write %llm alias a PROVIDER:MODEL.",
-    "%llm alias a openai:m --base-url": "The alias 'a' can't be read: it has to be PROVIDER:MODEL [--base-url URL]",
-    "%llm alias a openai:m --url x": "The alias 'a' can't be read: it has to be",
-    "%llm alias a openai:m --key-variable sk-x1": "The alias 'a' takes the NAME of the environment's variable that has",
-    "%llm alias a openai:m --key-variable x1y2z3": "The alias 'a' takes the NAME of the environment's variable",
-    "%llm alias a sk-x1": "The alias 'a' stands for no model: it has to be PROVIDER:MODEL",
-    "%llm alias a openai:": "The alias 'a' stands for no model: it has to be PROVIDER:MODEL",
-    "%llm alias a openai:m --base-url x": "The address of the alias 'a' can't be one: it has to begin with http:// or https://.",
-    "%llm alias a openai:m --base-url http://[": "The address of the alias 'a' can't be one: it has to begin with http://",
-    "%llm alias a openai:m --base-url https://:8000": "The address of the alias 'a' can't be one: it has to begin with http://",
-    "%llm alias a openai:m --base-url http://me:sk-x1@x": "The address of the alias 'a' has a name or a password",
-    "%llm alias a openai:m --base-url http://sk-x1@x": "The address of the alias 'a' has a name or a password in it:",
-    "%llm alias a local --base-url http://x": "The alias 'a' stands for a model on this machine: it has no",
-    "%llm alias a replay:x --key-variable KEY": "The alias 'a' stands for a model on this machine: it has no",
-    "%llm alias openai openai:m": "'openai' can't be an alias: give a name with no colon, that is no provider's.",
-    "%llm alias openai:m openai:n": "'openai:m' can't be an alias: give a name with no colon, that is no provider's.",
-    "%llm alias '' openai:m": "'' can't be an alias: give a name with no colon, that is no provider's.",
-    "%%llm -m keyless\nhi": "There is no key in the environment's NO_KEY: set it, outside the notebook.",
+    "%llm history a b": "%llm history doesn't take these words. Usage: %llm history [CHAT] shows a conversation",
+    "%llm alias a": "The alias 'a' needs a model. Write %llm alias a PROVIDER:MODEL.",
+    "%llm alias a openai:m --base-url": "The alias 'a' can't be read. Write it as PROVIDER:MODEL [--base-url URL]",
+    "%llm alias a openai:m --url x": "The alias 'a' can't be read. Write it as",
+    "%llm alias a openai:m --key-variable sk-x1": "--key-variable of the alias 'a' takes the name of an env",
+    "%llm alias a openai:m --key-variable x1y2z3": "--key-variable of the alias 'a' takes the name of",
+    "%llm alias a sk-x1": "The alias 'a' doesn't name a model. Write it as PROVIDER:MODEL",
+    "%llm alias a openai:": "The alias 'a' doesn't name a model. Write it as PROVIDER:MODEL",
+    "%llm alias a openai:m --base-url x": "The address of the alias 'a' is invalid. Begin it with http:// or https://.",
+    "%llm alias a openai:m --base-url http://[": "The address of the alias 'a' is invalid. Begin it with http://",
+    "%llm alias a openai:m --base-url https://:8000": "The address of the alias 'a' is invalid. Begin it with http://",
+    "%llm alias a openai:m --base-url http://me:sk-x1@x": "The address of the alias 'a' holds a user name or",
+    "%llm alias a openai:m --base-url http://sk-x1@x": "The address of the alias 'a' holds a user name or a password.",
+    "%llm alias a local --base-url http://x": "The alias 'a' names a model on this machine, which needs no address",
+    "%llm alias a replay:x --key-variable KEY": "The alias 'a' names a model on this machine, which needs no address",
+    "%llm alias openai openai:m": "'openai' can't be an alias. Choose a name without a colon that isn't a provider's.",
+    "%llm alias openai:m openai:n": "'openai:m' can't be an alias. Choose a name without a colon that",
+    "%llm alias '' openai:m": "'' can't be an alias. Choose a name without a colon that isn't a provider's.",
+    "%%llm -m keyless\nhi": "The environment variable NO_KEY isn't set. Set it outside the notebook.",
     "%%llm -o 1x\nhi": "argument -o/--out: `1x` isn't a variable name. The question goes below",
     "%%llm -o _ih\nhi": "argument -o/--out: `_ih` belongs to Python or IPython. Choose another name. The question",
-    "%%llm --fresh -c trips\nhi": "--fresh asks outside of any conversation, -c trips in one: leave one of them out.",
-    "%%llm --timeout 0\nhi": "argument --timeout: 0 is no time to wait: give seconds, more than 0.",
-    "%%llm --timeout 1e300\nhi": "argument --timeout: 1e300 is no time to wait: give seconds, more than 0.",
+    "%%llm --fresh -c trips\nhi": "--fresh asks outside any conversation, and -c trips in one. Use only one of them.",
+    "%%llm --timeout 0\nhi": "argument --timeout: 0 is out of range. Give a number of seconds greater than 0.",
+    "%%llm --timeout 1e300\nhi": "argument --timeout: 1e300 is out of range. Give a number of seconds greater than 0.",
     "%%llm --temperature -1\nhi": "--temperature should be greater than or equal to 0, got -1.0.",
     "%%llm --temperature inf\nhi": "--temperature should be a finite number, got Infinity.",
     "%%llm --max-steps -1\nhi": "--max-steps should be greater than or equal to 0, got -1.",
-    "%%llm -t nope\nhi": "-t nope: there is no tool or function of that name: define it first; %llm tools lists",
-    "%%llm -t current_datetim\nhi": "-t current_datetim: there is no tool or function of that name: did you mean",
+    "%%llm -t nope\nhi": "-t nope: no tool or function has this name. Define it first. %llm tools lists",
+    "%%llm -t current_datetim\nhi": "-t current_datetim: no tool or function has this name. Did you mean",
     "%%llm -t Kind\nhi": "-t Kind: Kind is a class: give an instance of it, or a function.",
     "%%llm -t Kind.nope\nhi": "-t Kind.nope failed: AttributeError: type object 'Kind' has no attribute 'nope'",
-    "%%llm -t ,\nhi": "-t names no tool: %llm tools lists those there are.",
-    "%%llm --tool-choice auto\nhi": "--tool-choice auto needs tools: name them with -t.",
-    "%%llm --tool-choice ''\nhi": "--tool-choice  needs tools: name them with -t.",
+    "%%llm -t ,\nhi": "-t doesn't name a tool. %llm tools lists the tools.",
+    "%%llm --tool-choice auto\nhi": "--tool-choice auto needs tools. Name them with -t.",
+    "%%llm --tool-choice ''\nhi": "--tool-choice  needs tools. Name them with -t.",
     "%%llm -t current_datetime --tool-choice x\nhi": "tool_choice='x' is no tool: it can be 'auto'",
-    "%%llm --as nope\nhi": "There is no 'nope', in --as nope: define it first.",
-    "%%llm --as (\nhi": "--as ( is no Python expression.",
-    "%%llm --as ''\nhi": "--as is no Python expression.",
+    "%%llm --as nope\nhi": "'nope' isn't defined, in --as nope. Define it first.",
+    "%%llm --as (\nhi": "--as ( isn't a Python expression.",
+    "%%llm --as ''\nhi": "--as isn't a Python expression.",
     "%%llm --as \"'So it is.'\"\nhi": "An object can't be asked for by 'So it is.' (give a pydantic model): Forward",
     "%%llm --as 3\nhi": "An object can't be asked for by 3 (give a pydantic model)",
     "%%llm --as Kind.mean\nhi": "An object can't be asked for by mean: give a pydantic model, or another type.",
     "%%llm --as Kind.mean --dry-run\nhi": "An object can't be asked for by mean: give a pydantic model",
-    "%%llm --as None\nhi": "--as None asks for no object: give a pydantic model, or leave it out.",
+    "%%llm --as None\nhi": "--as None doesn't name a type. Give a pydantic model, or leave out --as.",
     "%%llm -i nope.png\nhi": "Can't read the image 'nope.png' (No such file or directory). Check its path.",
     "%%llm -i Kind.png\nhi": "Can't read the image 'Kind.png' (No such file or directory). Check its path.",
     "%%llm -i notes.txt\nhi": "'notes.txt' isn't an image by its name. Use a .png, .jpg, .gif or .webp file.",
     "%%llm -i 'Kind[0]'\nhi": "-i Kind[0] failed: TypeError: type 'Kind' is not subscriptable",
-    "%%llm -i None\nhi": "-i None is no picture: give a path, an address, a figure, an image or an array of one.",
-    "%%llm\n{{ nope }}": "There is no 'nope', in {{ nope }}: define it first.",
+    "%%llm -i None\nhi": "-i None isn't a picture. Give a path, a URL, a figure, an image or its array.",
+    "%%llm\n{{ nope }}": "'nope' isn't defined, in {{ nope }}. Define it first.",
     "%%llm\n{{ 1 / 0 }}": "{{ 1 / 0 }} failed: ZeroDivisionError: division by zero",
     "%%llm\n{{ Kind().mean() }}": "{{ Kind().mean() }} failed: Mean: <exception str() failed>",
-    "%%llm\n{{ Kind() }}": "{{ Kind() }} can't be told: KeyError: 'mean'",
-    "%%llm\n{{ later() }}": "{{ later() }} has still to be awaited: do that in a cell of its own, and put in what it",
+    "%%llm\n{{ Kind() }}": "{{ Kind() }} can't be shown to the model: KeyError: 'mean'",
+    "%%llm\n{{ later() }}": "{{ later() }} is a coroutine. Await it in its own cell first, then insert the result.",
 }
 
 
@@ -407,13 +407,13 @@ def test_a_setting_that_can_not_be_is_told_when_the_extension_is_loaded(bare_she
         "UsageError: The value of the 'max_context' trait of a LLMMagics instance should not be less"
     )
     assert told.endswith(
-        "a value of 0 was specified: change it in get_ipython().config.LLMMagics, and load this again."
+        "a value of 0 was specified. Change it in get_ipython().config.LLMMagics, and load the extension again."
     )
     assert "LLMMagics" not in [type(each).__name__ for each in bare_shell.configurables]
     bare_shell.run_cell("get_ipython().config.LLMMagics.max_context = 100")
     bare_shell.run_cell("%load_ext mojentic_nb")
     bare_shell.run_cell("%llm chats")
-    assert "There is no conversation yet." in capsys.readouterr().out
+    assert "There are no conversations." in capsys.readouterr().out
     bare_shell.run_cell("%unload_ext mojentic_nb")
     bare_shell.config.clear()
 
@@ -423,7 +423,7 @@ def test_another_extensions_magic_is_left_alone(bare_shell: InteractiveShell, ca
 
     bare_shell.run_cell("%load_ext mojentic_nb")
 
-    assert "UsageError: %%llm belongs to __main__ already. Choose another name" in "".join(capsys.readouterr())
+    assert "UsageError: %%llm already belongs to __main__. Choose another name" in "".join(capsys.readouterr())
     assert "LLMMagics" not in [type(each).__name__ for each in bare_shell.configurables]
     bare_shell.run_cell("%%llm\nx")
     assert capsys.readouterr().out == "theirs\n"

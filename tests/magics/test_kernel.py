@@ -346,7 +346,7 @@ ASKING = {
 def test_where_no_click_arrives_input_asks_whether_a_tool_may_run(tooled, server, cell: str, answer: str, told: str):
     messages = tooled.messages(tooled.start(cell))
 
-    assert tooled.answer(answer) == 'Let sky({"city": "Oslo"}) run? [y/N] '
+    assert tooled.answer(answer) == 'Allow sky({"city": "Oslo"}) to run? [y/N] '
 
     assert "error" not in [message["msg_type"] for message in messages]
     assert server.requests[-1].body["messages"][-1]["content"] == told

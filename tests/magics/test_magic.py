@@ -27,7 +27,7 @@ def test_the_answer_is_written_and_who_gave_it(shell, model: Loopback, capsys: p
 
 
 @pytest.mark.parametrize(
-    ("reason", "words"), [("length", "cut off at max_tokens: raise it"), ("content_filter", "content filter")]
+    ("reason", "words"), [("length", "cut off at max_tokens. Raise it"), ("content_filter", "content filter")]
 )
 def test_an_answer_that_did_not_end_by_itself_says_so(
     shell, model: Loopback, capsys, recwarn: pytest.WarningsRecorder, reason: str, words: str
@@ -161,7 +161,7 @@ ERRORS = {
     "question beside": ("%%llm hello\nhi", "UsageError: unrecognized arguments: hello. The question goes below the"),
     "open quote": ('%%llm -m "local\nhi', "UsageError: The %%llm line can't be read: No closing quotation."),
     "empty cell": ("%%llm\n", "UsageError: %%llm is a cell magic, but the cell body is empty"),
-    "blank cell": ("%%llm\n\n  \n", "UsageError: The cell is empty: write the question below the %%llm line."),
+    "blank cell": ("%%llm\n\n  \n", "UsageError: The cell is empty. Write the question below the %%llm line."),
 }
 
 
@@ -192,7 +192,7 @@ def test_the_help_tells_what_it_is_for(shell, capsys: pytest.CaptureFixture):
     shell.run_cell("%%llm?")
 
     said = capsys.readouterr().out
-    assert "Ask a language model; the answer streams into the cell." in said
+    assert "Ask a language model. The answer streams into the cell." in said
     assert "%%llm [-m PROVIDER:MODEL]" in said
     assert "--model" in said
     assert "local:/path/model.gguf   any other GGUF file" in said

@@ -93,14 +93,14 @@ def test_expressions_are_replaced_by_their_values_once(text: str, content: str):
     [
         (
             "{{ n }} {{ nobody }}",
-            r"There is no 'nobody', in {{ nobody }}: define it first. Write \{{ for two plain braces.",
+            r"'nobody' isn't defined, in {{ nobody }}. Define it first. Write \{{ for two plain braces.",
         ),
         ("{{ n.nothing }}", "{{ n.nothing }} failed: AttributeError: 'int' object has no attribute 'nothing'"),
         ("{{ n / 0 }}", "{{ n / 0 }} failed: ZeroDivisionError: division by zero"),
-        ("{{ n + }}", r"{{ n + }} is no Python expression. Write \{{ for two plain braces."),
-        ("{{ n = 4 }}", r"{{ n = 4 }} is no Python expression. Write \{{ for two plain braces."),
-        ("{{ }}", r"{{ }} is no Python expression. Write \{{ for two plain braces."),
-        ("{{ (n +\n  nobody) }}", "There is no 'nobody', in {{ (n + nobody) }}: define it first."),
+        ("{{ n + }}", r"{{ n + }} isn't a Python expression. Write \{{ for two plain braces."),
+        ("{{ n = 4 }}", r"{{ n = 4 }} isn't a Python expression. Write \{{ for two plain braces."),
+        ("{{ }}", r"{{ }} isn't a Python expression. Write \{{ for two plain braces."),
+        ("{{ (n +\n  nobody) }}", "'nobody' isn't defined, in {{ (n + nobody) }}. Define it first."),
     ],
 )
 def test_an_expression_without_a_value_is_named_in_one_line(text: str, message: str):
@@ -182,7 +182,7 @@ def test_what_has_still_to_be_awaited_is_told_and_closed():
 
     coroutine = later()
 
-    with pytest.raises(PromptError, match=r"^\{\{ value \}\} has still to be awaited: do that in a cell of its own"):
+    with pytest.raises(PromptError, match=r"^\{\{ value \}\} is a coroutine. Await it in its own cell first, then"):
         compose("{{ value }}", {"value": coroutine})
 
     assert inspect.getcoroutinestate(coroutine) == "CORO_CLOSED"  # else Python warns
@@ -322,7 +322,7 @@ def test_a_figure_that_cannot_become_a_picture_says_why():
     def to_image(**_: str) -> bytes:
         raise ValueError("Image export requires the kaleido package.")
 
-    with pytest.raises(PromptError, match="^{{ f }} can't be told: ValueError: Image export requires the kaleido pack"):
+    with pytest.raises(PromptError, match="^{{ f }} can't be shown to the model: ValueError: Image export requires"):
         compose("{{ f }}", {"f": SimpleNamespace(to_plotly_json=dict, to_image=to_image)})
 
 

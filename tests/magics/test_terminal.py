@@ -80,7 +80,7 @@ def test_in_a_terminal_input_asks_whether_a_tool_may_run(environment_of_ipython:
         server.play(*calling(f"So {number}."))
         terminal.expect(rf"In \[{number}\]: ")
         terminal.send("%%llm -m openai:m -t sky --approve\nWell?\n\n\n")
-        terminal.expect(r'Let sky\(\{"city": "Oslo"\}\) run\? \[y/N\] ')
+        terminal.expect(r'Allow sky\(\{"city": "Oslo"\}\) to run\? \[y/N\] ')
         terminal.send(f"{answer}\n")
         terminal.expect(rf"So {number}\.")
         assert server.requests[-1].body["messages"][-1]["content"] == told

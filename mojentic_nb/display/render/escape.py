@@ -1,4 +1,4 @@
-"""Text that is safe in HTML, and for the front end's typesetter, which looks for LaTeX in whatever is shown."""
+"""Text escaped for HTML, and for the front end's typesetter, which looks for LaTeX in everything on the page."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ import re
 
 from mojentic_nb.llm.text import printable
 
-__all__ = ["attribute", "code", "escaped", "literal"]
+__all__ = ["escape_attribute", "escape_code", "escape_html", "hide_formulas"]
 
-# An element between the signs keeps MathJax from seeing a formula where none is meant, or where its commands are a way
-# to run scripts: it looks for formulas in stretches of text, which elements end. It leaves <pre> and <code> alone.
+# MathJax looks for formulas in stretches of text, which elements end. An element around a delimiter keeps it from
+# seeing a formula where none is meant, or one whose commands run scripts. It leaves <pre> and <code> alone.
 DELIMITERS = re.compile(r"\$|\\(?=[\\()\[\]{}]|begin|end)")
 
 
-def escaped(text: str, *, joiners: bool = False) -> str:
-    """`text` for HTML, as it reads: no markup, no formulas, every character visible."""
-    return literal(code(text, joiners=joiners))
+def escape_html(text: str, *, joiners: bool = False) -> str:
+    """Escape `text`: it has no markup and no formulas, and every character is visible."""
+    return hide_formulas(escape_code(text, joiners=joiners))
 
 
-def literal(text: str) -> str:
-    """The HTML `text`, which has no tags, without formulas."""
+def hide_formulas(text: str) -> str:
+    """Hide the delimiters of formulas in the HTML `text`, which has no tags, from the typesetter."""
     return DELIMITERS.sub(lambda match: f"<span>{match[0]}</span>", text)
 
 
-def code(text: str, *, joiners: bool = False) -> str:
-    """`text` for the inside of ``<pre>`` and ``<code>``."""
+def escape_code(text: str, *, joiners: bool = False) -> str:
+    """Escape `text` for ``<pre>`` and ``<code>``."""
     return html.escape(printable(text, joiners=joiners))
 
 
-def attribute(text: str) -> str:
-    """`text` for the value of an attribute."""
+def escape_attribute(text: str) -> str:
+    """Escape `text` for the value of an attribute."""
     return html.escape(" ".join(printable(text).split()))

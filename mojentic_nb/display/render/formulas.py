@@ -1,6 +1,6 @@
-r"""Markdown rules that keep LaTeX as it is, for the front end's typesetter.
+r"""Markdown rules that keep formulas as they are, for the front end's typesetter.
 
-That is ``$…$``, ``$$…$$``, ``\(…\)``, ``\[…\]`` and ``\begin{…}…\end{…}``.
+Formulas are ``$…$``, ``$$…$$``, ``\(…\)``, ``\[…\]`` and ``\begin{…}…\end{…}``.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 from markdown_it.utils import EnvType
 
-from .escape import code
+from .escape import escape_code
 
-__all__ = ["render_rule", "with_formulas"]
+__all__ = ["add_formulas", "render_rule"]
 
-LONGEST = 10_000  # characters, and 200 lines: what opens and is never closed is looked for no further
+LONGEST = 10_000  # characters, and 200 lines, to search for the end of a formula
 MOST_LINES = 200
 CLOSERS = {"$$": "$$", r"\(": r"\)", r"\[": r"\]"}
 
 
-def with_formulas(parser: MarkdownIt) -> None:
-    """Let `parser` know formulas; the environment of a rendering holds its Allowance as `formulas`."""
-    parser.inline.ruler.before("escape", "formula", inline_formula)
-    parser.block.ruler.before("fence", "formula_block", block_formula, {"alt": ["paragraph", "blockquote", "list"]})
+def add_formulas(parser: MarkdownIt) -> None:
+    """Add the rules to `parser`; the environment of a rendering holds its Allowance as `formulas`."""
+    parser.inline.ruler.before("escape", "formula", read_inline)
+    parser.block.ruler.before("fence", "formula_block", read_block, {"alt": ["paragraph", "blockquote", "list"]})
     parser.add_render_rule("formula", write_formula)
     parser.add_render_rule("formula_block", write_formula)
 
 
-def inline_formula(state: StateInline, silent: bool) -> bool:
-    """A formula in a line of text."""
-    end = end_of_formula(state.src[state.pos : min(state.posMax, state.pos + LONGEST)])
+def read_inline(state: StateInline, silent: bool) -> bool:
+    """Read a formula within a line of text."""
+    end = find_end(state.src[state.pos : min(state.posMax, state.pos + LONGEST)])
     if not end:
         return False
     if not silent:
@@ -44,8 +44,8 @@ def inline_formula(state: StateInline, silent: bool) -> bool:
     return True
 
 
-def end_of_formula(text: str) -> int:
-    """Where the formula ends that `text` begins with; 0 if it begins with none."""
+def find_end(text: str) -> int:
+    """Find the end of the formula that `text` begins with; 0 if it doesn't begin with one."""
     closer = CLOSERS.get(text[:2])
     if closer:
         end = text.find(closer, 2)
@@ -56,14 +56,14 @@ def end_of_formula(text: str) -> int:
     return found.end() if found else 0
 
 
-def block_formula(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    """A formula that has its lines to itself."""
+def read_block(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    """Read a formula on lines of its own."""
     first = line_of(state, start)
     environment = re.match(r"\\begin\{([A-Za-z]+\*?)\}", first)
     closer = f"\\end{{{environment[1]}}}" if environment else CLOSERS.get(first[:2])
     if state.is_code_block(start) or not closer or closer == r"\)":
         return False
-    line = last_line(state, start, min(end, start + MOST_LINES), closer, 0 if environment else 2)
+    line = find_last_line(state, start, min(end, start + MOST_LINES), closer, 0 if environment else 2)
     if line is None:
         return False
     if not silent:
@@ -74,35 +74,35 @@ def block_formula(state: StateBlock, start: int, end: int, silent: bool) -> bool
     return True
 
 
-def last_line(state: StateBlock, start: int, end: int, closer: str, opener: int) -> int | None:
-    """The first line before `end` that `closer` ends, of a formula whose first line begins with `opener` characters."""
+def find_last_line(state: StateBlock, start: int, end: int, closer: str, opener: int) -> int | None:
+    """Find the first line before `end` that ends with `closer`; the formula opens with `opener` characters."""
     begin = state.bMarks[start] + state.tShift[start] + opener
     closing = re.compile(re.escape(closer) + r"[^\S\n]*$", re.MULTILINE)
     found = closing.search(state.src, begin, state.eMarks[end - 1])
-    if found and found.start() == begin:  # there is nothing in it yet
+    if found and found.start() == begin:  # still empty
         found = closing.search(state.src, found.end(), state.eMarks[end - 1])
     return next((line for line in range(start, end) if state.eMarks[line] >= found.end()), None) if found else None
 
 
 def line_of(state: StateBlock, line: int) -> str:
-    """The text of a line."""
+    """Return the text of a line."""
     return state.src[state.bMarks[line] + state.tShift[line] : state.eMarks[line]]
 
 
 def write_formula(_: RendererProtocol, tokens: Sequence[Token], index: int, __: object, env: EnvType) -> str:
-    """A formula as it was written, one that could do harm as code, where no typesetter looks.
+    """Write a formula as it is, or as code, where no typesetter looks, if it could do harm.
 
-    Each is in an element of its own, so that the typesetter can't see another one than was seen here: it also counts
-    braces.
+    Each is in an element of its own, because the typesetter also counts braces, and might see another formula than
+    this rule did.
     """
     token = tokens[index]
-    text = code(token.content)
+    text = escape_code(token.content)
     shown = text if env["formulas"].take(token.content) else f"<code>{text}</code>"
     return f"<span>{shown}</span>" if token.type == "formula" else f"<p>{shown}</p>\n"
 
 
 def render_rule(write: Callable[[Token], str]) -> Callable[..., str]:
-    """What the parser calls to have a token written."""
+    """Make the method with which the parser writes a token."""
 
     def render(_: RendererProtocol, tokens: Sequence[Token], index: int, *_options: object) -> str:
         return write(tokens[index])

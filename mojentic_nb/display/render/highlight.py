@@ -1,4 +1,4 @@
-"""Code as HTML with its syntax in colours, those of the front end's own editor."""
+"""Code as HTML with its syntax in colour, as in the front end's own editor."""
 
 from __future__ import annotations
 
@@ -12,12 +12,10 @@ from pygments.token import Comment, Generic, Keyword, Literal, Name, Number, Ope
 
 from mojentic_nb.llm.text import printable, printable_json
 
-__all__ = ["highlighted"]
+__all__ = ["highlight"]
 
-LONGEST_CODE = (
-    20_000  # characters; a lexer is slow on what was made to be slow, and nobody reads colours in so much code
-)
-ENDLESS = re.compile(r"[^\n]{500}|\S{100}")  # for many lexers the time grows with the square of a line or a word
+LONGEST_CODE = 20_000  # characters; lexers can be made slow, and nobody needs colour in so much code
+ENDLESS = re.compile(r"[^\n]{500}|\S{100}")  # many lexers take time by the square of a line's or a word's length
 LEXERS = {
     "bash": ("shell", "BashLexer"),
     "c": ("c_cpp", "CLexer"),
@@ -45,7 +43,7 @@ ALIASES = {"sh": "bash", "shell": "bash", "zsh": "bash", "console": "bash", "c++
 ALIASES |= {"ts": "typescript", "py": "python", "python3": "python", "ipython": "python", "rs": "rust", "yml": "yaml"}
 ALIASES |= {"tex": "latex", "svg": "xml"}
 
-# Kinds of tokens and the styles of their code, the first that fits.
+# Kinds of tokens and their styles; the first match counts.
 KINDS = [
     (Comment, "comment"),
     (Keyword.Constant, "atom"),
@@ -64,16 +62,16 @@ KINDS = [
 ]
 
 
-def highlighted(text: str, language: str) -> str:
-    """`text` for the inside of ``<pre>``; in one colour if its language is not a usual one."""
+def highlight(text: str, language: str) -> str:
+    """Highlight code for ``<pre>``, in one colour if its language is unknown."""
     language = language.lower()
     text = printable_json(text) if language == "json" else printable(text)
     lexer = LEXERS.get(ALIASES.get(language, language))
     if lexer is None or len(text) > LONGEST_CODE or (language != "json" and ENDLESS.search(text)):
         return html.escape(text)
     pieces: list[tuple[str, str]] = []
-    for token, piece in made(*lexer).get_tokens(text):
-        kind = kind_of(token)
+    for token, piece in make_lexer(*lexer).get_tokens(text):
+        kind = find_kind(token)
         if pieces and (pieces[-1][0] == kind or not piece.strip()):
             pieces[-1] = (pieces[-1][0], pieces[-1][1] + piece)
         else:
@@ -83,13 +81,13 @@ def highlighted(text: str, language: str) -> str:
 
 
 @cache
-def made(module: str, name: str) -> Lexer:
-    """A lexer that keeps the text as it is."""
+def make_lexer(module: str, name: str) -> Lexer:
+    """Make a lexer that keeps the text as it is."""
     lexer: Lexer = getattr(import_module(f"pygments.lexers.{module}"), name)(stripnl=False, ensurenl=False)
     return lexer
 
 
 @cache
-def kind_of(token: tuple[str, ...]) -> str:
-    """The kind of a token; "" for one that has the text's own colour."""
+def find_kind(token: tuple[str, ...]) -> str:
+    """Find the kind of a token; "" for one in the text's own colour."""
     return next((name for kind, name in KINDS if token[: len(kind)] == kind), "")

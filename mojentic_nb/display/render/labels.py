@@ -1,4 +1,4 @@
-"""The words that every rendering of a transcript uses."""
+"""The words that all renderings of a transcript share."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ from collections.abc import Mapping, Sequence
 from mojentic_nb.display.blocks import Block, Failure, ReasoningBlock, Status, ToolBlock, ToolState
 from mojentic_nb.llm.text import printable, printable_json
 
-from .values import short
+from .values import one_line
 
 __all__ = [
     "AT_ONCE",
     "ICONS",
     "STATES",
-    "children",
-    "duration",
-    "failed_with",
-    "fenced",
+    "call_title",
+    "failure_text",
+    "fence",
+    "format_duration",
+    "group_by_parent",
+    "reasoning_title",
     "result_text",
     "short_arguments",
+    "status_line",
     "status_words",
-    "thought",
-    "title",
 ]
 
-AT_ONCE = 0.05  # seconds; what took less was there at once, as all is that no model answers
+AT_ONCE = 0.05  # seconds; anything shorter doesn't count as a duration
 
 ICONS: dict[ToolState, str] = {
     "streaming": "○",
@@ -52,16 +53,16 @@ STATES: dict[ToolState, str] = {
 }
 
 
-def children(blocks: Sequence[Block]) -> Mapping[int | None, list[int]]:
-    """The indices of the blocks in each block, and of those in none, in order."""
+def group_by_parent(blocks: Sequence[Block]) -> Mapping[int | None, list[int]]:
+    """Group the indices of blocks by the block that contains them, None at the top."""
     inside: defaultdict[int | None, list[int]] = defaultdict(list)
     for index, block in enumerate(blocks):
         inside[block["parent"]].append(index)
     return inside
 
 
-def duration(seconds: float | None) -> str:
-    """A time that something took: ``0.42 s``, ``7.3 s``, ``2 min 5 s``; "" for none, and for at once."""
+def format_duration(seconds: float | None) -> str:
+    """Write a duration: ``0.42 s``, ``7.3 s``, ``2 min 5 s``; "" for None and for less than :data:`AT_ONCE`."""
     if seconds is None or seconds < AT_ONCE:
         return ""
     if seconds < 1:
@@ -73,30 +74,25 @@ def duration(seconds: float | None) -> str:
 
 
 def status_words(status: Status) -> list[str]:
-    """The parts of the status line, but for how the run ended."""
-    first = duration(status["first_token_seconds"])
-    return [
-        word
-        for word in (
-            status["model"],
-            tokens(status),
-            rate(status["tokens_per_second"]),
-            f"first token {first}" if first else "",
-            duration(status["seconds"]),
-        )
-        if word
-    ]
+    """Return the parts of the status line, except how the run ended."""
+    first = format_duration(status["first_token_seconds"])
+    words = (
+        status["model"],
+        token_counts(status),
+        token_rate(status["tokens_per_second"]),
+        f"first token {first}" if first else "",
+        format_duration(status["seconds"]),
+    )
+    return list(filter(None, words))
 
 
-def rate(tokens_per_second: float | None) -> str:
-    """How fast the answer came; "" if that can't be told."""
-    if not tokens_per_second:
-        return ""
-    return f"{tokens_per_second:.1f} tokens/s" if tokens_per_second < 10 else f"{tokens_per_second:,.0f} tokens/s"
+def status_line(status: Status) -> str:
+    """Write the whole status line as plain text."""
+    return " · ".join(filter(None, (*status_words(status), status["finish"])))
 
 
-def tokens(status: Status) -> str:
-    """What a run cost: ``1,204 tokens in (1,024 cached), 340 out``; ``340 tokens`` where only those are known."""
+def token_counts(status: Status) -> str:
+    """Write the tokens used: ``1,204 tokens in (1,024 cached), 340 out``; ``340 tokens`` if only these are known."""
     asked, answered = status["input_tokens"], status["output_tokens"]
     cached = f" ({status['cached_tokens']:,} cached)" if status["cached_tokens"] else ""
     reasoned = f" ({status['reasoning_tokens']:,} reasoning)" if status["reasoning_tokens"] else ""
@@ -106,36 +102,43 @@ def tokens(status: Status) -> str:
     return f"{about}{answered:,} token{'s' * (answered != 1)}{reasoned}" if answered else ""
 
 
-def title(block: ToolBlock) -> str:
-    """A call in one line: ``✓ weather(city="Paris") · 0.42 s``."""
-    called = f"{ICONS[block['state']]} {printable(short(block['name'], 80))}({short_arguments(block)})"
-    return " · ".join(filter(None, (called, STATES[block["state"]], duration(block["seconds"]))))
+def token_rate(tokens_per_second: float | None) -> str:
+    """Write how fast the answer arrived; "" if unknown."""
+    if not tokens_per_second:
+        return ""
+    return f"{tokens_per_second:.1f} tokens/s" if tokens_per_second < 10 else f"{tokens_per_second:,.0f} tokens/s"
 
 
-def thought(block: ReasoningBlock) -> str:
-    """What stands over reasoning: ``Reasoning · 2.5 s``."""
-    return " · ".join(filter(None, ("Reasoning", duration(block["seconds"]))))
+def call_title(block: ToolBlock) -> str:
+    """Write a tool call in one line: ``✓ weather(city="Paris") · 0.42 s``."""
+    call = f"{ICONS[block['state']]} {printable(one_line(block['name'], 80))}({short_arguments(block)})"
+    return " · ".join(filter(None, (call, STATES[block["state"]], format_duration(block["seconds"]))))
+
+
+def reasoning_title(block: ReasoningBlock) -> str:
+    """Write the title of reasoning: ``Reasoning · 2.5 s``."""
+    return " · ".join(filter(None, ("Reasoning", format_duration(block["seconds"]))))
 
 
 def short_arguments(block: ToolBlock) -> str:
-    """The arguments of a call for one line, while they come their JSON."""
-    return printable_json(short(block["arguments"], 80) if block["state"] == "streaming" else block["summary"])
+    """Write a call's arguments in one line; while they stream, the beginning of their JSON."""
+    return printable_json(one_line(block["arguments"], 80) if block["state"] == "streaming" else block["summary"])
 
 
-def failed_with(error: Failure) -> str:
-    """What went wrong, as Python says it: ``ValueError: no such city``."""
+def failure_text(error: Failure) -> str:
+    """Write an error as Python does: ``ValueError: no such city``."""
     return ": ".join(filter(None, (error["type"], error["message"])))
 
 
 def result_text(block: ToolBlock) -> str:
-    """The result of a call as text: what a person sees where that is text, else what the model was told."""
+    """Return a call's result as text: what a person sees if that is text, else what the model read."""
     if block["error"]:
-        return failed_with(block["error"])
+        return failure_text(block["error"])
     texts = [part["text"] for part in block["display"] or () if "text" in part]
     return "\n".join(texts) or block["output"] or ""
 
 
-def fenced(text: str, language: str = "") -> str:
-    """`text` as a Markdown code block, whatever is in it."""
-    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
-    return f"{fence}{language}\n{text}\n{fence}"
+def fence(text: str, language: str = "") -> str:
+    """Make a Markdown code block of `text`, whatever it contains."""
+    marks = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+    return f"{marks}{language}\n{text}\n{marks}"

@@ -1,4 +1,4 @@
-"""HTML by an allow-list: the second lock on what is made of Markdown, the only one on what tools return as HTML.
+"""HTML made safe by an allow-list: a second check for rendered Markdown, the only one for HTML from tools.
 
 Needs nh3, of the extra ``html``.
 """
@@ -6,19 +6,20 @@ Needs nh3, of the extra ``html``.
 from __future__ import annotations
 
 import html
+import ipaddress
 import re
 from collections import Counter
+from urllib.parse import urlsplit
 
 import nh3
 from markdown_it.common.normalize_url import normalizeLink
 
 from mojentic_nb.llm.text import printable
 
-from .addresses import host_of
-from .escape import attribute, escaped, literal
-from .styles import inlined
+from .escape import escape_attribute, escape_html, hide_formulas
+from .styles import inline_styles
 
-__all__ = ["SCHEMES", "deep", "image_link", "sanitized", "sanitized_prose", "visible"]
+__all__ = ["SCHEMES", "is_deep", "is_visible", "link_to_image", "sanitize_html", "sanitize_prose"]
 
 SCHEMES = {"http", "https", "mailto"}
 LINKS = tuple(f"{scheme}:" for scheme in SCHEMES)
@@ -28,7 +29,7 @@ BLOCKS = {"p", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "pre", "blockquote", "u
 BLOCKS |= {"table", "caption", "colgroup", "col", "thead", "tbody", "tfoot", "tr", "th", "td"}
 FOLDS = {"details", "summary"}
 CELL = {"colspan", "rowspan", "scope"}
-# None of these can reach out of the box that the HTML is shown in, or load anything.
+# None of these can reach outside the box of the HTML, or load anything.
 PROPERTIES = {"color", "background-color", "text-align", "font-weight", "font-style", "text-decoration", "white-space"}
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 DEEPEST = 1_000
@@ -51,8 +52,8 @@ PROSE = nh3.Cleaner(
 )
 
 
-def without_data_links(tag: str, name: str, value: str) -> str | None:
-    """An attribute's value, unless it is a link to a document that it holds itself."""
+def keep_attribute(tag: str, name: str, value: str) -> str | None:
+    """Keep an attribute's value, unless it is a link to a document within the link itself."""
     return None if (tag, name) == ("a", "href") and not value.lower().startswith(LINKS) else value
 
 
@@ -74,7 +75,7 @@ FOREIGN = nh3.Cleaner(
         "th": {"class": "mnb-head"},
         "td": {"class": "mnb-cell"},
     },
-    attribute_filter=without_data_links,
+    attribute_filter=keep_attribute,
     filter_style_properties=PROPERTIES,
     url_schemes=SCHEMES | {"data"},
     url_relative="deny",
@@ -82,20 +83,21 @@ FOREIGN = nh3.Cleaner(
 )
 
 
-def sanitized_prose(text: str) -> str:
-    """What is made of Markdown here, without anything that is not."""
+def sanitize_prose(text: str) -> str:
+    """Remove everything that the Markdown renderer never writes."""
     return PROSE.clean(text)
 
 
-def sanitized(text: str) -> str:
-    """The HTML `text` of a tool without what could run, load, submit, cover or name anything of the page."""
-    safe = IMAGE.sub(safe_image, printable(FOREIGN.clean(text), joiners=True))
-    safe = EMPTY_HEADER.sub(r"<td\1></td>", safe)  # a header that says nothing, as in pandas' corner, is none
-    return inlined("".join(piece if piece.startswith("<") else literal(piece) for piece in TAGS.split(safe)))
+def sanitize_html(text: str) -> str:
+    """Remove everything from a tool's HTML that could run, load, submit, or cover or name parts of the page."""
+    safe = IMAGE.sub(make_image_safe, printable(FOREIGN.clean(text), joiners=True))
+    safe = EMPTY_HEADER.sub(r"<td\1></td>", safe)  # an empty header, as in the corner of pandas' tables, isn't one
+    pieces = (piece if piece.startswith("<") else hide_formulas(piece) for piece in TAGS.split(safe))
+    return inline_styles("".join(pieces))
 
 
-def deep(text: str) -> bool:
-    """Whether the HTML `text` has elements in elements in elements, which takes a parser for ever."""
+def is_deep(text: str) -> bool:
+    """Whether the elements of the HTML `text` are nested so deep that a parser takes very long."""
     opened: Counter[str] = Counter()
     depth = 0
     for match in re.finditer(r"<(/?)([A-Za-z][A-Za-z0-9]*)", text):
@@ -111,26 +113,51 @@ def deep(text: str) -> bool:
     return False
 
 
-def visible(text: str) -> bool:
-    """Whether there is anything to see in the sanitised `text`."""
+def is_visible(text: str) -> bool:
+    """Whether anything of the sanitised `text` is visible."""
     return "<img" in text or bool(html.unescape(TAGS.sub("", text)).strip())
 
 
-def safe_image(match: re.Match[str]) -> str:
-    """An image that is in its own data; a link to any other."""
+def make_image_safe(match: re.Match[str]) -> str:
+    """Keep an image with its own data, and make a link of any other."""
     attributes = {name: html.unescape(value) for name, value in re.findall(r'([a-z]+)="([^"]*)"', match[1])}
     source, alt = attributes.get("src", ""), attributes.get("alt", "")
     if DATA_IMAGE.fullmatch(source):
-        return f'<img src="{attribute(source)}" alt="{attribute(alt)}" class="mnb-image">'
-    return image_link(source, alt)
+        return f'<img src="{escape_attribute(source)}" alt="{escape_attribute(alt)}" class="mnb-image">'
+    return link_to_image(source, alt)
 
 
-def image_link(source: str, alt: str) -> str:
-    """A link in the place of an image from elsewhere: whoever serves it would learn of the reader."""
+def link_to_image(source: str, alt: str) -> str:
+    """Make a link to an image on a server, which would learn of the reader if it were loaded."""
     source = normalizeLink(source)
     host = host_of(source)
     if not host:
-        return f"[{escaped(alt, joiners=True) or 'image'}]"
-    words = f": {escaped(alt, joiners=True)}" if alt else ""
-    link = f'href="{attribute(source)}" rel="nofollow noopener noreferrer" target="_blank"'
-    return f'<a {link} class="mnb-link">[image at {escaped(host)}{words}]</a>'
+        return f"[{escape_html(alt, joiners=True) or 'image'}]"
+    words = f": {escape_html(alt, joiners=True)}" if alt else ""
+    link = f'href="{escape_attribute(source)}" rel="nofollow noopener noreferrer" target="_blank"'
+    return f'<a {link} class="mnb-link">[image at {escape_html(host)}{words}]</a>'
+
+
+# A host of ASCII letters, or one in brackets. Browsers decode and map others, and take a backslash for a slash.
+HOST = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\]")
+NUMBER = re.compile(r"(?:\d+|0x[0-9a-f]*)\.?")
+
+
+def host_of(url: str) -> str:
+    """Return the host that a browser goes to for `url`; "" if that isn't certain.
+
+    Browsers follow https://url.spec.whatwg.org, which repairs URLs that ``urlsplit`` reads differently.
+    """
+    if not url.isascii() or not url.isprintable() or re.search(r"[\s\\]", url):
+        return ""
+    try:
+        parts = urlsplit(url)
+        host = parts.netloc.lower().removesuffix(f":{parts.port}") if parts.port is not None else parts.netloc.lower()
+        host = host.removesuffix(":")
+        if parts.scheme not in ("http", "https") or not HOST.fullmatch(host):
+            return ""
+        if host.startswith("["):
+            return f"[{ipaddress.IPv6Address(host[1:-1])}]"
+        return str(ipaddress.IPv4Address(host)) if NUMBER.fullmatch(host.rpartition(".")[2]) else host
+    except ValueError:
+        return ""

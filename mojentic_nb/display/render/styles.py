@@ -1,14 +1,14 @@
-"""The styles of the saved output, by name; the live view has the same in its style sheet.
+"""The styles of the saved answer, by name. The live view's style sheet has the same ones.
 
-Colours follow JupyterLab's variables, then VS Code's, then ones that do on light and on dark. JupyterLab's sanitizer
-lets no variable through from a notebook that is not trusted, so a declaration with one follows a plain one.
+Colours follow JupyterLab's variables, then VS Code's, then a colour that suits light and dark themes. JupyterLab's
+sanitizer removes variables from untrusted notebooks, so each declaration with one follows a plain declaration.
 """
 
 from __future__ import annotations
 
 import re
 
-__all__ = ["STYLES", "inlined"]
+__all__ = ["STYLES", "inline_styles"]
 
 GREY = "rgba(128,128,128,0.35)"
 LINE = f"var(--jp-border-color1,var(--vscode-panel-border,{GREY}))"
@@ -32,15 +32,15 @@ PRE = (
 CLASS = re.compile(r'(<[a-z][a-z0-9]*(?: [^<>]*)?) class="(mnb-[a-z0-9 -]+)"')
 
 
-def readable(color: str) -> str:
-    """A theme's colour, nearer to that of the text around: theirs alone are too pale for small letters on grey."""
+def make_readable(color: str) -> str:
+    """Mix a theme's colour with the text's: alone it is too pale for small letters on grey."""
     return f"color-mix(in srgb,{color} 65%,currentcolor)"
 
 
 STYLES: dict[str, str] = {
-    # The padding is for outlines: JupyterLab clips what an output draws outside.
+    # The padding is for outlines: JupyterLab clips everything outside an output.
     "root": "max-width:100%;margin:0;padding:0 0 0 3px;line-height:1.55;text-align:start;overflow-wrap:break-word;",
-    # A formula draws nothing outside; the padding is for the outlines of links.
+    # Formulas can't draw outside; the padding is for the outlines of links.
     "prose": "margin:0 0 0 -3px;padding:0 0 0 3px;overflow-x:auto;overflow-y:hidden;contain:paint;",
     "card": f"{BOX}margin:8px 0;background:rgba(128,128,128,0.04);",
     "card-summary": "cursor:pointer;padding:5px 10px;line-height:22px;",
@@ -58,6 +58,7 @@ STYLES: dict[str, str] = {
     "code": f"{PRE}white-space:pre;max-height:320px;",
     "wrapped": f"{PRE}white-space:pre-wrap;overflow-wrap:anywhere;max-height:320px;",
     "result": "max-height:400px;overflow:auto;",
+    "gap": "height:6px;",
     "image": "max-width:100%;height:auto;background:#ffffff;border-radius:4px;",
     "error": f"{SMALL_MONO}margin:0;padding:7px 10px;border:0;border-left:3px solid #d9413d;border-left-color:{RED};"
     "border-radius:4px;background:rgba(217,65,61,0.1);color:inherit;white-space:pre-wrap;overflow-wrap:anywhere;"
@@ -95,13 +96,13 @@ STYLES: dict[str, str] = {
     "center": "text-align:center;",
     "right": "text-align:right;",
     # of states
-    "good": f"color:#3d9a45;color:{readable(GREEN)};",
-    "bad": f"color:#d9413d;color:{readable(RED)};",
-    "wary": f"color:#d07b16;color:{readable(ORANGE)};",
-    "busy": f"color:#2f8fd8;color:{readable(BLUE)};",
-    # of code: JupyterLab's variable, VS Code's, and a colour that can be read on white and on black
+    "good": f"color:#3d9a45;color:{make_readable(GREEN)};",
+    "bad": f"color:#d9413d;color:{make_readable(RED)};",
+    "wary": f"color:#d07b16;color:{make_readable(ORANGE)};",
+    "busy": f"color:#2f8fd8;color:{make_readable(BLUE)};",
+    # of code: JupyterLab's variable, VS Code's, and a colour readable on white and on black
     **{
-        f"code-{lab}": f"color:{readable(f'var(--jp-mirror-editor-{lab}-color,var(--vscode-{vscode},{color}))')};"
+        f"code-{lab}": f"color:{make_readable(f'var(--jp-mirror-editor-{lab}-color,var(--vscode-{vscode},{color}))')};"
         for lab, vscode, color in (
             ("comment", "descriptionForeground", "#7c8590"),
             ("atom", "debugTokenExpression-boolean", "#2f7fd8"),
@@ -119,15 +120,14 @@ STYLES: dict[str, str] = {
 }
 
 
-def inlined(text: str) -> str:
-    """`text`, our own HTML, with the names in its ``class="mnb-…"`` put as the styles that they mean.
+def inline_styles(text: str) -> str:
+    """Replace each ``class="mnb-…"`` in our own HTML by the styles of these names.
 
-    In text and in other attributes no such thing is found: there, what would close a tag is escaped.
+    Text and other attributes can't contain one, since the characters that close a tag are escaped there.
     """
-    return CLASS.sub(lambda match: f'{match[1]} style="{"".join(STYLES[name] for name in names(match[2]))}"', text)
+    return CLASS.sub(lambda match: f'{match[1]} style="{styles_of(match[2])}"', text)
 
 
-def names(classes: str) -> list[str]:
-    """The names of styles among `classes`."""
-    found = [name.removeprefix("mnb-") for name in classes.split()]
-    return [name for name in found if name in STYLES]
+def styles_of(classes: str) -> str:
+    """Join the styles of `classes`; unknown names have none."""
+    return "".join(STYLES.get(name.removeprefix("mnb-"), "") for name in classes.split())

@@ -120,7 +120,8 @@ class Job:
             return self._undecided(said.error)
         if said and not isinstance(said, str):
             said = f"the answer was {type(said).__name__}, and only True lets it run"
-        return self._denied(f"The call was denied: {said}." if said else "The call was denied.")
+        reason = f"The call was denied: {said}" if said else "The call was denied"
+        return self._denied(reason if reason.endswith((".", "!", "?", "…")) else f"{reason}.")
 
     def _undecided(self, error: BaseException) -> ToolResult:
         if not isinstance(error, Exception | asyncio.CancelledError):

@@ -14,8 +14,8 @@ from fuzzing import examples
 from hypothesis import given
 
 from mojentic_nb.display.render.html import as_html
-from mojentic_nb.display.render.labels import duration
-from mojentic_nb.display.render.styles import STYLES, inlined
+from mojentic_nb.display.render.labels import format_duration
+from mojentic_nb.display.render.styles import STYLES, inline_styles
 from mojentic_nb.display.render.text import as_markdown, as_text
 from mojentic_nb.display.transcript import Transcript
 from mojentic_nb.llm import (
@@ -346,7 +346,7 @@ def test_times_and_rates_are_in_the_status_line():
     ],
 )
 def test_a_time_is_told_in_words(seconds: float | None, words: str):
-    assert duration(seconds) == words
+    assert format_duration(seconds) == words
 
 
 def test_what_was_there_at_once_has_no_time():
@@ -363,11 +363,11 @@ def test_what_was_there_at_once_has_no_time():
 
 
 def test_styles_are_put_for_names_in_tags_only():
-    assert inlined('<p dir="auto" class="mnb-status">class="mnb-status"</p>') == (
+    assert inline_styles('<p dir="auto" class="mnb-status">class="mnb-status"</p>') == (
         f'<p dir="auto" style="{STYLES["status"]}">class="mnb-status"</p>'
     )
-    assert inlined('<p>a class="mnb-status"</p>') == '<p>a class="mnb-status"</p>'
-    assert inlined('<p class="mnb-none">') == '<p style="">'
+    assert inline_styles('<p>a class="mnb-status"</p>') == '<p>a class="mnb-status"</p>'
+    assert inline_styles('<p class="mnb-none">') == '<p style="">'
 
 
 def test_without_the_extra_markdown_is_shown_as_text(monkeypatch: pytest.MonkeyPatch):
@@ -468,7 +468,7 @@ def test_markdown_has_the_answer_as_it_came_and_fences_what_did_not():
         "> *Reasoning*\n>\n> hm\n\nLook: *x*\n```python\nopen\n```\n\n"
         '**✓ weather\\(city="Paris"\\) · 0.42 s**\n\n```json\n{\n  "city": "Paris"\n}\n```\n\n````\nsun```ny\n````\n\n'
         "> inside\n\n> *Reasoning*\n>\n> more\n\n"
-        "**Warning:** The answer was cut off at max\\_tokens: raise it for the rest.\n\n---\n\n"
+        "**Warning:** The answer was cut off at max\\_tokens. Raise it for the rest.\n\n---\n\n"
         "m\\_1 · 1,204 tokens in \\(1,024 cached\\), 87 out \\(40 reasoning\\) · **cut off at max\\_tokens**\n"
     )
 

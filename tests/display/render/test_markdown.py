@@ -16,8 +16,8 @@ from fuzzing import examples
 from hypothesis import given
 
 from mojentic_nb.display.render.html import as_html
-from mojentic_nb.display.render.markdown import rendered
-from mojentic_nb.display.render.sanitize import image_link
+from mojentic_nb.display.render.markdown import render_markdown
+from mojentic_nb.display.render.sanitize import link_to_image
 from mojentic_nb.llm import TextDelta
 
 # Pieces of texts that were made to be slow.
@@ -28,7 +28,7 @@ SLOW += ["\u200d", "| a ", "```\n", "a_b_"]
 
 def shown(text: str) -> str:
     """The HTML of `text` without styles and directions."""
-    return re.sub(r' (class|dir|rel)="[^"]*"', "", rendered(text)).strip()
+    return re.sub(r' (class|dir|rel)="[^"]*"', "", render_markdown(text)).strip()
 
 
 @pytest.mark.parametrize(
@@ -66,11 +66,11 @@ def test_a_table_keeps_the_cells_that_are_too_many():
     made = shown("| a | b |\n|---|--:|\n| 1 | 2 | 3 | `x` |\n| 4 |")
 
     assert re.findall("<t[hd]>(.*?)</t[hd]>", made) == ["a", "b", "1", "2 | 3 | `x`", "4", ""]
-    assert 'class="mnb-head mnb-right"' in rendered("| a |\n|--:|\n")
+    assert 'class="mnb-head mnb-right"' in render_markdown("| a |\n|--:|\n")
 
 
 def test_text_begins_on_the_side_of_its_direction_and_what_is_in_a_list_on_the_lists():
-    made = rendered("- שלום\n\n  עולם\n\n> שלום\n\nText\n\n| a |\n|---|\n")
+    made = render_markdown("- שלום\n\n  עולם\n\n> שלום\n\nText\n\n| a |\n|---|\n")
 
     assert re.findall('<([a-z]+)[^>]* dir="auto"', made) == ["ul", "blockquote", "p", "th"]
     assert made.count('class="mnb-start"') == made.count("<p")
@@ -236,7 +236,7 @@ def test_what_is_no_address_is_no_link(text: str):
 )
 def test_a_placeholder_names_the_host_that_a_browser_would_go_to(source: str, host: str):
     """Or none, and then it is no link."""
-    made = image_link(source, "x")
+    made = link_to_image(source, "x")
 
     if host:
         assert re.sub("<[^>]*>", "", made) == f"[image at {host}: x]"
@@ -257,7 +257,7 @@ def work(text: str) -> int:
     before = sys.gettrace()
     sys.settrace(trace)
     try:
-        rendered(text)
+        render_markdown(text)
     finally:
         sys.settrace(before)
     return count
@@ -265,7 +265,7 @@ def work(text: str) -> int:
 
 @pytest.mark.parametrize("piece", SLOW, ids=map(repr, SLOW))
 def test_the_work_grows_with_the_text_and_not_with_its_square(piece: str):
-    rendered(piece)
+    render_markdown(piece)
 
     assert work(piece * 400) < 6 * work(piece * 100)
 
@@ -276,7 +276,7 @@ def test_long_words_of_addresses_take_no_time(piece: str):
 
     def seconds(size: int) -> float:
         began = time.process_time()
-        rendered(piece * (size // len(piece)))
+        render_markdown(piece * (size // len(piece)))
         return time.process_time() - began
 
     assert seconds(80_000) < 8 * max(seconds(20_000), 0.05)
@@ -284,17 +284,17 @@ def test_long_words_of_addresses_take_no_time(piece: str):
 
 @pytest.mark.parametrize("language", ["python", "PY", "json", "bash", "c++", "rust", "html", "yaml"])
 def test_code_has_its_syntax_in_colours(language: str):
-    made = rendered(f"```{language}\nclass = 'x' <b> 1 # y\n```")
+    made = render_markdown(f"```{language}\nclass = 'x' <b> 1 # y\n```")
 
     assert 'class="mnb-code-' in made
     assert "class = 'x' <b> 1 # y\n" in html.unescape(re.sub("<[^>]*>", "", made))
 
 
 def test_code_in_another_language_or_of_great_length_has_one_colour():
-    assert "mnb-code-k" not in rendered("```klingon\nclass x\n```")
+    assert "mnb-code-k" not in render_markdown("```klingon\nclass x\n```")
     for code in ("class x: pass\n" * 2_000, "class x: " + "1; " * 200, "class x: " + "_" * 100):
-        assert "mnb-code-k" not in rendered(f"```python\n{code}\n```")
-    assert "mnb-code-string" in rendered(f'```json\n"{"word " * 200}"\n```')
+        assert "mnb-code-k" not in render_markdown(f"```python\n{code}\n```")
+    assert "mnb-code-string" in render_markdown(f'```json\n"{"word " * 200}"\n```')
 
 
 def letters(text: str) -> list[str]:
@@ -307,7 +307,7 @@ def test_no_letter_of_any_text_is_lost(text: str):
     """Those of entities, which stand for others, aside, and the numbers of lists, which count for themselves."""
     text = text.replace("&", "+")
 
-    made = rendered(text)
+    made = render_markdown(text)
 
     seen = html.unescape(re.sub("<[^>]*>", "", made)) + unquote(html.unescape(" ".join(re.findall('"([^"]*)"', made))))
     lost = set(letters(text)) - set(letters(seen))

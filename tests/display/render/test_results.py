@@ -19,8 +19,8 @@ from PIL import Image
 from pydantic import BaseModel
 
 from mojentic_nb.display import LiveView
-from mojentic_nb.display.render.results import LARGEST, failure, parts, tells_all
-from mojentic_nb.display.render.values import LONGEST, indented, short, summary
+from mojentic_nb.display.render.results import LARGEST, describe_failure, is_same_as_output, parts_of_result
+from mojentic_nb.display.render.values import LONGEST, one_line, summarize_arguments, to_indented_json
 from mojentic_nb.llm import LLMBroker, LLMMessage, LLMToolCall, StepFinish, ToolCallEnd, ToolResult
 from mojentic_nb.llm.cancellation import Cancellation
 from mojentic_nb.llm.gateways import ScriptedGateway
@@ -35,7 +35,7 @@ PNG = base64.b64decode(
 
 def seen(value: object) -> list[dict]:
     """What a person sees of a tool's return value."""
-    return parts(ToolResult(CALL, "told", display=value))
+    return parts_of_result(ToolResult(CALL, "told", display=value))
 
 
 class City(BaseModel):
@@ -70,9 +70,9 @@ def test_a_result_is_shown_by_its_type(value: object, part: dict):
 
 
 def test_what_a_runner_kept_no_value_of_is_shown_as_the_model_was_told():
-    assert parts(ToolResult(CALL, '{"a": 1}')) == [{"type": "json", "text": '{\n  "a": 1\n}'}]
-    assert parts(ToolResult(CALL, "12")) == [{"type": "text", "text": "12"}]
-    assert parts(ToolResult(CALL, "[" * 10_000)) == [{"type": "text", "text": "[" * 10_000}]
+    assert parts_of_result(ToolResult(CALL, '{"a": 1}')) == [{"type": "json", "text": '{\n  "a": 1\n}'}]
+    assert parts_of_result(ToolResult(CALL, "12")) == [{"type": "text", "text": "12"}]
+    assert parts_of_result(ToolResult(CALL, "[" * 10_000)) == [{"type": "text", "text": "[" * 10_000}]
 
 
 def test_a_long_result_is_cut_with_a_word_on_it():
@@ -204,8 +204,8 @@ def test_whatever_a_value_does_something_is_shown():
         [part] = seen(value)
         assert part["type"] in ("text", "json")
         assert part["text"]
-        assert isinstance(short(value), str)
-    assert tells_all(ToolResult(CALL, "x", display=endless)) is False
+        assert isinstance(one_line(value), str)
+    assert is_same_as_output(ToolResult(CALL, "x", display=endless)) is False
 
 
 def test_no_library_is_imported_for_it():
@@ -234,7 +234,7 @@ def test_no_library_is_imported_for_it():
     ],
 )
 def test_what_the_model_was_told_is_kept_where_it_differs(result: ToolResult, same: bool):
-    assert tells_all(result) is same
+    assert is_same_as_output(result) is same
 
 
 def test_an_error_is_told_with_the_steps_of_the_tools_own_code():
@@ -249,12 +249,12 @@ def test_an_error_is_told_with_the_steps_of_the_tools_own_code():
     call = LLMToolCall(id="1", name="tool", arguments={"city": "Orly"})
     [result] = ToolRunner().run(ToolBatch((call,), (Raising(),), None, Cancellation()))
 
-    told = failure(result.display, result.output)
+    told = describe_failure(result.display, result.output)
 
     assert (told["type"], told["message"]) == ("KeyError", "'Orly'")
     assert told["traceback"].count("File ") == 1
     assert "raise KeyError(city)" in told["traceback"]
-    assert parts(result) is None
+    assert parts_of_result(result) is None
 
 
 def test_a_step_in_a_notebooks_cell_is_told_by_the_cells_number():
@@ -274,24 +274,24 @@ def test_a_step_in_a_notebooks_cell_is_told_by_the_cells_number():
 
 @pytest.mark.parametrize("error", [PermissionError("The call was denied."), TimeoutError("Too late.")])
 def test_an_error_that_no_tool_raised_is_told_by_its_message(error: Exception):
-    assert failure(error, "x") == {"type": "", "message": str(error), "traceback": None}
+    assert describe_failure(error, "x") == {"type": "", "message": str(error), "traceback": None}
 
 
 def test_an_error_that_can_not_be_told_is_told():
     with pytest.raises(MuteError) as caught:
         raise MuteError
 
-    told = failure(caught.value, "x")
+    told = describe_failure(caught.value, "x")
 
     assert told["type"] == "MuteError"
     assert "RuntimeError" in told["message"]
-    assert failure("no exception", "said")["message"] == "said"
+    assert describe_failure("no exception", "said")["message"] == "said"
 
 
 def test_what_failed_and_shows_something_else_shows_it():
     result = ToolResult(CALL, "no", is_error=True, display=Markdown("*try* another"))
 
-    assert parts(result) == [{"type": "markdown", "text": "*try* another"}]
+    assert parts_of_result(result) == [{"type": "markdown", "text": "*try* another"}]
 
 
 @pytest.mark.parametrize(
@@ -305,7 +305,7 @@ def test_what_failed_and_shows_something_else_shows_it():
     ],
 )
 def test_arguments_fit_in_a_line(arguments: dict, line: str):
-    assert summary(arguments) == line
+    assert summarize_arguments(arguments) == line
 
 
 @pytest.mark.parametrize(
@@ -313,8 +313,8 @@ def test_arguments_fit_in_a_line(arguments: dict, line: str):
     [("a\n b", "a b"), ({"a": 1}, '{"a": 1}'), ((1, 2), "[1, 2]"), (0.5, "0.5"), ("x" * 300, "x" * 199 + "…")],
 )
 def test_a_value_fits_in_a_line(value: object, line: str):
-    assert short(value) == line
+    assert one_line(value) == line
 
 
 def test_json_is_indented_and_keeps_its_letters():
-    assert indented({"é": b"\xff"}) == '{\n  "é": "_w=="\n}'
+    assert to_indented_json({"é": b"\xff"}) == '{\n  "é": "_w=="\n}'

@@ -64,6 +64,7 @@ DENIALS = {
     "no": (lambda _: False, "The call was denied."),
     "nothing": (lambda _: None, "The call was denied."),
     "a reason": (lambda call: f"no {call.name} today", "The call was denied: no act today."),
+    "a sentence": (lambda _: "no!", "The call was denied: no!"),
     "half a character": (lambda _: "\ud83d", "The call was denied: \ufffd."),
     "something else": (lambda _: 1, "The call was denied: the answer was int, and only True lets it run."),
     "an error": (fail, FAILED + "OSError: no terminal"),

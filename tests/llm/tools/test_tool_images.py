@@ -15,7 +15,7 @@ from driving import BOTH, events_of
 from matplotlib.figure import Figure
 from toolbox import Tool, calling, results
 
-from mojentic_nb.display.render.results import parts
+from mojentic_nb.display.render.results import parts_of_result
 from mojentic_nb.llm import LLMMessage, LLMToolCall, MessageRole
 from mojentic_nb.llm.gateways.wire import anthropic_messages, chat_completions, ollama_chat, responses
 from mojentic_nb.llm.pictures import draw_picture
@@ -87,7 +87,7 @@ def test_the_model_is_shown_a_picture_that_a_tool_returns(how: str, made: Callab
     assert result.output == "[image 1]"
     assert opened(result.images[0]).size[0] > 0
     assert run.messages[-2].image_paths == list(result.images)
-    (part,) = parts(result)
+    (part,) = parts_of_result(result)
     assert part["type"] == "image"
 
 
