@@ -35,7 +35,8 @@ Every error, warning and notice that you can meet, by what you were doing: what 
 one, search the page for a few of its words.
 
 A script provokes each message and copies it here, so the texts are exactly what you see. Only names differ: the page's
-server is `127.0.0.1:8000`, its folder `/home/ada`, and times are left out.
+server is `127.0.0.1:8000`, its folder `/home/ada`, and times are left out. In the examples, `broker` is an `LLMBroker`
+and `question` a list of messages.
 """
 # What the snippets use without importing it.
 PRELUDE = """
@@ -72,6 +73,7 @@ class Reader:
         self.shell = InteractiveShell.instance()
         self.shell.showtraceback = lambda *_, **__: None  # `run` shows the error's own line
         self.shell.InteractiveTB.set_mode("Minimal")  # which takes a tenth of the time
+        self.lost: list[str] = []  # cases whose message didn't come
         self.names: dict[str, object] = {}
         exec(PRELUDE, self.names)  # noqa: S102 (our own text)
 
@@ -99,7 +101,7 @@ class Reader:
             seen = self.run(case.code)
         lines = [line for line in seen.splitlines() if re.search(case.pick, line)]
         if not lines:
-            print(f"{case.code!r} shows no message like {case.pick!r}, but:\n{seen}", file=sys.stderr)
+            self.lost.append(f"{case.code!r} shows no message like {case.pick!r}, but:\n{seen}")
         text = "\n".join(lines).strip().replace(os.path.realpath(folder), "/home/ada")
         text = re.sub(r" · [\d.]+ s(?= · |$)", "", text, flags=re.MULTILINE)  # how long it took
         return text.replace(self.server.url.removeprefix("http://"), "127.0.0.1:8000")
@@ -163,7 +165,8 @@ def groups() -> list[Group]:
 def entry(case: Case, text: str) -> str:
     """Write one message in Markdown."""
     fence = "````" if "```" in text else "```"
-    when = case.when or f"`{case.code.strip()}`"
+    code = re.sub(r"scripted\([^()]*\)", "broker", case.code.strip()).replace("QUESTION", "question")
+    when = case.when or f"`{code}`"
     return f"{fence}text\n{text}\n{fence}\n\n- **When:** {when}\n- **Why:** {case.why}\n- **What to do:** {case.do}\n"
 
 
@@ -180,6 +183,8 @@ def page() -> str:
                 parts += [entry(case, reader.meet(case)) for case in group.cases]
         finally:
             reader.close()
+    if reader.lost:
+        sys.exit("\n".join(reader.lost))
     return "\n".join(parts)
 
 

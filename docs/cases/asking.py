@@ -85,7 +85,7 @@ QUESTION = Group(
             "Ask for Python code in a fenced block.",
             when="`--code`, and an answer without Python code",
             replies=lambda: [answer()],
-            pick="insert",
+            pick="code",
         ),
         Case(
             f"{INSERT}\n{NO_KERNEL}",
@@ -94,7 +94,7 @@ QUESTION = Group(
             when="`--code` in a cell that runs again, with the same answer",
             given=f"{KERNEL}\n{INSERT}",
             replies=lambda: [answer(CODE), answer(CODE)],
-            pick="inserted before",
+            pick="code",
         ),
         Case(
             f"{INSERT}\n{NO_KERNEL}",
@@ -103,7 +103,7 @@ QUESTION = Group(
             when="`--code` in a cell that runs again, with another answer",
             given=f"{KERNEL}\n{INSERT}",
             replies=lambda: [answer(CODE), answer(CODE.replace("6", "9"))],
-            pick="new cell",
+            pick="code",
         ),
     ],
 )
@@ -246,7 +246,7 @@ COMMANDS = Group(
             "%llm",
             "`%llm` alone lists its commands, as `%llm help` does.",
             "Choose one. To ask a model, begin a cell with `%%llm`.",
-            pick="Questions",
+            pick="^[^ %]",
         ),
         Case("%llm history work 3", "The command takes fewer words.", "Write it as the message shows."),
         Case('%llm history "work', "A quote is opened and never closed.", "Close it, or leave it out."),
@@ -277,7 +277,7 @@ COMMANDS = Group(
             when="`%%llm --dry-run`, after `%config LLMMagics.max_context = 30`",
             given=f"%config LLMMagics.max_context = 30\n{ANSWERED.replace('Name a river.', 'Name a river. ' * 20)}",
             replies=lambda: [answer()],
-            pick="would go|left out",
+            pick="max_context|tokens",
         ),
         Case("%llm alias fast", "The command has a name, and no model for it.", "Write both, as the message shows."),
         Case(

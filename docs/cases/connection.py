@@ -189,7 +189,7 @@ CUT = Group(
             "Raise `--max-tokens`, or ask for a shorter answer.",
             when="a `%%llm` answer that reaches its limit",
             replies=lambda: [finished("length")],
-            pick="cut",
+            pick="Note|gpt",
         ),
         Case(
             "%%llm -m openai:gpt-5-mini\nName a river.",
@@ -197,7 +197,7 @@ CUT = Group(
             "Rephrase the question, or ask another model.",
             when="a `%%llm` answer that the provider filters",
             replies=lambda: [finished("content_filter")],
-            pick="filter",
+            pick="Note|gpt",
         ),
         Case(
             "LiveView(view='text').show("
@@ -207,18 +207,18 @@ CUT = Group(
             "Raise `--max-steps`, or ask for less at once.",
             when="a `%%llm` answer that reaches its limit of rounds",
             given=TOOL,
-            pick="Note|limit of",
+            pick="not run|Error",
         ),
         Case(
             "LiveView(view='text').show(scripted('The Nile is the longest.').stream(QUESTION, config=CompletionConfig(max_answer_chars=7)))",
             "The answer reached the number of characters that you allow.",
             "Raise the setting, or ask for a shorter answer.",
             when="an answer longer than `max_answer_chars`",
-            pick="Note|cut",
+            pick="Note",
         ),
         Case(
             "print(scripted('The Nile is the longest.').generate(QUESTION, config=CompletionConfig(max_answer_chars=7)))",
-            "The same, from a method that returns only text.",
+            "The answer reached the number of characters that you allow. `generate()` returns the part that arrived.",
             "Raise the setting, or ask for a shorter answer.",
             when="`generate()`, and an answer longer than `max_answer_chars`",
             pick="Warning",
@@ -259,7 +259,7 @@ CUT = Group(
             "You stopped the answer with Stop, an interrupt or `run.cancel()`.",
             "Nothing. What had arrived is in the conversation.",
             when="an answer that was stopped",
-            pick="stopped",
+            pick="tokens",
         ),
     ],
 )

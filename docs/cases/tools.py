@@ -260,7 +260,7 @@ APPROVALS = Group(
         Case(
             "from mojentic_nb.display import live\nlive.can_ask = lambda: True\n"
             "try:\n    result(scripted(calls('depth', river='Po'), 'Sorry.').stream(QUESTION, [depth], approve=LiveView().approve))\n"
-            "finally:\n    live.can_ask = can_ask",
+            "finally:\n    live.can_ask, builtins.input = can_ask, real",
             "The tool needs approval, and buttons can't be shown here.",
             "Type `y` to let it run. Anything else denies the call.",
             when="a tool that needs approval, in a terminal",
@@ -306,7 +306,7 @@ OBJECTS = Group(
             when="`--as list[Trip]`, and an empty list",
             given=TRIP,
             replies=lambda: [Reply([completion('{"value": []}')])],
-            pick="no rows",
+            pick="rows",
         ),
         Case(
             "scripted([TextDelta('{\"city\": \"Os'), StepFinish('length')]).generate_object(QUESTION, Trip)",
