@@ -103,7 +103,7 @@ class Reader:
         if not lines:
             self.lost.append(f"{case.code!r} shows no message like {case.pick!r}, but:\n{seen}")
         text = "\n".join(lines).strip().replace(os.path.realpath(folder), "/home/ada")
-        text = re.sub(r" · [\d.]+ s(?= · |$)", "", text, flags=re.MULTILINE)  # how long it took
+        text = re.sub(r" · [^·\n]*\d (?:s|tokens/s)(?= · |$)", "", text, flags=re.MULTILINE)  # how long it took
         return text.replace(self.server.url.removeprefix("http://"), "127.0.0.1:8000")
 
     def run(self, code: str) -> str:
