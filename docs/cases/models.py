@@ -1,6 +1,5 @@
 """Messages about models, providers, addresses and keys."""
 
-# ruff: noqa: E501 (a cell is shown as it is written)
 from __future__ import annotations
 
 from loopback import Reply, completion, json_reply
@@ -48,9 +47,7 @@ MODELS = Group(
             when="`%%llm -m replay:`",
         ),
         Case(
-            "import importlib.util\nfind_spec = importlib.util.find_spec\n"
-            "from mojentic_nb.llm.gateways import local\nlocal.find_spec = lambda name: None\n"
-            "try:\n    get_ipython().run_cell_magic('llm', '', 'Name a river.')\nfinally:\n    local.find_spec = find_spec",
+            without("xllamacpp", "get_ipython().run_cell_magic('llm', '', 'Name a river.')"),
             "No model is named or set, no Ollama is running, and the embedded model isn't installed.",
             "Do one of the three things that the message lists.",
             when="`%%llm` without a model, where none is at hand",

@@ -3,7 +3,7 @@
 # ruff: noqa: E501 (a cell is shown as it is written)
 from __future__ import annotations
 
-from loopback import Reply, completion
+from loopback import Reply, completion, tool_call
 
 from cases import Case, Group
 from cases.asking import KERNEL, NO_KERNEL
@@ -157,25 +157,28 @@ RESULTS = Group(
             given=DEPTH,
         ),
         Case(
-            "result(scripted([TextDelta(''), ToolCallEnd(bad('{river')), StepFinish('tool_calls')], 'Sorry.').stream(QUESTION, [depth]))",
+            "result(LLMBroker('gpt-5', OpenAIGateway()).stream(QUESTION, [depth]))",
             "The model wrote arguments that aren't valid JSON.",
             "Nothing. The model reads this and tries again.",
             when="a call whose arguments aren't JSON",
-            given=f"{DEPTH}\nfrom mojentic_nb.llm.messages import parsed_call\nbad = lambda text: parsed_call('1', 'depth', text)",
+            replies=lambda: [Reply([tool_call("depth", "{river")]), Reply([completion("Sorry.")])],
+            given=DEPTH,
         ),
         Case(
-            "result(scripted([ToolCallEnd(bad('[1]')), StepFinish('tool_calls')], 'Sorry.').stream(QUESTION, [depth]))",
+            "result(LLMBroker('gpt-5', OpenAIGateway()).stream(QUESTION, [depth]))",
             "The model wrote a list or a number where arguments have names.",
             "Nothing. The model reads this and tries again.",
             when="a call whose arguments have no names",
-            given=f"{DEPTH}\nfrom mojentic_nb.llm.messages import parsed_call\nbad = lambda text: parsed_call('1', 'depth', text)",
+            replies=lambda: [Reply([tool_call("depth", "[1]")]), Reply([completion("Sorry.")])],
+            given=DEPTH,
         ),
         Case(
-            "result(scripted([ToolCallEnd(bad('[' * 300 + ']' * 300)), StepFinish('tool_calls')], 'Sorry.').stream(QUESTION, [depth]))",
+            "result(LLMBroker('gpt-5', OpenAIGateway()).stream(QUESTION, [depth]))",
             "The model repeated an opening bracket, as small models do.",
             "Nothing. The model reads this and tries again.",
             when="a call whose arguments are nested too deep",
-            given=f"{DEPTH}\nfrom mojentic_nb.llm.messages import parsed_call\nbad = lambda text: parsed_call('1', 'depth', text)",
+            replies=lambda: [Reply([tool_call("depth", "[" * 300 + "]" * 300)]), Reply([completion("Sorry.")])],
+            given=DEPTH,
         ),
         Case(
             "result(scripted(calls('depth', river='Po'), 'Sorry.').stream(QUESTION, [depth]))",
@@ -258,14 +261,13 @@ APPROVALS = Group(
             given=f"{DEPTH}\ndef ask(call): raise OSError('no terminal')",
         ),
         Case(
-            "from mojentic_nb.display import live\nlive.can_ask = lambda: True\n"
-            "try:\n    result(scripted(calls('depth', river='Po'), 'Sorry.').stream(QUESTION, [depth], approve=LiveView().approve))\n"
-            "finally:\n    live.can_ask, builtins.input = can_ask, real",
+            "try:\n    list(scripted(calls('depth', river='Po'), 'Sorry.').stream(QUESTION, [depth], approve=LiveView().approve))\n"
+            "finally:\n    sys.stdin = real",
             "The tool needs approval, and buttons can't be shown here.",
             "Type `y` to let it run. Anything else denies the call.",
             when="a tool that needs approval, in a terminal",
-            given=f"{DEPTH}\nfrom mojentic_nb.display import can_ask\nimport builtins\n"
-            "def typed(question): print(question); return 'y'\nbuiltins.input, real = typed, builtins.input",
+            given=f"{DEPTH}\nimport io\nclass Terminal(io.StringIO):\n    isatty = lambda self: True\n"
+            "sys.stdin, real = Terminal('y\\n'), sys.stdin",
             pick="y/N",
         ),
         Case(
