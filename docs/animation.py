@@ -24,8 +24,8 @@ from lab import NOTEBOOK, Lab, serving_notebooks, write_notebook  # noqa: E402
 
 WIDTH, HEIGHT = 860, 700
 EVERY = 0.1  # seconds from one frame to the next
-PATIENCE, FASTER = 0.7, 8  # after so many seconds in which nothing came, time passes so many times as fast
-LAST = 3.0  # seconds that the last frame stands
+PATIENCE, FASTER = 0.7, 8  # after so many seconds without a change, play so many times as fast
+LAST = 3.0  # seconds to show the last frame
 MOST = 2_000_000  # bytes
 
 CELLS = [
@@ -46,13 +46,13 @@ What does the item "espresso" cost?""",
 ]
 LOAD, ASK, DEFINE, TOOL = range(len(CELLS))
 SAID = f"cell => {NOTEBOOK}.content.widgets[cell].node.querySelector('.mnb-blocks')?.innerText ?? ''"
-# What stands around the notebook and is none of it.
+# The parts of JupyterLab around the notebook, which the film leaves out.
 UNCLUTTERED = [("application:toggle-side-tabbar", {"side": side}) for side in ("left", "right")]
 UNCLUTTERED += [("statusbar:toggle", {})]
 
 
 class Film:
-    """The frames of a page, and when each is shown."""
+    """Collects the frames of a page, and when to show each."""
 
     def __init__(self, page: Page) -> None:
         self.frames: list[tuple[float, bytes]] = []
@@ -62,7 +62,7 @@ class Film:
         self._said = ""
 
     def go_on(self, seconds: float, cell: int | None = None) -> None:
-        """Film that long; while the answer in `cell` stands still, time passes faster."""
+        """Film that long, and faster while the answer in `cell` doesn't change."""
         end = time.monotonic() + seconds
         while (now := time.monotonic()) < end:
             said = "" if cell is None else self._page.evaluate(SAID, cell)
@@ -75,7 +75,7 @@ class Film:
 
 
 def film(page: Page, url: str) -> list[tuple[float, bytes]]:
-    """The run's frames, and when each is shown."""
+    """Return the run's frames, and when to show each."""
     lab = Lab(page, url)
     lab.open("film.ipynb")
     for command, arguments in UNCLUTTERED:
@@ -99,14 +99,14 @@ def film(page: Page, url: str) -> list[tuple[float, bytes]]:
 
 
 def done(lab: Lab, cell: int) -> bool:
-    """Whether that cell has run."""
+    """Return whether that cell has run."""
     return bool(lab.page.evaluate(f"{NOTEBOOK}.content.widgets[{cell}].model.executionCount > 0")) and not lab.running(
         cell
     )
 
 
 def save(frames: list[tuple[float, bytes]]) -> None:
-    """Write the film; frames in which nothing changed are one."""
+    """Write the film, with equal frames joined into one."""
     times, pictures = zip(*frames, strict=True)
     kept = [n for n in range(len(frames)) if n == 0 or pictures[n] != pictures[n - 1]]
     ends = [*(times[n] for n in kept[1:]), times[-1] + LAST]

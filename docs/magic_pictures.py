@@ -1,4 +1,4 @@
-"""Take the pictures of docs/magic.md: what `%%llm` can do, a picture for each; see pictures.py."""
+"""Take the pictures of docs/magic.md, one for each thing that `%%llm` can do; `pictures.py` runs this."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Cells:
         self.lab = lab
 
     def at(self, name: str) -> int:
-        """Where the cell is; `--code` has put one in below its own."""
+        """Return the index of a cell, after the one that `--code` inserted."""
         (index,) = [
             index
             for index in range(self.lab.page.locator(".jp-Notebook .jp-Cell").count())
@@ -89,20 +89,20 @@ class Cells:
         return index
 
     def source(self, index: int) -> str:
-        """What stands in the cell with that index."""
+        """Return the text of the cell with that index."""
         return str(
             self.lab.page.evaluate(f"index => {NOTEBOOK}.content.widgets[index].model.sharedModel.source", index)
         )
 
     def run(self, *names: str) -> None:
-        """Run those cells, one after the other."""
+        """Run those cells one after the other."""
         for name in names:
             self.clear(self.at(name))
             self.lab.run(self.at(name))
             self.lab.wait_until_done(self.at(name))
 
     def clear(self, index: int) -> None:
-        """Forget that the cell with that index has run, so that one can wait for its end."""
+        """Clear the number of the cell with that index, to wait until it has run again."""
         self.lab.page.evaluate(
             f"""index => {{
                 {NOTEBOOK}.content.activeCellIndex = index;
@@ -112,7 +112,7 @@ class Cells:
         )
 
     def take(self, name: str, cells: int = 1) -> None:
-        """The picture of so many cells from the named one on."""
+        """Take a picture of so many cells from the named one on."""
         wanted = [self.lab.cell(self.at(name) + offset) for offset in range(cells)]
         for cell in wanted:
             cell.scroll_into_view_if_needed()
@@ -123,7 +123,7 @@ class Cells:
 
 
 def magic(page: Page, url: str, notebooks: Path) -> None:
-    """The embedded model answers the first question, a server plays the model of the others."""
+    """Let the embedded model answer the first question, and a server play the model of the others."""
     server = Loopback()
     server.play(*(Reply([body]) for body in ANSWERS))
     write_notebook(notebooks / "magic.ipynb", [SETUP.format(url=server.url), *CELLS.values()])
@@ -140,7 +140,7 @@ def magic(page: Page, url: str, notebooks: Path) -> None:
 
 
 def answers(page: Page, cells: Cells) -> None:
-    """What one cell can ask for, and how it is stopped."""
+    """Take what one cell can ask for, and how to stop it."""
     answer = cells.lab.cell(cells.at("answer"))
     cells.lab.run(cells.at("answer"))
     page.wait_for_function("view => view.innerText.length > 600", arg=answer.locator(".mnb").element_handle())
@@ -169,14 +169,14 @@ def answers(page: Page, cells: Cells) -> None:
 
 
 def conversation(cells: Cells) -> None:
-    """What the commands show; the first of two questions was asked again after the second."""
+    """Take what the commands show after two questions, of which the first was asked again."""
     cells.run("first", "second", "first", "history", "usage", "trace", "mistake", "explain", "error")
     for name in ("history", "usage", "trace", "explain", "error"):
         cells.take(name)
 
 
 def complete(page: Page, cells: Cells) -> None:
-    """The tab key on the magic's own line."""
+    """Take what the Tab key offers on the magic's line."""
     cell = cells.lab.cell(cells.at("completion"))
     cell.locator(".cm-content").click()
     page.keyboard.press("End")

@@ -1,4 +1,4 @@
-"""Run the notebooks and save their outputs as a reader will see them: `make notebooks`."""
+"""Run the notebooks and save their outputs: `make notebooks`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language":
 
 
 def run(path: Path) -> None:
-    """Run a notebook and save it, free of what differs from machine to machine."""
+    """Run a notebook and save it, without anything that differs between machines."""
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(
         notebook, resources={"metadata": {"path": str(path.parent)}}, coalesce_streams=True, record_timing=False
@@ -31,7 +31,7 @@ def run(path: Path) -> None:
 
 
 def main() -> None:
-    """Run all notebooks, or those that are named on the command line."""
+    """Run all notebooks, or those named on the command line."""
     for path in chosen(sys.argv[1:]):
         print(path.name)
         run(path)

@@ -17,7 +17,7 @@ from magic_pictures import PICTURES, magic  # noqa: E402
 
 
 def quickstart(page: Page, url: str) -> None:
-    """The quickstart's first answer, half written."""
+    """Take the quickstart's first answer, half written."""
     lab = Lab(page, url)
     lab.open("01_quickstart.ipynb")
     lab.run(LOAD)
@@ -69,7 +69,7 @@ with ThreadPoolExecutor() as pool:
 
 
 def waterfall(page: Page, url: str, notebooks: Path) -> None:
-    """The waterfall of three questions to the embedded model; the last two, with a tool, were asked at once."""
+    """Take the waterfall of three questions to the embedded model, the last two asked at once, with a tool."""
     write_notebook(notebooks / "tracing.ipynb", CELLS)
     lab = Lab(page, url)
     lab.open("tracing.ipynb")
@@ -127,7 +127,7 @@ ipywidgets.VBox([question, answer])"""
 
 
 def application(page: Page, url: str, notebooks: Path) -> None:
-    """The application of docs/widgets.md, in the middle of an answer."""
+    """Take the application of docs/widgets.md, in the middle of an answer."""
     write_notebook(notebooks / "application.ipynb", [APPLICATION, SHOWN])
     lab = Lab(page, url)
     lab.open("application.ipynb")
@@ -181,7 +181,7 @@ ratio = 2495 / 601  # wet, by any measure
 
 
 def themes(page: Page, url: str, notebooks: Path) -> None:
-    """A saved answer of a script, in the light and the dark theme and in a narrow window; its card is opened."""
+    """Take a saved answer with an open card, in the light and the dark theme and in a narrow window."""
     write_notebook(notebooks / "answer.ipynb", [f"TEXT = {TEXT!r}\n{SCRIPTED}"])
     lab = Lab(page, url)
     lab.open("answer.ipynb")
@@ -194,7 +194,7 @@ def themes(page: Page, url: str, notebooks: Path) -> None:
             "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", f"JupyterLab {theme}"
         )
         page.set_viewport_size({"width": width, "height": 1200})
-        page.wait_for_timeout(1500)  # the theme's style sheets load, and are seen by no event
+        page.wait_for_timeout(1500)  # for the theme's style sheets, whose loading fires no event
         answer.screenshot(path=PICTURES / f"view-{name}.png")
     lab.shut_down()
 

@@ -1,7 +1,7 @@
-"""Record anew what the notebooks replay: `make recordings`, and then `make notebooks`.
+"""Record again what the notebooks replay: `make recordings`, then `make notebooks`.
 
-In a notebook a replayed file whose name ends in ``small`` is what the embedded model said, one that ends in ``script``
-what is written below: what a larger model would say, where the embedded one is too small.
+A recording whose name ends in ``small`` has answers of the embedded model. One that ends in ``script`` has the answers
+written below, as a larger model would give them, where the embedded one is too small.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ from mojentic_nb.llm import (  # noqa: E402
 from mojentic_nb.llm.gateways import LocalGateway, RecordingGateway, ScriptedGateway  # noqa: E402
 
 RECORDINGS = notebooks.NOTEBOOKS / "recordings"
-UNRECORDED = "unrecorded"  # the tag of a cell that shows what a recording says of a question that it doesn't have
+UNRECORDED = "unrecorded"  # the tag of a cell that asks a recording a question that it doesn't have
 
 
 def calls(*wanted: tuple[str, dict[str, object]], say: str = "", tokens: tuple[int, int]) -> list[ModelEvent]:
-    """A step in which the model calls tools, each by its name and arguments; `tokens` are those in and out."""
+    """Script a step that calls tools, each given as name and arguments; `tokens` counts those in and out."""
     made = [LLMToolCall(id=f"call_{i}", name=name, arguments=given) for i, (name, given) in enumerate(wanted)]
     return [*([TextDelta(say)] if say else []), *map(ToolCallEnd, made), StepFinish("tool_calls", Usage(*tokens))]
 
 
 def as_json(value: dict[str, object]) -> str:
-    """An answer that is an object, as models tend to write it: an item of a list to a line."""
+    """Write an object as models tend to, with one item of a list per line."""
     lines = [
         f'"{key}": [\n  ' + ",\n  ".join(map(json.dumps, item)) + "\n ]"
         if isinstance(item, list) and isinstance(item[0], dict)
@@ -106,7 +106,7 @@ SCRIPTS: dict[str, list[str | list[ModelEvent]]] = {
 
 
 class Recorder(RecordingGateway):
-    """Stands in for the replay of the file `path`, and makes it."""
+    """Takes the place of the replay of the file `path`, and records it."""
 
     sources: ClassVar[dict[str, LocalGateway | ScriptedGateway]] = {}
 
@@ -118,19 +118,19 @@ class Recorder(RecordingGateway):
 
 
 def begin() -> None:
-    """Have the notebook in whose kernel this is called record what it would replay."""
+    """Make the notebook of this kernel record what it would otherwise replay."""
     gateways.ReplayGateway = providers.ReplayGateway = Recorder  # type: ignore[misc, assignment]
 
 
 def end() -> None:
-    """Raise AssertionError where a script is longer than what was asked."""
+    """Raise AssertionError if a script has answers that weren't asked for."""
     for source in Recorder.sources.values():
         if isinstance(source, ScriptedGateway):
             source.assert_complete()
 
 
 def main() -> None:
-    """Record what the notebooks replay, all of them or those that are named on the command line."""
+    """Record what all notebooks replay, or those named on the command line."""
     for path in notebooks.chosen(sys.argv[1:]):
         source = path.read_text("utf-8")
         if "recordings/" not in source:

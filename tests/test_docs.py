@@ -64,6 +64,7 @@ class Doc:
 DOCS = {path.stem: Doc(path) for path in sorted((Path(__file__).parents[1] / "docs").glob("*.md"))}
 BROKER = DOCS["broker"]
 MAGIC = "magic"  # its cells are IPython's: tests/magics/test_magic_doc.py
+MESSAGES = "messages"  # a script writes it: tests/test_messages.py
 
 
 def says(provider: str, *texts: str) -> Reply:
@@ -175,7 +176,7 @@ def test_its_examples_run_and_print_what_it_shows(
     assert [request.path for request in providers.requests] == [path for path, _ in exchanges]
 
 
-@pytest.mark.parametrize("name", [name for name in DOCS if name != MAGIC])
+@pytest.mark.parametrize("name", [name for name in DOCS if name not in (MAGIC, MESSAGES)])
 def test_all_its_examples_are_run(name: str):
     doc = DOCS[name]
     text = LONG_FENCE.sub("```text", doc.text)

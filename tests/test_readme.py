@@ -1,4 +1,4 @@
-"""What the README says is so."""
+"""The README and CONTRIBUTING name things that exist and run."""
 
 from __future__ import annotations
 
@@ -63,3 +63,12 @@ def test_its_commands_are_those_of_the_makefile(project: Path):
 
 def test_the_models_size_is_what_is_fetched(project: Path):
     assert f"({SMOLLM2.wheel_bytes / 1e6:.0f} MB)" in (project / "README.md").read_text("utf-8")
+
+
+def test_the_files_that_contributing_names_exist(project: Path):
+    text = (project / "CONTRIBUTING.md").read_text("utf-8")
+    named = re.findall(r"`([\w./]+/[\w./]*)`", text) + re.findall(r"\]\((?!http)([^)#]+)\)", text)
+    places = [project, project / "mojentic_nb", project / "mojentic_nb" / "llm", project / "mojentic_nb/llm/gateways"]
+
+    assert named
+    assert [name for name in named if not any((place / name).exists() for place in places)] == []
