@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     ["llm.text", "llm.validation", "llm.pictures", "llm.typed_dicts", "llm.signatures", "llm.cancellation"],
     ["llm.messages"],
+    ["llm.arguments"],
     ["llm.events"],
     ["llm.errors"],
     ["llm.config", "llm.redaction", "llm.concurrency", "llm.message_composers", "llm.completion_config"],

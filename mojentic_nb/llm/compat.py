@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field, SerializeAsAny
 
+from .arguments import parse_call
 from .config import CompletionConfig
 from .errors import ConfigurationError, IncompleteStreamError
 from .events import (
@@ -24,7 +25,7 @@ from .events import (
     ToolCallEnd,
     ToolCallStart,
 )
-from .messages import LLMToolCall, parsed_call
+from .messages import LLMToolCall
 from .openai_messages import FINISH_REASONS, Message, checked_messages
 from .request import Gateway, Request, Tool, chosen, is_forced
 from .signatures import signature_of
@@ -241,5 +242,5 @@ def read_call(said: Any, otherwise: str) -> LLMToolCall:  # noqa: ANN401 (an SDK
     function = getattr(said, "function", said)
     call_id = getattr(said, "id", None) or otherwise
     if isinstance(function.arguments, str):
-        return parsed_call(call_id, function.name, function.arguments)
-    return parsed_call(call_id, function.name, json.dumps(function.arguments, default=str))
+        return parse_call(call_id, function.name, function.arguments)
+    return parse_call(call_id, function.name, json.dumps(function.arguments, default=str))

@@ -337,8 +337,8 @@ TOLD_OF_CALLS = {
         "LookupError: There is no tool 'nowhere'; there are: where, when.",
     ),
     "arguments that are no JSON": (
-        LLMToolCall(id="a", name="where", arguments={}, error="The arguments are no JSON: {"),
-        "ValueError: The arguments are no JSON: {",
+        LLMToolCall(id="a", name="where", arguments={}, error="The arguments aren't JSON: {"),
+        "ValueError: The arguments aren't JSON: {",
     ),
 }
 

@@ -160,7 +160,7 @@ def test_rounds_without_a_limit():
 
 WHOLE = [
     step(call(0, "add"), call(1, "count"), text="One. ", reasoning="Hm."),
-    step(call(2, "fail"), call(3, "no-such-tool"), call(4, error="The arguments are no JSON")),
+    step(call(2, "fail"), call(3, "no-such-tool"), call(4, error="The arguments aren't JSON")),
     step(text="Done.", reasoning="So."),
 ]
 ALL = list(broker(*WHOLE, tool_runner=SerialToolRunner()).stream(QUESTION, TOOLS))
@@ -348,7 +348,7 @@ calls = st.builds(
     lambda name, a, error: (name, {"a": a}, error),
     names,
     st.integers() | st.text(max_size=3),
-    st.none() | st.just("The arguments are no JSON"),
+    st.none() | st.just("The arguments aren't JSON"),
 )
 steps = st.tuples(st.lists(calls, max_size=3), st.text(max_size=20), st.text(max_size=5))
 

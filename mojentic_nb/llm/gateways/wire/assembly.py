@@ -20,8 +20,9 @@ from collections.abc import Iterator, Mapping
 from io import StringIO
 from typing import Any
 
+from mojentic_nb.llm.arguments import parse_call
 from mojentic_nb.llm.events import ToolCallDelta, ToolCallEnd, ToolCallStart
-from mojentic_nb.llm.messages import LLMMessage, LLMToolCall, parsed_call
+from mojentic_nb.llm.messages import LLMMessage, LLMToolCall
 from mojentic_nb.llm.text import SURROGATE, mended
 
 from .fields import sendable
@@ -108,7 +109,7 @@ class Calls:
             call.waiting.append(call.characters.end())
             yield from call.deltas()
         for call in self._calls:
-            yield ToolCallEnd(parsed_call(call.id, call.name, call.arguments.getvalue()))
+            yield ToolCallEnd(parse_call(call.id, call.name, call.arguments.getvalue()))
 
     def _unique(self, call: Call) -> str:
         taken = {other.id for other in self._calls}
@@ -133,7 +134,7 @@ class Call:
     def complete(self) -> bool:
         """Whether nothing can be added to its arguments."""
         arguments = self.arguments.getvalue()
-        return bool(arguments.strip()) and not parsed_call(self.id, self.name, arguments).error
+        return bool(arguments.strip()) and not parse_call(self.id, self.name, arguments).error
 
     def deltas(self) -> Iterator[ToolCallDelta]:
         """The pieces of arguments that can be told now."""
