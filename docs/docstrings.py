@@ -1,5 +1,7 @@
 """Docstrings as the reference shows them: Sphinx's roles become links, its literal blocks code, traits tell their help.
 
+Methods of the broker show the parameters that they share.
+
 A name is looked up as Python would, from the object whose docstring it is outwards. Where the site has no page for it,
 it stays plain code.
 """
@@ -25,6 +27,8 @@ class Docstrings(griffe.Extension):
         for described in objects(pkg):
             if isinstance(described, griffe.Attribute):
                 tell_help(described)
+            if isinstance(described, griffe.Function):
+                take_parameters(described)
             if described.docstring:
                 described.docstring.value = rewritten(described.docstring.value, described)
 
@@ -46,6 +50,13 @@ def tell_help(attribute: griffe.Attribute) -> None:
                 call.keywords.remove(keyword)
                 attribute.value = ast.unparse(call)
                 return
+
+
+def take_parameters(method: griffe.Function) -> None:
+    """Give a method with the decorator ``@asks(other)`` the parameters of that other method."""
+    for decorator in method.decorators:
+        if (named := re.fullmatch(r"asks\((\w+)\)", str(decorator.value))) and method.parent:
+            method.parameters = method.parent.members[named[1]].parameters
 
 
 def rewritten(text: str, described: griffe.Object) -> str:

@@ -49,8 +49,8 @@ from mojentic_nb.llm.broker import Options as Said
 from mojentic_nb.llm.concurrency import in_background
 from mojentic_nb.llm.errors import ConfigurationError
 from mojentic_nb.llm.gateways.wire.images import load_image
+from mojentic_nb.llm.object_stream import AsyncObjectStream, ObjectStream
 from mojentic_nb.llm.request import Request, Tool
-from mojentic_nb.llm.run import AsyncObjectStream, ObjectStream
 from mojentic_nb.llm.text import fence_after, printable
 from mojentic_nb.llm.tools.batch import Approve
 from mojentic_nb.llm.tools.llm_tool import find_tool

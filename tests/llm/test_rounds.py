@@ -134,7 +134,7 @@ def test_more_rounds_than_are_allowed(how: str, limit: int):
     run = begin(asking, how, QUESTION, TOOLS, config=CompletionConfig(max_tool_iterations=limit))
     events = []
 
-    with pytest.raises(MaxToolIterationsExceededError, match=f"after {limit} rounds: raise max_tool") as failure:
+    with pytest.raises(MaxToolIterationsExceededError, match=f"after {limit} rounds?\\. Raise `max_tool") as failure:
         events_of(run, events.append)
 
     assert failure.value.run is run
@@ -329,7 +329,7 @@ def test_an_error_carries_the_run(how: str):
 def test_a_step_without_an_end_is_an_error(how: str):
     run = begin(broker([TextDelta("Be"), *call(0)]), how, QUESTION, TOOLS)
 
-    with pytest.raises(IncompleteStreamError, match="ask again"):
+    with pytest.raises(IncompleteStreamError, match="Ask again"):
         events_of(run)
 
     assert_acceptable(sent_with(run.messages))
