@@ -1,7 +1,7 @@
 """Turns docstrings into Markdown for the reference: Sphinx's roles become links, its literal blocks code.
 
-A trait shows its help. A name is looked up as Python would, from the documented object outwards; one without a page on
-the site stays plain code.
+A trait shows its help, and methods of the broker the parameters that they share. A name is looked up as Python would,
+from the documented object outwards; one without a page on the site stays plain code.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ class Docstrings(griffe.Extension):
         for described in objects(pkg):
             if isinstance(described, griffe.Attribute):
                 move_help(described)
+            if isinstance(described, griffe.Function):
+                take_parameters(described)
             if described.docstring:
                 described.docstring.value = rewrite(described.docstring.value, described)
 
@@ -46,6 +48,13 @@ def move_help(attribute: griffe.Attribute) -> None:
                 call.keywords.remove(keyword)
                 attribute.value = ast.unparse(call)
                 return
+
+
+def take_parameters(method: griffe.Function) -> None:
+    """Give a method with the decorator ``@asks(other)`` the parameters of that other method."""
+    for decorator in method.decorators:
+        if (named := re.fullmatch(r"asks\((\w+)\)", str(decorator.value))) and method.parent:
+            method.parameters = method.parent.members[named[1]].parameters
 
 
 def rewrite(text: str, described: griffe.Object) -> str:
