@@ -117,9 +117,8 @@ def ask() -> dict[str, list[str]]:
             printed.append("\n".join(message["content"]["traceback"]))
 
     try:
-        setup = (
-            f"import sys; sys.path[:0] = [{str(ROOT / 'docs')!r}, {str(ROOT / 'tests')!r}]; import house; house.begin()"
-        )
+        folders = [str(ROOT), str(ROOT / "docs"), str(ROOT / "tests")]
+        setup = f"import sys; sys.path[:0] = {folders}; import house; house.begin()"
         for cell in (setup, QUESTION, "import json; print('WAY', json.dumps(house.WAY.files))"):
             client.execute_interactive(cell, allow_stdin=True, output_hook=hook, timeout=60)
     finally:

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT / "docs"), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT), str(ROOT / "docs"), str(ROOT / "tests")]
 
 from cases import Case, Group  # noqa: E402
 from loopback import Loopback  # noqa: E402
@@ -103,7 +103,7 @@ class Reader:
         if not lines:
             self.lost.append(f"{case.code!r} shows no message like {case.pick!r}, but:\n{seen}")
         text = "\n".join(lines).strip().replace(os.path.realpath(folder), "/home/ada")
-        text = re.sub(r" · [^·\n]*\d (?:s|tokens/s)(?= · |$)", "", text, flags=re.MULTILINE)  # how long it took
+        text = "\n".join(map(untimed, text.splitlines()))
         return text.replace(self.server.url.removeprefix("http://"), "127.0.0.1:8000")
 
     def run(self, code: str) -> str:
@@ -133,6 +133,12 @@ class Reader:
         finally:
             if "mojentic_nb" in self.shell.extension_manager.loaded:  # a case may have unloaded it
                 self.shell.run_line_magic("unload_ext", "mojentic_nb")
+
+
+def untimed(line: str) -> str:
+    """Return a line without those parts of a status that say how long something took."""
+    parts = line.split(" · ")
+    return line if len(parts) == 1 else " · ".join(part for part in parts if not re.search(r"\d (s|tokens/s)$", part))
 
 
 @contextlib.contextmanager
