@@ -29,7 +29,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 CORE = ("messages", "events", "request", "conversation", "run", "broker")  # of mojentic_nb/llm
 MOST = {"down": 15, "up": 15, "core": 1_100}
-BLOCKING = "shell = get_ipython(); shell.run_cell_magic('llm', '-m openai:gpt-5-mini', 'What is the capital of Norway?')"
+BLOCKING = "shell = get_ipython(); shell.run_cell_magic('llm', '-m openai:gpt-5-mini', 'What is a fjord?')"
 QUESTION = "%%llm -m openai:gpt-5-mini\nWhat is the capital of Norway?"
 ANSWER = "Oslo"
 PAUSE = 0.3  # seconds between the request's bytes and the reply's, for what still runs
