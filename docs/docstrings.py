@@ -1,9 +1,7 @@
-"""Docstrings as the reference shows them: Sphinx's roles become links, its literal blocks code, traits tell their help.
+"""Turns docstrings into Markdown for the reference: Sphinx's roles become links, its literal blocks code.
 
-Methods of the broker show the parameters that they share.
-
-A name is looked up as Python would, from the object whose docstring it is outwards. Where the site has no page for it,
-it stays plain code.
+A trait shows its help, and methods of the broker the parameters that they share. A name is looked up as Python would,
+from the documented object outwards; one without a page on the site stays plain code.
 """
 
 from __future__ import annotations
@@ -20,29 +18,29 @@ LITERAL = re.compile(r"::$(?=\n\n {4})", re.MULTILINE)
 
 
 class Docstrings(griffe.Extension):
-    """Rewrites the docstrings of a package once all of it is known."""
+    """Rewrites the docstrings of a package after all of it is read."""
 
     def on_package(self, *, pkg: griffe.Module, **_: Any) -> None:
-        """Rewrite those of `pkg`."""
+        """Rewrite the docstrings of `pkg`."""
         for described in objects(pkg):
             if isinstance(described, griffe.Attribute):
-                tell_help(described)
+                move_help(described)
             if isinstance(described, griffe.Function):
                 take_parameters(described)
             if described.docstring:
-                described.docstring.value = rewritten(described.docstring.value, described)
+                described.docstring.value = rewrite(described.docstring.value, described)
 
 
 def objects(root: griffe.Object) -> Iterator[griffe.Object]:
-    """`root` and all that is defined in it."""
+    """Iterate over `root` and everything defined in it."""
     yield root
     for member in root.members.values():
         if isinstance(member, griffe.Object):
             yield from objects(member)
 
 
-def tell_help(attribute: griffe.Attribute) -> None:
-    """Make a trait's help its docstring, and leave of its value what it may be."""
+def move_help(attribute: griffe.Attribute) -> None:
+    """Move a trait's help from its value to its docstring."""
     for call in ast.walk(ast.parse(str(attribute.value))):
         for keyword in call.keywords if isinstance(call, ast.Call) else ():
             if keyword.arg == "help":
@@ -59,19 +57,19 @@ def take_parameters(method: griffe.Function) -> None:
             method.parameters = method.parent.members[named[1]].parameters
 
 
-def rewritten(text: str, described: griffe.Object) -> str:
-    """The docstring `text` in Markdown."""
+def rewrite(text: str, described: griffe.Object) -> str:
+    """Return the docstring `text` in Markdown."""
     return ROLE.sub(lambda role: link(role[2], short=bool(role[1]), described=described), LITERAL.sub(":", text))
 
 
 def link(name: str, *, short: bool, described: griffe.Object) -> str:
-    """A link to `name`, or its code where the site has no such page."""
+    """Return a link to `name`, or plain code if the site has no page for it."""
     shown = name.rpartition(".")[2] if short else name.lstrip(".")
     return f'<autoref optional identifier="{path_of(name, described)}"><code>{shown}</code></autoref>'
 
 
 def path_of(name: str, described: griffe.Object) -> str:
-    """The full path of what `name` means in the docstring of `described`."""
+    """Return the full path of what `name` means in the docstring of `described`."""
     first = name.partition(".")[0]
     scope: griffe.Object | None = described
     while scope:

@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     ["llm.text", "llm.validation", "llm.pictures", "llm.typed_dicts", "llm.signatures", "llm.cancellation"],
     ["llm.messages"],
+    ["llm.arguments"],
     ["llm.events"],
     ["llm.errors"],
     ["llm.config", "llm.redaction", "llm.concurrency", "llm.message_composers", "llm.completion_config"],
@@ -27,8 +28,10 @@ LAYERS = [
     ["llm.gateways"],
     ["llm.tools"],
     ["llm.structured"],
+    ["llm.step", "llm.readers"],
     ["llm.conversation"],
     ["llm.run"],
+    ["llm.object_stream"],
     ["llm.broker", "llm.chat_session", "llm.llm_broker"],
     ["llm.providers"],
     ["llm"],

@@ -23,7 +23,8 @@ from .events import (
 )
 from .message_composers import MessageBuilder
 from .messages import LLMMessage, LLMToolCall, MessageRole
-from .run import AsyncObjectStream, AsyncRun, ObjectStream, Run
+from .object_stream import AsyncObjectStream, ObjectStream
+from .run import AsyncRun, Run
 from .tools import tool
 
 __all__ = [

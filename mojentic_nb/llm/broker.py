@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import uuid
 import warnings
-from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
-from typing import Any, TypedDict, Unpack
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from functools import wraps
+from inspect import signature
+from typing import Any, Concatenate, ParamSpec, TypedDict, TypeVar, Unpack
 
 from .compat import as_gateway
 from .config import CompletionConfig
 from .conversation import Conversation
 from .gateways.ollama import OllamaGateway
+from .object_stream import AsyncObjectStream, ObjectStream
 from .openai_messages import Message
-from .run import AsyncObjectStream, AsyncRun, ObjectStream, Run, warn_if_incomplete
+from .run import AsyncRun, Run, warn_if_incomplete
 from .structured import Answer, AnswerType, Object
 from .tools.batch import Approve
 from .tools.function import ToolChoice, Tools, as_tools, checked_choice
@@ -21,52 +24,63 @@ from .tracing import Tracer
 
 __all__ = ["LLMBroker", "Options"]
 
+P = ParamSpec("P")
+Question = TypeVar("Question")
+Result = TypeVar("Result")
+
 
 class Options(TypedDict, total=False):
-    """What each method takes by name."""
+    """What each method takes by name only."""
 
     model: str | None
     tool_choice: ToolChoice | None
     approve: Approve | None
 
 
-class AllOptions(Options, total=False):
-    """The same, and Mojentic's four single settings with the id for the tracer, which it takes by position."""
+def asks(
+    prepare: Callable[Concatenate[LLMBroker, P], Question],
+) -> Callable[[Callable[[LLMBroker, Question], Result]], Callable[Concatenate[LLMBroker, P], Result]]:
+    """Give a method the parameters of `prepare`. The method itself gets what `prepare` returns."""
 
-    temperature: float | None
-    num_ctx: int | None
-    num_predict: int | None
-    max_tokens: int | None
-    correlation_id: str | None
+    def decorate(method: Callable[[LLMBroker, Question], Result]) -> Callable[Concatenate[LLMBroker, P], Result]:
+        @wraps(method)
+        def ask(self: LLMBroker, /, *args: P.args, **options: P.kwargs) -> Result:
+            return method(self, prepare(self, *args, **options))
+
+        returns = signature(method).return_annotation
+        vars(ask)["__signature__"] = signature(prepare).replace(return_annotation=returns)
+        return ask
+
+    return decorate
 
 
 class LLMBroker:
-    """Asks `model` at `gateway`, by default Ollama. The caller's messages are never changed.
+    """Asks `model` at `gateway`, by default Ollama. Your messages are never changed.
 
     A gateway is one of :mod:`mojentic_nb.llm.gateways`, any object with a method ``stream``
-    (:class:`~mojentic_nb.llm.request.Gateway`), or one that was written for Mojentic, with ``complete_stream`` or
-    ``complete``. A request that fails for a reason that may pass is sent again up to `max_retries` times, before the
-    first token only. `tracer` is told of all that happens. `tool_runner` runs the model's calls, by default several at
-    once. `tokenizer` is kept for programs written for Mojentic; tokens are counted as the provider reports them.
+    (:class:`~mojentic_nb.llm.request.Gateway`), or one written for Mojentic, with ``complete_stream`` or ``complete``.
+    A request that fails for a passing reason is retried up to `max_retries` times, before the first token only.
+    `tracer` records everything that happens. `tool_runner` runs the model's calls, by default several at once.
+    `tokenizer` is kept for programs written for Mojentic; tokens are counted as the provider reports them.
 
     Each method takes `messages`, which are :class:`~mojentic_nb.llm.LLMMessage` or dicts in the form of OpenAI's API,
     and `tools` that the model may call: plain functions, or objects with a `descriptor` and ``run``. The broker runs
-    them and goes on until the model is done. Then come, by position as in Mojentic or by name, `config`, a
-    :class:`~mojentic_nb.llm.CompletionConfig`; one by one `temperature`, `num_ctx`, `num_predict` and `max_tokens`,
-    which only count without a `config`; and `correlation_id`, for the tracer. By name each method takes
+    the calls and goes on until the model is done. Then follow, by position as in Mojentic or by name, `config`, a
+    :class:`~mojentic_nb.llm.CompletionConfig`; `temperature`, `num_ctx`, `num_predict` and `max_tokens`, which count
+    only without a `config`; and `correlation_id`, for the tracer. By name each method takes
 
-    - `tool_choice`, for the first request: *auto*, *none*, *required* (the model has to call some tool), or the name
-      of the tool that it has to call;
-    - `approve`, which is called with each call before it runs, and decides: True lets it run, False or a reason (told
-      to the model) doesn't; it may be ``async``;
+    - `tool_choice`, for the first request: *auto*, *none*, *required* (the model must call some tool), or the name of
+      the tool that it must call;
+    - `approve`, a function, maybe ``async``, that is called with each tool call before it runs. True lets the call run;
+      False or a reason, which the model reads, doesn't;
     - `model`, in place of the broker's.
 
-    Each call raises TypeError for an argument of the wrong kind; ValueError for no messages, an empty one of the
-    user's, two tools of one name, or a `tool_choice` that can't be met; and NotImplementedError where the answer can't
+    Each call raises TypeError for an argument of the wrong kind; ValueError for no messages, an empty message of the
+    user's, two tools of one name, or a `tool_choice` that can't be met; and NotImplementedError if the model can't
     stream. Other errors (:class:`~mojentic_nb.llm.errors.LLMError`) are raised while the answer is read.
 
-    An answer that a limit of tokens or a filter ended is a warning, once a call, of the methods that return or iterate
-    its text alone (:class:`~mojentic_nb.llm.errors.IncompleteAnswerWarning`). Runs have a `finish_reason` instead.
+    If a token limit or a filter ended the answer, methods that return or iterate text alone issue an
+    :class:`~mojentic_nb.llm.errors.IncompleteAnswerWarning`, once a call. Runs have a `finish_reason` instead.
     """
 
     def __init__(
@@ -85,13 +99,13 @@ class LLMBroker:
         self.tracer = tracer
         self.tool_runner = ToolRunner() if tool_runner is None else tool_runner
         self.max_retries = max_retries
-        as_gateway(self.adapter)  # raises where it is none
+        as_gateway(self.adapter)  # raises TypeError if it isn't one
         if tracer is not None and (isinstance(tracer, type) or not hasattr(tracer, "begin")):
-            raise TypeError(f"{tracer!r} is no tracer: give a mojentic_nb.tracer.TracerSystem(), or None.")
+            raise TypeError(f"{tracer!r} isn't a tracer. Pass a mojentic_nb.tracer.TracerSystem(), or None.")
         if isinstance(self.tool_runner, type) or not hasattr(self.tool_runner, "arun"):
-            raise TypeError(f"{tool_runner!r} is no tool runner: give a ToolRunner(), or None.")
+            raise TypeError(f"{tool_runner!r} isn't a tool runner. Pass a ToolRunner(), or None.")
 
-    def stream(  # noqa: PLR0917 (as in Mojentic)
+    def _text(  # noqa: PLR0917 (as in Mojentic)
         self,
         messages: Sequence[Message],
         tools: Tools | None = None,
@@ -102,105 +116,12 @@ class LLMBroker:
         max_tokens: int | None = None,
         correlation_id: str | None = None,
         **options: Unpack[Options],
-    ) -> Run:
-        """Ask, and get the run whose events can be iterated."""
-        asked = with_settings(options, temperature, num_ctx, num_predict, max_tokens, correlation_id)
-        self._check_streaming(asked)
-        return self._run(self._conversation(messages, tools, config, asked))
+    ) -> Conversation:
+        """Return the conversation of a method that asks for text."""
+        config = config_of(config, temperature, num_ctx, num_predict, max_tokens)
+        return self._conversation(messages, tools, config, correlation_id, options)
 
-    def astream(  # noqa: PLR0917 (as in Mojentic)
-        self,
-        messages: Sequence[Message],
-        tools: Tools | None = None,
-        config: CompletionConfig | None = None,
-        temperature: float | None = None,
-        num_ctx: int | None = None,
-        num_predict: int | None = None,
-        max_tokens: int | None = None,
-        correlation_id: str | None = None,
-        **options: Unpack[Options],
-    ) -> AsyncRun:
-        """Ask, and get the run whose events can be iterated with ``async for``."""
-        asked = with_settings(options, temperature, num_ctx, num_predict, max_tokens, correlation_id)
-        self._check_streaming(asked)
-        return self._arun(self._conversation(messages, tools, config, asked))
-
-    def generate_stream(  # noqa: PLR0913, PLR0917 (as in Mojentic)
-        self,
-        messages: Sequence[Message],
-        tools: Tools | None = None,
-        config: CompletionConfig | None = None,
-        temperature: float | None = None,
-        num_ctx: int | None = None,
-        num_predict: int | None = None,
-        max_tokens: int | None = None,
-        correlation_id: str | None = None,
-        *,
-        object_model: object = None,
-        **options: Unpack[Options],
-    ) -> Iterator[str]:
-        """Ask, and iterate the text of the answer as it comes."""
-        asked = with_settings(options, temperature, num_ctx, num_predict, max_tokens, correlation_id)
-        check_text(object_model)
-        self._check_streaming(asked)
-        return self._run(self._conversation(messages, tools, config, asked)).text(warn=True)
-
-    def agenerate_stream(  # noqa: PLR0913, PLR0917 (as in Mojentic)
-        self,
-        messages: Sequence[Message],
-        tools: Tools | None = None,
-        config: CompletionConfig | None = None,
-        temperature: float | None = None,
-        num_ctx: int | None = None,
-        num_predict: int | None = None,
-        max_tokens: int | None = None,
-        correlation_id: str | None = None,
-        *,
-        object_model: object = None,
-        **options: Unpack[Options],
-    ) -> AsyncIterator[str]:
-        """Ask, and iterate the text of the answer with ``async for``."""
-        asked = with_settings(options, temperature, num_ctx, num_predict, max_tokens, correlation_id)
-        check_text(object_model)
-        self._check_streaming(asked)
-        return self._arun(self._conversation(messages, tools, config, asked)).text(warn=True)
-
-    def generate(  # noqa: PLR0917 (as in Mojentic)
-        self,
-        messages: Sequence[Message],
-        tools: Tools | None = None,
-        config: CompletionConfig | None = None,
-        temperature: float | None = None,
-        num_ctx: int | None = None,
-        num_predict: int | None = None,
-        max_tokens: int | None = None,
-        correlation_id: str | None = None,
-        **options: Unpack[Options],
-    ) -> str:
-        """Ask, and return the whole answer."""
-        asked = with_settings(options, temperature, num_ctx, num_predict, max_tokens, correlation_id)
-        run = self._run(self._conversation(messages, tools, config, asked), whole=True)
-        answer = "".join(run.text())
-        warn_if_incomplete(run.conversation)
-        return answer
-
-    def agenerate(  # noqa: PLR0917 (as in Mojentic)
-        self,
-        messages: Sequence[Message],
-        tools: Tools | None = None,
-        config: CompletionConfig | None = None,
-        temperature: float | None = None,
-        num_ctx: int | None = None,
-        num_predict: int | None = None,
-        max_tokens: int | None = None,
-        correlation_id: str | None = None,
-        **options: Unpack[Options],
-    ) -> Coroutine[Any, Any, str]:
-        """Ask, and return the whole answer, asynchronously."""
-        asked = with_settings(options, temperature, num_ctx, num_predict, max_tokens, correlation_id)
-        return whole_text(self._arun(self._conversation(messages, tools, config, asked), whole=True))
-
-    def generate_object(  # noqa: PLR0913, PLR0917 (as in Mojentic)
+    def _object(  # noqa: PLR0913, PLR0917 (as in Mojentic)
         self,
         messages: Sequence[Message],
         object_model: type[Object],
@@ -213,79 +134,112 @@ class LLMBroker:
         *,
         tools: Tools | None = None,
         **options: Unpack[Options],
-    ) -> Object:
+    ) -> tuple[Conversation, Answer[Object]]:
+        """Return the conversation of a method that asks for an object, and what the answer is to be."""
+        config = config_of(config, temperature, num_ctx, num_predict, max_tokens)
+        answer = Answer(AnswerType(object_model))
+        return self._conversation(messages, tools, config, correlation_id, options, answer), answer
+
+    @asks(_text)
+    def stream(self, conversation: Conversation) -> Run:
+        """Ask, and return the run: iterate it for its events."""
+        self._check_streaming(conversation)
+        return self._run(conversation)
+
+    @asks(_text)
+    def astream(self, conversation: Conversation) -> AsyncRun:
+        """Ask, and return the run: iterate it for its events with ``async for``."""
+        self._check_streaming(conversation)
+        return self._arun(conversation)
+
+    @asks(_text)
+    def generate_stream(self, conversation: Conversation) -> Iterator[str]:
+        """Ask, and iterate the answer's text as it arrives."""
+        self._check_streaming(conversation)
+        return self._run(conversation).text(warn=True)
+
+    @asks(_text)
+    def agenerate_stream(self, conversation: Conversation) -> AsyncIterator[str]:
+        """Ask, and iterate the answer's text with ``async for``."""
+        self._check_streaming(conversation)
+        return self._arun(conversation).text(warn=True)
+
+    @asks(_text)
+    def generate(self, conversation: Conversation) -> str:
+        """Ask, and return the whole answer."""
+        text = "".join(self._run(conversation, whole=True).text())
+        warn_if_incomplete(conversation, stacklevel=4)
+        return text
+
+    @asks(_text)
+    async def agenerate(self, conversation: Conversation) -> str:
+        """Ask, and return the whole answer, asynchronously."""
+        text = "".join([piece async for piece in self._arun(conversation, whole=True).text()])
+        warn_if_incomplete(conversation)
+        return text
+
+    @asks(_object)
+    def generate_object(self, asked: tuple[Conversation, Answer[Object]]) -> Object:
         """Ask for a value of the type `object_model`, and return it.
 
-        That is a pydantic model, or any other type that pydantic has a schema for (``list[Row]``, a dataclass). If the
-        answer does not fit, the model is asked once more; if the second does not fit either, raises
+        The type is a pydantic model, or any other that pydantic has a schema for (``list[Row]``, a dataclass). If the
+        reply doesn't match it, the model is asked once more; if the second reply doesn't match either, this raises
         :class:`~mojentic_nb.llm.errors.BadRequestError`.
         """
-        asked = with_settings(options, temperature, num_ctx, num_predict, max_tokens, correlation_id)
-        answer = Answer(AnswerType(object_model))
-        conversation = self._conversation(messages, tools, config, asked, answer)
+        conversation, answer = asked
         return ObjectStream(conversation, self._run(conversation, whole=True), answer).read()
 
-    def agenerate_object(  # noqa: PLR0913, PLR0917 (as in Mojentic)
-        self,
-        messages: Sequence[Message],
-        object_model: type[Object],
-        config: CompletionConfig | None = None,
-        temperature: float | None = None,
-        num_ctx: int | None = None,
-        num_predict: int | None = None,
-        max_tokens: int | None = None,
-        correlation_id: str | None = None,
-        *,
-        tools: Tools | None = None,
-        **options: Unpack[Options],
-    ) -> Coroutine[Any, Any, Object]:
+    @asks(_object)
+    async def agenerate_object(self, asked: tuple[Conversation, Answer[Object]]) -> Object:
         """The same, asynchronously."""
-        asked = with_settings(options, temperature, num_ctx, num_predict, max_tokens, correlation_id)
-        answer = Answer(AnswerType(object_model))
-        conversation = self._conversation(messages, tools, config, asked, answer)
-        return AsyncObjectStream(conversation, self._arun(conversation, whole=True), answer).read()
+        conversation, answer = asked
+        return await AsyncObjectStream(conversation, self._arun(conversation, whole=True), answer).read()
 
-    def stream_object(  # noqa: PLR0913, PLR0917 (as in Mojentic)
-        self,
-        messages: Sequence[Message],
-        object_model: type[Object],
-        config: CompletionConfig | None = None,
-        temperature: float | None = None,
-        num_ctx: int | None = None,
-        num_predict: int | None = None,
-        max_tokens: int | None = None,
-        correlation_id: str | None = None,
-        *,
-        tools: Tools | None = None,
-        **options: Unpack[Options],
-    ) -> ObjectStream[Object]:
-        """Ask for a value of the type `object_model`, and iterate what there is of it as it comes."""
-        asked = with_settings(options, temperature, num_ctx, num_predict, max_tokens, correlation_id)
-        self._check_streaming(asked, otherwise="generate_object()")
-        answer = Answer(AnswerType(object_model))
-        conversation = self._conversation(messages, tools, config, asked, answer)
+    @asks(_object)
+    def stream_object(self, asked: tuple[Conversation, Answer[Object]]) -> ObjectStream[Object]:
+        """Ask for a value of the type `object_model`, and iterate it as it grows."""
+        conversation, answer = asked
+        self._check_streaming(conversation, otherwise="generate_object()")
         return ObjectStream(conversation, self._run(conversation), answer)
 
-    def astream_object(  # noqa: PLR0913, PLR0917 (as in Mojentic)
+    @asks(_object)
+    def astream_object(self, asked: tuple[Conversation, Answer[Object]]) -> AsyncObjectStream[Object]:
+        """The same for ``async for``."""
+        conversation, answer = asked
+        self._check_streaming(conversation, otherwise="generate_object()")
+        return AsyncObjectStream(conversation, self._arun(conversation), answer)
+
+    def _conversation(
         self,
         messages: Sequence[Message],
-        object_model: type[Object],
-        config: CompletionConfig | None = None,
-        temperature: float | None = None,
-        num_ctx: int | None = None,
-        num_predict: int | None = None,
-        max_tokens: int | None = None,
-        correlation_id: str | None = None,
-        *,
-        tools: Tools | None = None,
-        **options: Unpack[Options],
-    ) -> AsyncObjectStream[Object]:
-        """The same for ``async for``."""
-        asked = with_settings(options, temperature, num_ctx, num_predict, max_tokens, correlation_id)
-        self._check_streaming(asked, otherwise="generate_object()")
-        answer = Answer(AnswerType(object_model))
-        conversation = self._conversation(messages, tools, config, asked, answer)
-        return AsyncObjectStream(conversation, self._arun(conversation), answer)
+        tools: Tools | None,
+        config: CompletionConfig,
+        correlation_id: str | None,
+        options: Options,
+        answer: Answer[Any] | None = None,
+    ) -> Conversation:
+        unknown = min(options.keys() - Options.__annotations__, default=None)
+        if unknown == "object_model":
+            raise NotImplementedError("This method returns text: use stream_object() or generate_object() instead.")
+        if unknown:
+            known = ", ".join(["config", *Options.__annotations__, *SETTINGS, "correlation_id"])
+            raise TypeError(f"{unknown!r} isn't an option. The options are: {known}.")
+        approve = options.get("approve")
+        if approve is not None and not callable(approve):
+            raise TypeError(f"`approve` must be a function that decides about a tool call, not {approve!r}.")
+        usable = as_tools(tools)
+        return Conversation(
+            options.get("model") or self.model,
+            messages,
+            config,
+            tools=usable,
+            tool_choice=checked_choice(options.get("tool_choice"), usable),
+            approve=approve,
+            answer=answer,
+            tracer=self.tracer,
+            correlation_id=correlation_id or str(uuid.uuid4()),
+            max_retries=self.max_retries,
+        )
 
     def _run(self, conversation: Conversation, *, whole: bool = False) -> Run:
         return Run(as_gateway(self.adapter, whole=whole), conversation, self.tool_runner)
@@ -293,89 +247,29 @@ class LLMBroker:
     def _arun(self, conversation: Conversation, *, whole: bool = False) -> AsyncRun:
         return AsyncRun(as_gateway(self.adapter, whole=whole), conversation, self.tool_runner)
 
-    def _check_streaming(self, options: AllOptions, otherwise: str = "generate()") -> None:
-        """Raise NotImplementedError where the answer can't stream."""
-        model = options.get("model") or self.model
+    def _check_streaming(self, conversation: Conversation, otherwise: str = "generate()") -> None:
+        """Raise NotImplementedError if the model can't stream."""
         gateway = as_gateway(self.adapter)
-        if hasattr(gateway, "can_stream") and not gateway.can_stream(model):
-            raise NotImplementedError(f"{model!r} can't stream at {self.adapter!r}: use {otherwise} instead.")
-
-    def _conversation(
-        self,
-        messages: Sequence[Message],
-        tools: Tools | None,
-        config: CompletionConfig | None,
-        options: AllOptions,
-        answer: Answer[Any] | None = None,
-    ) -> Conversation:
-        if unknown := set(options) - AllOptions.__annotations__.keys():
-            known = ["config", *AllOptions.__annotations__]
-            raise TypeError(f"{min(unknown)!r} isn't an option. The options are: {', '.join(known)}.")
-        approve = options.get("approve")
-        if approve is not None and not callable(approve):
-            raise TypeError(f"approve is called with each call and decides: give a function, not {approve!r}.")
-        usable = as_tools(tools)
-        return Conversation(
-            options.get("model") or self.model,
-            messages,
-            config_of(config, options),
-            tools=usable,
-            tool_choice=checked_choice(options.get("tool_choice"), usable),
-            approve=approve,
-            answer=answer,
-            tracer=self.tracer,
-            correlation_id=options.get("correlation_id") or str(uuid.uuid4()),
-            max_retries=self.max_retries,
-        )
+        if hasattr(gateway, "can_stream") and not gateway.can_stream(conversation.model):
+            raise NotImplementedError(f"{conversation.model!r} can't stream at {self.adapter!r}. Use {otherwise}.")
 
 
-async def whole_text(run: AsyncRun) -> str:
-    """Read the whole answer, and warn the caller if it is incomplete."""
-    answer = "".join([piece async for piece in run.text()])
-    warn_if_incomplete(run.conversation)
-    return answer
+SETTINGS = ("temperature", "num_ctx", "num_predict", "max_tokens")
 
 
-def config_of(config: CompletionConfig | None, options: AllOptions) -> CompletionConfig:
-    """The `config`, else the one that the single settings among `options` make."""
-    settings: dict[str, Any] = {
-        name: options[name]
-        for name in ("temperature", "num_ctx", "num_predict", "max_tokens")
-        if options.get(name) is not None
-    }
+def config_of(config: CompletionConfig | None, *values: float | None) -> CompletionConfig:
+    """Return the `config`, or else the one that the `values` of single settings make."""
+    settings: dict[str, Any] = {name: value for name, value in zip(SETTINGS, values, strict=True) if value is not None}
     if config is None:
         return CompletionConfig(**settings)
     if not isinstance(config, CompletionConfig):
-        raise TypeError(f"config is a CompletionConfig, as in CompletionConfig(temperature=0.2), not {config!r}.")
+        raise TypeError(
+            f"`config` must be a CompletionConfig, such as CompletionConfig(temperature=0), not {config!r}."
+        )
     if settings:
         warnings.warn(
-            f"config is given as well, so {', '.join(settings)} has no effect: put it into the config.",
+            f"`config` replaces single settings, so these have no effect: {', '.join(settings)}. Put them into it.",
             DeprecationWarning,
             stacklevel=4,
         )
     return config
-
-
-def with_settings(
-    options: Options,
-    temperature: float | None,
-    num_ctx: int | None,
-    num_predict: int | None,
-    max_tokens: int | None,
-    correlation_id: str | None,
-) -> AllOptions:
-    """Add what was given by position to `options`."""
-    return {
-        **options,
-        "temperature": temperature,
-        "num_ctx": num_ctx,
-        "num_predict": num_predict,
-        "max_tokens": max_tokens,
-        "correlation_id": correlation_id,
-    }
-
-
-def check_text(object_model: object) -> None:
-    """Raise NotImplementedError where an object is asked for of a method that streams text."""
-    if object_model is not None:
-        raise NotImplementedError("generate_stream() streams text: use stream_object() for an object that grows.")

@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field, SerializeAsAny
 
+from .arguments import parse_call
 from .config import CompletionConfig
 from .errors import ConfigurationError, IncompleteStreamError
 from .events import (
@@ -27,7 +28,7 @@ from .events import (
     ToolCallEnd,
     ToolCallStart,
 )
-from .messages import LLMToolCall, parsed_call
+from .messages import LLMToolCall
 from .openai_messages import FINISH_REASONS, Message, checked_messages
 from .request import Gateway, Request, Tool, chosen, is_forced
 from .signatures import signature_of
@@ -240,5 +241,5 @@ def read_call(made: Any, default_id: str) -> LLMToolCall:  # noqa: ANN401 (an SD
     function = getattr(made, "function", made)
     call_id = getattr(made, "id", None) or default_id
     if isinstance(function.arguments, str):
-        return parsed_call(call_id, function.name, function.arguments)
-    return parsed_call(call_id, function.name, json.dumps(function.arguments, default=str))
+        return parse_call(call_id, function.name, function.arguments)
+    return parse_call(call_id, function.name, json.dumps(function.arguments, default=str))

@@ -1,14 +1,14 @@
 """What happens while a model answers, as values.
 
-A gateway yields :data:`ModelEvent`, the broker yields :data:`Event`; every reader (the text iterator, the display, the
+A gateway yields :data:`ModelEvent`, a run yields :data:`Event`. Every reader (the text iterator, the display, the
 tracer) is a filter or a fold over that one stream::
 
     run   = [step ([tools] step)* [tools]] Finish        (a cancelled run may end after its tools, or at once)
     tools = (ToolProgress* ToolResult)+                  one result for each ToolCallEnd of the step before, in order
     step  = (Retry | Notice)* (TextDelta | ReasoningDelta | ToolCallStart | ToolCallDelta)* ToolCallEnd* StepFinish
 
-Two steps with no tools between them are an object and the same once more: the model is told what was wrong with the
-first, and a Retry begins the second. Errors are exceptions, not events.
+A step is one request to the model. Two steps without tools between them are an object that didn't match its type and
+the second attempt, which begins with a Retry. Errors are exceptions, not events.
 """
 
 from __future__ import annotations
@@ -41,21 +41,21 @@ __all__ = [
 ]
 
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "cancelled", "max_steps"]
-"""Why an answer ended, spelled as OpenAI does; *cancelled* means that the reader stopped it, *max_steps* that the model
-still called tools when the limit of rounds was reached."""
+"""Why an answer ended, spelled as OpenAI does. *cancelled* means that the reader stopped it, *max_steps* that the model
+still called tools at the limit of rounds."""
 
 
 class OmissionWarning(UserWarning):
-    """A part of the request was left out, since the model doesn't take it."""
+    """A part of the request was left out, because the model doesn't accept it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What requests cost, in tokens as the provider counts them; usages add up with ``+``.
+    """The tokens that requests used, as the provider counts them. Usages add up with ``+``.
 
-    `cached_tokens` are those of `input_tokens` that came from the provider's cache, `reasoning_tokens` those of
-    `output_tokens` that went into reasoning. They are `estimated` where the provider didn't report some of them and
-    somebody has filled these in, as ``%%llm`` does.
+    `cached_tokens` are the part of `input_tokens` that came from the provider's cache, `reasoning_tokens` the part of
+    `output_tokens` that went into reasoning. `estimated` means that the provider didn't report some of them, and a
+    reader such as ``%%llm`` filled them in.
     """
 
     input_tokens: int = 0
@@ -74,26 +74,19 @@ class Usage:
         )
 
 
-@dataclass(frozen=True, slots=True, init=False)
+@dataclass(frozen=True, slots=True)
 class TextDelta:
-    """A piece of the answer; joined, the pieces of a step are its message's content."""
+    """A piece of the answer. Joined, the pieces of a step are its message's content."""
 
     delta: str
-
-    def __init__(self, delta: str) -> None:
-        set_delta(self, delta)
-
-
-# There is one for each token, and what dataclasses generate for a frozen class takes half as long again.
-set_delta = TextDelta.__dict__["delta"].__set__
 
 
 @dataclass(frozen=True, slots=True)
 class ReasoningDelta:
     """A piece of visible reasoning.
 
-    Where a provider wants its reasoning back with the message, `details` is what it wants, word for word (a signature,
-    say); it comes with the last piece, which may be empty.
+    If a provider wants its reasoning back with the message, `details` is what it wants, such as a signature. It is in
+    the last piece, whose `delta` may be empty.
     """
 
     delta: str
@@ -110,7 +103,7 @@ class ToolCallStart:
 
 @dataclass(frozen=True, slots=True)
 class ToolCallDelta:
-    """A piece of the call's arguments, which joined are JSON."""
+    """A piece of the call's arguments. Joined, the pieces are JSON."""
 
     id: str
     delta: str
@@ -125,10 +118,10 @@ class ToolCallEnd:
 
 @dataclass(frozen=True, slots=True)
 class ToolProgress:
-    """A running tool reports how far it has come.
+    """A running tool reports its progress.
 
-    Results come in the order of the calls; a call that is done before its turn says so here, its `value` is then the
-    :class:`ToolResult` that will follow. `call` tells calls apart that have the same id.
+    Results keep the order of the calls. A call that is done before its turn is progress, too: `value` is then the
+    :class:`ToolResult` that will follow. `call` tells calls with the same id apart.
     """
 
     id: str
@@ -137,17 +130,16 @@ class ToolProgress:
 
 
 ToolOutcome = Literal["done", "failed", "denied", "timed_out", "cancelled"]
-"""How a call went: *failed* also where there is no such tool or its arguments were wrong, *cancelled* where the run
-ended before it did."""
+"""How a call ended. *failed* includes unknown tools and wrong arguments; *cancelled* means that the run ended first."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """A call is answered: `output` is what the model is told, `duration` is in seconds.
+    """The result of a call: `output` goes to the model, `duration` is in seconds.
 
-    `display` is what a person is shown: what the tool returned, as it is, or the exception that it raised. With
-    `is_error` the tool failed, does not exist, or was not run; `outcome` says which in a word. `images` are what the
-    model is shown besides, as ``data:`` URIs. `displayed` is what the tool displayed while it ran, for a person, too.
+    `display` is for a person: the value that the tool returned, or the exception that it raised. `is_error` means that
+    the tool failed, doesn't exist, or wasn't run; `outcome` says which. `images` go to the model as well, as ``data:``
+    URIs. `displayed` is what the tool displayed while it ran, also for a person.
     """
 
     call: LLMToolCall
@@ -166,20 +158,20 @@ class ToolResult:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A part of the request was left out, since the model doesn't take it; `text` says which."""
+    """A part of the request was left out, because the model doesn't accept it; `text` says which."""
 
     text: str
 
     def warn(self) -> None:
-        """Have Python warn of it, for readers who see the answer's text alone."""
+        """Issue an OmissionWarning, for readers who get only the answer's text."""
         warnings.warn(self.text, OmissionWarning, stacklevel=3)
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """A request failed before its first token and is tried again after `delay` seconds; `attempt` counts from 1.
+    """A request failed before its first token and is sent again after `delay` seconds; `attempt` counts from 1.
 
-    Or its answer was not the object that was asked for, which is asked for again; what there was of it is void.
+    Or its reply didn't match the type of the object, which is requested once more; the text so far is void.
     """
 
     attempt: int
@@ -191,11 +183,9 @@ class Retry:
 class StepFinish:
     """One request to the model is done.
 
-    `limit` is the setting of :class:`~mojentic_nb.llm.CompletionConfig` that cut its answer off, for *length*; "" where
-    the provider did.
-
-    `response_id` and `response_model` are what the provider calls the response and the model that gave it, where it
-    says so; they say nothing of the answer, and do not count in comparisons.
+    For *length*, `limit` is the setting of :class:`~mojentic_nb.llm.CompletionConfig` that cut the reply off, or "" if
+    the provider did. `response_id` and `response_model` are the provider's names for the response and its model, if it
+    reports them; they don't count in comparisons.
     """
 
     finish_reason: FinishReason
@@ -218,7 +208,7 @@ class Finish:
 
 
 ModelEvent = Notice | TextDelta | ReasoningDelta | ToolCallStart | ToolCallDelta | ToolCallEnd | StepFinish
-"""What a gateway may yield: what happens while a model answers one request."""
+"""What a gateway may yield while a model answers one request."""
 
 Event = ModelEvent | Retry | ToolProgress | ToolResult | Finish
-"""What a run yields: what its gateway does, and what becomes of tool calls, retries and the run itself."""
+"""What a run yields: its gateway's events, and those of tool calls, retries and the run itself."""

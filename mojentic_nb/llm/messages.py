@@ -1,4 +1,4 @@
-"""What is said to a model and what it says: the messages of a conversation."""
+"""The messages of a conversation: what is sent to a model, and what it replies."""
 
 from __future__ import annotations
 
@@ -18,17 +18,13 @@ from pydantic import (
     field_validator,
 )
 
-from .text import mended
 from .validation import complaint, suggestion
 
-__all__ = ["LLMMessage", "LLMToolCall", "MessageRole", "is_empty", "nests_deeper", "parsed_call"]
-
-DEEPEST = 100  # levels in arguments; pydantic reads 200, and Python as many as the version and its stack allow
-TOO_DEEP = f"The arguments are nested more than {DEEPEST} levels deep"
+__all__ = ["LLMMessage", "LLMToolCall", "MessageRole", "is_empty"]
 
 
 class MessageRole(Enum):
-    """Who speaks."""
+    """Who wrote a message."""
 
     System = "system"
     User = "user"
@@ -41,7 +37,7 @@ class MessageRole(Enum):
 
 
 class LLMToolCall(BaseModel):
-    """A model's wish that a tool be run. `error` says why its arguments can't be read, if they can't."""
+    """A tool call that a model requested. `error` says why its arguments can't be read, if they can't."""
 
     id: str | None = None
     name: str
@@ -51,44 +47,44 @@ class LLMToolCall(BaseModel):
     _checked: dict[str, Any] | None = PrivateAttr(None)
 
     def json_arguments(self) -> str:
-        """The arguments as JSON text."""
+        """Return the arguments as JSON text."""
         return json.dumps(self.arguments, ensure_ascii=False)
 
     @property
     def origin(self) -> LLMToolCall:
-        """The call in the conversation, where this is the copy of it that somebody is asked to approve; else itself."""
+        """The call in the conversation, if this is the copy that `approve` gets; otherwise the call itself."""
         return self._origin or self
 
     def with_checked(self, arguments: dict[str, Any]) -> LLMToolCall:
-        """Return a copy to ask about, with the arguments that the tool gets."""
+        """Return a copy for `approve`, with the arguments that the tool will get."""
         copied = self.model_copy(update={"arguments": deepcopy(arguments)})
         copied._origin, copied._checked = self.origin, arguments  # noqa: SLF001 (it is of the same class)
         return copied
 
     def as_checked(self) -> LLMToolCall:
-        """Return the call with the arguments that the tool gets, whatever became of those of this copy."""
+        """Return the call with the arguments that the tool gets, even if someone has changed those of this copy."""
         return self if self._checked is None else self.origin.with_checked(self._checked)
 
 
 class Fields(BaseModel):
-    """An object that was read from JSON: it has the fields, but not the class."""
+    """An object that was read from JSON. It has the fields of the original, but not its class."""
 
     model_config = ConfigDict(extra="allow")
 
 
 class LLMMessage(BaseModel):
-    """One message of a conversation, ``LLMMessage("Hello")``; from the user unless `role` says otherwise.
+    """One message of a conversation, ``LLMMessage("Hello")``. It is the user's unless `role` says otherwise.
 
-    An assistant's `tool_calls` are what it asked for. A tool's message answers the one call in its own `tool_calls`,
-    with the result as its `content`, and may have images as well. `image_paths` are files, ``http(s)`` links or
-    ``data:`` URIs. `thinking` is an assistant's visible reasoning, `reasoning_details` what its provider wants back of
-    it, word for word. `is_error` marks the result of a call that failed or was denied: Anthropic's models see it, other
-    APIs have no field for it. The `role` *developer* is the system's.
+    An assistant's `tool_calls` are the calls that it requested. A tool's message answers the one call in its own
+    `tool_calls`; its `content` is the result, and it may have images as well. `image_paths` are files, ``http(s)``
+    links or ``data:`` URIs. `thinking` is an assistant's visible reasoning, `reasoning_details` the form in which its
+    provider wants that reasoning back. `is_error` marks the result of a call that failed or was denied: Anthropic's
+    models see it, other APIs have no field for it. The `role` *developer* is the system's.
 
-    An `object` is sent as JSON where there is no `content`. A message that is read from JSON has one with the same
-    fields, whose class isn't known any more.
+    An `object` is sent as JSON if there is no `content`. After a round trip through JSON it has the same fields, but
+    no longer its class.
 
-    Raises ValueError, in one line, for an unknown field or a value of the wrong type.
+    Raises ValueError for an unknown field or a value of the wrong type.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -137,50 +133,6 @@ class LLMMessage(BaseModel):
 
 
 def is_empty(message: LLMMessage) -> bool:
-    """Whether `message` is from the user and has nothing to send."""
-    said = (message.content or "").strip() or message.image_paths or message.object is not None
-    return message.role is MessageRole.User and not said
-
-
-def parsed_call(call_id: str, name: str, arguments: str) -> LLMToolCall:
-    """The complete call; what can't be read of its arguments is its error, for the model to mend."""
-    try:
-        value: Any = json.loads(arguments) if arguments.strip() else {}
-        if isinstance(value, str):  # JSON within JSON, as some models write it
-            value = json.loads(value)
-        if "\\ud" in arguments.lower():  # an escape may be half a character, which no request can carry
-            value = json.loads(mended(json.dumps(value, ensure_ascii=False)))
-        json.dumps(value, allow_nan=False)  # nor can it carry NaN and Infinity, which Python reads
-    except ValueError as error:
-        return unreadable_call(call_id, name, f"The arguments are no JSON ({error}): {shown(arguments)}")
-    except RecursionError:  # at a depth that differs between versions of Python
-        return unreadable_call(call_id, name, f"{TOO_DEEP}: {shown(arguments)}")
-    if nests_deeper(value, DEEPEST):
-        return unreadable_call(call_id, name, f"{TOO_DEEP}: {shown(arguments)}")
-    if value is None:
-        value = {}
-    if not isinstance(value, dict):
-        return unreadable_call(call_id, name, f"The arguments are no object: {shown(arguments)}")
-    return LLMToolCall(id=call_id, name=name, arguments=value)
-
-
-def nests_deeper(value: object, levels: int) -> bool:
-    """Whether lists and objects stand within each other on more than so many levels."""
-    held = [value]
-    for _ in range(levels):
-        held = [
-            inner
-            for outer in held
-            for inner in (outer.values() if isinstance(outer, dict) else outer if isinstance(outer, list) else ())
-        ]
-    return any(isinstance(each, (dict, list)) for each in held)
-
-
-def unreadable_call(call_id: str, name: str, error: str) -> LLMToolCall:
-    """A call whose arguments can't be read."""
-    return LLMToolCall(id=call_id, name=name, arguments={}, error=error)
-
-
-def shown(text: str) -> str:
-    """The beginning of `text`."""
-    return text if len(text) <= 200 else f"{text[:200]}…"
+    """Return whether `message` is the user's and has nothing to send."""
+    content = (message.content or "").strip() or message.image_paths or message.object is not None
+    return message.role is MessageRole.User and not content

@@ -11,8 +11,9 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from .arguments import parse_call
 from .events import FinishReason
-from .messages import LLMMessage, LLMToolCall, MessageRole, is_empty, parsed_call
+from .messages import LLMMessage, LLMToolCall, MessageRole, is_empty
 
 __all__ = ["FINISH_REASONS", "Message", "checked_messages", "read_call", "read_message", "read_messages"]
 
@@ -104,7 +105,7 @@ def read_call(call: object) -> object:
     match call:
         case {"function": {"name": str(name), "arguments": arguments}, **more}:
             text = arguments if isinstance(arguments, str) else json.dumps(arguments)
-            return parsed_call(str(more.get("id") or ""), name, text)
+            return parse_call(str(more.get("id") or ""), name, text)
     return call
 
 

@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
 
+from .arguments import nests_deeper
 from .errors import ConfigurationError
-from .messages import nests_deeper
 
 __all__ = ["DEEPEST", "Redaction", "as_secrets", "forms_of", "occurrences", "replaced", "without_secrets"]
 

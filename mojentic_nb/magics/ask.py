@@ -20,8 +20,8 @@ from IPython.core.interactiveshell import InteractiveShell
 from mojentic_nb.display import LiveView, can_ask
 from mojentic_nb.display.surface import surface
 from mojentic_nb.llm import AsyncRun, Event, LLMBroker, LLMMessage, LLMToolCall, MessageRole, Run
+from mojentic_nb.llm.object_stream import AsyncObjectStream, ObjectStream
 from mojentic_nb.llm.request import Gateway, Request, Tool
-from mojentic_nb.llm.run import AsyncObjectStream, ObjectStream
 from mojentic_nb.llm.tools.batch import Approve
 from mojentic_nb.llm.tools.llm_tool import find_tool
 from mojentic_nb.llm.tracing import RunTracer, Tracer, enter_tool

@@ -19,7 +19,7 @@ from mojentic_nb.display import printable
 from mojentic_nb.display.render.escape import escape_html
 from mojentic_nb.display.render.values import to_text
 from mojentic_nb.llm.concurrency import in_background
-from mojentic_nb.llm.run import AsyncObjectStream, ObjectStream
+from mojentic_nb.llm.object_stream import AsyncObjectStream, ObjectStream
 
 from .prompt import shorten
 

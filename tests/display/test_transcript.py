@@ -253,7 +253,7 @@ def test_arguments_stay_as_they_came_if_they_say_what_the_call_does(streamed: st
 
 
 def test_arguments_that_can_not_be_read_stay_as_they_came():
-    broken = LLMToolCall(id="1", name="weather", arguments={}, error="The arguments are no JSON.")
+    broken = LLMToolCall(id="1", name="weather", arguments={}, error="The arguments aren't JSON.")
 
     [block] = blocks(ToolCallStart("1", "weather"), ToolCallDelta("1", '{"city": '), ToolCallEnd(broken))
 

@@ -112,12 +112,12 @@ def test_a_config_comes_before_single_settings_and_says_so_where_the_caller_is(a
     asked = broker(JSON)
     config = CompletionConfig(temperature=0, max_tokens=9)
 
-    with pytest.warns(DeprecationWarning, match="config is given as well") as warnings:
+    with pytest.warns(DeprecationWarning, match="`config` replaces single settings") as warnings:
         ask(asked, QUESTION, config=config, temperature=0.7, num_ctx=10, num_predict=None)
 
     assert asked.adapter.requests[0].config == config
     assert [str(warning.message) for warning in warnings] == [
-        "config is given as well, so temperature, num_ctx has no effect: put it into the config."
+        "`config` replaces single settings, so these have no effect: temperature, num_ctx. Put them into it."
     ]
     assert warnings[0].filename == __file__
     assert warnings[0].lineno == ask.__code__.co_firstlineno
@@ -204,7 +204,7 @@ def test_a_gateway_that_is_none():
 
 @pytest.mark.parametrize("runner", [ToolRunner, 4], ids=["a class", "a number"])
 def test_a_tool_runner_that_is_none(runner):
-    with pytest.raises(TypeError, match=r"is no tool runner: give a ToolRunner\(\), or None"):
+    with pytest.raises(TypeError, match=r"isn't a tool runner\. Pass a ToolRunner\(\), or None"):
         LLMBroker("a-model", ScriptedGateway([]), tool_runner=runner)
 
 
@@ -213,10 +213,10 @@ def test_a_tool_runner_that_is_none(runner):
     [
         (
             {"config": {"temperature": 1}},
-            r"^config is a CompletionConfig, as in CompletionConfig\(temperature=0.2\), not",
+            r"^`config` must be a CompletionConfig, such as CompletionConfig\(temperature=0\), not",
         ),
         ({"config": 0.5}, "not 0.5.$"),
-        ({"approve": True}, "^approve is called with each call and decides: give a function, not True.$"),
+        ({"approve": True}, "^`approve` must be a function that decides about a tool call, not True.$"),
     ],
     ids=["a dictionary", "a number", "approve"],
 )
@@ -282,7 +282,7 @@ def test_an_error_carries_the_run_whose_history_a_provider_accepts(ask):
     call = LLMToolCall(id="a", name="where", arguments={})
     asked = broker(calling(call), calling(call))
 
-    with pytest.raises(MaxToolIterationsExceededError, match="after 1 rounds: raise max_tool_iterations") as failure:
+    with pytest.raises(MaxToolIterationsExceededError, match="after 1 round. Raise `max_tool_iterations`") as failure:
         ask(asked, QUESTION, [Tool("where", lambda: "Paris")], config=CompletionConfig(max_tool_iterations=1))
 
     run = failure.value.run
@@ -337,8 +337,8 @@ TOLD_OF_CALLS = {
         "LookupError: There is no tool 'nowhere'; there are: where, when.",
     ),
     "arguments that are no JSON": (
-        LLMToolCall(id="a", name="where", arguments={}, error="The arguments are no JSON: {"),
-        "ValueError: The arguments are no JSON: {",
+        LLMToolCall(id="a", name="where", arguments={}, error="The arguments aren't JSON: {"),
+        "ValueError: The arguments aren't JSON: {",
     ),
 }
 

@@ -260,7 +260,7 @@ def test_a_gateway_that_does_both_is_asked_for_the_whole_where_it_will_do():
 def test_a_gateway_that_does_not_stream_says_so_at_the_call(method: str):
     gateway = Whole()
 
-    with pytest.raises(NotImplementedError, match=r"'a-model' can't stream at .*: use generate\(\) instead"):
+    with pytest.raises(NotImplementedError, match=r"'a-model' can't stream at .*\. Use generate\(\)"):
         getattr(LLMBroker("a-model", gateway), method)(QUESTION)
 
     assert gateway.asked == []

@@ -282,7 +282,7 @@ def test_a_signal_may_cancel_at_any_line():
 
 
 def test_an_answer_without_an_end_is_an_error():
-    with pytest.raises(IncompleteStreamError, match="ask again") as failure:
+    with pytest.raises(IncompleteStreamError, match="Ask again") as failure:
         broker([TextDelta("Be")]).generate(QUESTION)
 
     assert failure.value.partial.content == "Be"
@@ -330,7 +330,7 @@ def test_a_second_thread_that_iterates_is_told_so():
         first = pool.submit("".join, run.text())
         assert asked.wait(PATIENCE)
         for iterate in (list, lambda run: list(run.text()), lambda _: next(events)):
-            with pytest.raises(RuntimeError, match="^The run is being iterated, by another thread"):
+            with pytest.raises(RuntimeError, match="^Another thread, task or tool is iterating"):
                 iterate(run)
         go_on.set()
 
@@ -352,7 +352,10 @@ def test_a_second_thread_does_not_end_what_the_first_iterates(read):
     pieces = run.text()
     said = next(pieces)
 
-    with ThreadPoolExecutor() as pool, pytest.raises(RuntimeError, match="^The run is being iterated, by another"):
+    with (
+        ThreadPoolExecutor() as pool,
+        pytest.raises(RuntimeError, match="^Another thread, task or tool is iterating"),
+    ):
         pool.submit(read, run).result(PATIENCE)
 
     assert said + "".join(pieces) == "Because it is."
@@ -399,7 +402,7 @@ def test_a_second_task_that_iterates_is_told_so(waits: bool):
         first = asyncio.create_task(read())
         await asked.wait()
         for read in (text_of, AsyncRun.__aenter__, lambda _: anext(events) if waits else text_of(run)):
-            with pytest.raises(RuntimeError, match="^The run is being iterated, by another"):
+            with pytest.raises(RuntimeError, match="^Another thread, task or tool is iterating"):
                 await read(run)
         go_on.set()
         said = await first

@@ -148,7 +148,7 @@ def test_the_rounds_of_tools_have_a_limit(nb: Notebook, capsys: pytest.CaptureFi
     result = nb.ask("-t sky --max-steps 1", "Well?", Reply([tool_call()]), Reply([tool_call()]))
 
     assert not result.success
-    assert "MaxToolIterationsExceededError: The model still called tools after 1 rounds" in capsys.readouterr().out
+    assert "MaxToolIterationsExceededError: The model still called tools after 1 round." in capsys.readouterr().out
     nb.ask("", "And?")  # what was said stays valid for a provider
     assert [role for role, _ in nb.sent] == ["user", "assistant", "tool", "assistant", "tool", "assistant", "user"]
 

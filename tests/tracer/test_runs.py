@@ -546,7 +546,7 @@ def test_a_tracer_that_fails_does_not_break_the_run_and_is_heard(how: str):
 
 @pytest.mark.parametrize("tracer", ["yes", TracerSystem])
 def test_what_is_no_tracer_is_refused(tracer):
-    with pytest.raises(TypeError, match=r"is no tracer: give a mojentic_nb.tracer.TracerSystem\(\), or None"):
+    with pytest.raises(TypeError, match=r"isn't a tracer\. Pass a mojentic_nb.tracer.TracerSystem\(\), or None"):
         LLMBroker("a-model", ScriptedGateway([]), tracer=tracer)
 
 

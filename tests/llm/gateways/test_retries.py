@@ -213,7 +213,7 @@ def test_a_reply_that_ends_before_the_answer_begins_is_asked_for_again(server: L
     outcome = ask(broker(provider, server, Reply([]), max_retries=0), how)
 
     assert type(outcome.error) is IncompleteStreamError
-    assert str(outcome.error) == "The reply ended before the answer began: ask again."
+    assert str(outcome.error) == "The reply ended before the answer began. Ask again."
 
 
 @both

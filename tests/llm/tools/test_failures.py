@@ -138,7 +138,7 @@ def test_a_tool_that_ends_the_event_loop_ends_its_synchronous_run(count: int):
 def test_calls_that_can_not_be_run_are_told_apart(how: str):
     calls = [
         LLMToolCall(id="a", name="nowhere", arguments={}),
-        LLMToolCall(id="b", name="where", arguments={}, error="The arguments are no JSON: {"),
+        LLMToolCall(id="b", name="where", arguments={}, error="The arguments aren't JSON: {"),
         LLMToolCall(id="c", name="where", arguments={"x": 1}),
         LLMToolCall(id="d", name="where", arguments={}),
     ]
@@ -151,7 +151,7 @@ def test_calls_that_can_not_be_run_are_told_apart(how: str):
     assert [result.outcome for result in results(events)] == ["failed", "failed", "failed", "done"]
     unknown, unreadable, unwanted, good = outputs(events)
     assert unknown == "LookupError: There is no tool 'nowhere'; there are: where."
-    assert unreadable == "ValueError: The arguments are no JSON: {"
+    assert unreadable == "ValueError: The arguments aren't JSON: {"
     assert "unexpected keyword argument 'x'" in unwanted
     assert good == "here"
 

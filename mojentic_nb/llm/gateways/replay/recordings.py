@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from mojentic_nb.llm import errors
+from mojentic_nb.llm.arguments import nests_deeper
 from mojentic_nb.llm.errors import ConfigurationError, LLMError
 from mojentic_nb.llm.events import (
     FinishReason,
@@ -37,7 +38,7 @@ from mojentic_nb.llm.events import (
 )
 from mojentic_nb.llm.gateways.wire.fields import read_count, read_object, read_text, sendable
 from mojentic_nb.llm.gateways.wire.images import load_image
-from mojentic_nb.llm.messages import LLMMessage, LLMToolCall, MessageRole, nests_deeper
+from mojentic_nb.llm.messages import LLMMessage, LLMToolCall, MessageRole
 from mojentic_nb.llm.redaction import DEEPEST, Redaction
 from mojentic_nb.llm.request import Request
 

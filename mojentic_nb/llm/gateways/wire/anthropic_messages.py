@@ -15,9 +15,10 @@ from itertools import dropwhile, groupby, takewhile
 from operator import itemgetter
 from typing import Any
 
+from mojentic_nb.llm.arguments import parse_call
 from mojentic_nb.llm.errors import ConfigurationError, MaxToolIterationsExceededError
 from mojentic_nb.llm.events import FinishReason, ModelEvent, ReasoningDelta, StepFinish, TextDelta, Usage
-from mojentic_nb.llm.messages import LLMMessage, LLMToolCall, MessageRole, parsed_call
+from mojentic_nb.llm.messages import LLMMessage, LLMToolCall, MessageRole
 from mojentic_nb.llm.request import Request, chosen, is_forced
 
 from .assembly import Calls, Characters, interleaved, placed
@@ -380,7 +381,7 @@ class MessagesDecoder(Decoder):
         if block is None:
             return []
         if block["type"] == "server_tool_use":
-            written = parsed_call("", "", self._inside.getvalue()).arguments
+            written = parse_call("", "", self._inside.getvalue()).arguments
             return [self._kept({**block, "input": written or read_object(block.get("input"))})]
         half = self._thoughts.end()
         self._inside.write(half)

@@ -19,8 +19,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from io import StringIO
 from typing import Any
 
+from mojentic_nb.llm.arguments import parse_call
 from mojentic_nb.llm.events import ModelEvent, ReasoningDelta, TextDelta, ToolCallDelta, ToolCallEnd, ToolCallStart
-from mojentic_nb.llm.messages import LLMMessage, LLMToolCall, parsed_call
+from mojentic_nb.llm.messages import LLMMessage, LLMToolCall
 from mojentic_nb.llm.text import SURROGATE, mended
 
 from .fields import sendable
@@ -130,7 +131,7 @@ class Calls:
             call.waiting.append(call.characters.end())
             yield from call.deltas()
         for call in self._calls:
-            yield ToolCallEnd(parsed_call(call.id, call.name, call.arguments.getvalue()))
+            yield ToolCallEnd(parse_call(call.id, call.name, call.arguments.getvalue()))
 
     def _unique(self, call: Call) -> str:
         taken = {other.id for other in self._calls}
@@ -155,7 +156,7 @@ class Call:
     def complete(self) -> bool:
         """Whether the arguments are complete JSON."""
         arguments = self.arguments.getvalue()
-        return bool(arguments.strip()) and not parsed_call(self.id, self.name, arguments).error
+        return bool(arguments.strip()) and not parse_call(self.id, self.name, arguments).error
 
     def deltas(self) -> Iterator[ToolCallDelta]:
         """Yield the pieces of arguments that wait."""

@@ -274,15 +274,15 @@ def refusal(value: float) -> str:
 
 
 UNREADABLE = {
-    "cut off": ('{"n": 1', "no JSON (Expecting ',' delimiter: line 1 column 8 (char 7)): {\"n\": 1"),
-    "no JSON": ("n=1", "no JSON (Expecting value: line 1 column 1 (char 0)): n=1"),
-    "no JSON within JSON": ('"n=1"', 'no JSON (Expecting value: line 1 column 1 (char 0)): "n=1"'),
-    "two objects": ('{"n": 1}{}', 'no JSON (Extra data: line 1 column 9 (char 8)): {"n": 1}{}'),
-    "a list": ("[1]", "no object: [1]"),
-    "a number": ("7", "no object: 7"),
-    "a long list": (f"[{'1, ' * 99}1]", f"no object: [{'1, ' * 66}1…"),
-    "not a number": ('{"n": NaN}', f'no JSON ({refusal(nan)}): {{"n": NaN}}'),
-    "half an emoji": ("\ud83d", "no JSON (Expecting value: line 1 column 1 (char 0)): \ufffd"),
+    "cut off": ('{"n": 1', "aren't JSON (Expecting ',' delimiter: line 1 column 8 (char 7)): {\"n\": 1"),
+    "no JSON": ("n=1", "aren't JSON (Expecting value: line 1 column 1 (char 0)): n=1"),
+    "no JSON within JSON": ('"n=1"', 'aren\'t JSON (Expecting value: line 1 column 1 (char 0)): "n=1"'),
+    "two objects": ('{"n": 1}{}', 'aren\'t JSON (Extra data: line 1 column 9 (char 8)): {"n": 1}{}'),
+    "a list": ("[1]", "aren't an object: [1]"),
+    "a number": ("7", "aren't an object: 7"),
+    "a long list": (f"[{'1, ' * 99}1]", f"aren't an object: [{'1, ' * 66}1…"),
+    "not a number": ('{"n": NaN}', f'aren\'t JSON ({refusal(nan)}): {{"n": NaN}}'),
+    "half an emoji": ("\ud83d", "aren't JSON (Expecting value: line 1 column 1 (char 0)): \ufffd"),
 }
 
 
@@ -290,7 +290,7 @@ UNREADABLE = {
 def test_arguments_that_cannot_be_read_are_the_calls_error(arguments: str, error: str):
     *_, end, finish = read(add(arguments))
 
-    assert end == ToolCallEnd(call(error=f"The arguments are {error}"))
+    assert end == ToolCallEnd(call(error=f"The arguments {error}"))
     assert finish == StepFinish("tool_calls")
 
 
@@ -308,7 +308,7 @@ def test_arguments_that_are_nested_too_deep(opening: str, closing: str, depth: i
 def test_arguments_that_open_and_never_close(nested: str):
     *_, end, _ = decode(add(nested))
 
-    assert re.match("The arguments are (nested more than 100 levels deep|no JSON)", end.call.error)
+    assert re.match("The arguments are nested more than 100 levels deep|The arguments aren't JSON", end.call.error)
 
 
 def test_arguments_that_are_nested_as_deep_as_may_be():

@@ -724,7 +724,7 @@ def test_the_end_of_the_response_is_the_end_of_its_last_event(server: Loopback, 
 def test_what_openai_cannot_stream_is_refused_at_the_call(model: str, method: str):
     asking = LLMBroker(model, OpenAIGateway(KEY))
 
-    with pytest.raises(NotImplementedError, match=r"can't stream at .*api\.openai\.com.*: use generate\(\)"):
+    with pytest.raises(NotImplementedError, match=r"can't stream at .*api\.openai\.com.*\. Use generate\(\)"):
         getattr(asking, method)(QUESTION)
 
 
