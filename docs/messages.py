@@ -90,7 +90,7 @@ class Reader:
         self.server.play(*case.replies())
         self.shell.user_ns.clear()
         self.shell.init_user_ns()
-        self.shell.user_ns |= self.names | {"URL": self.server.url}
+        self.shell.user_ns |= self.names | {"URL": self.server.url, "__name__": "__main__"}
         with (
             tempfile.TemporaryDirectory() as folder,
             contextlib.chdir(folder),
@@ -116,7 +116,7 @@ class Reader:
         with contextlib.redirect_stdout(seen), contextlib.redirect_stderr(seen), warnings.catch_warnings():
             warnings.simplefilter("always", UserWarning)
             warnings.simplefilter("always", RuntimeWarning)
-            warnings.filterwarnings("always", "config is", DeprecationWarning)
+            warnings.filterwarnings("always", category=DeprecationWarning, module="__main__")
             warnings.showwarning = warned
             result = self.shell.run_cell(code, store_history=True)
         error = result.error_before_exec or result.error_in_exec
