@@ -3,7 +3,8 @@
 A ``%%llm`` cell asks a server on the loopback interface, in a real kernel, with every line of the package traced. A
 file counts on the way *down* if it runs between the cell's start and the arrival of the request's bytes at the server,
 on the way *up* if it runs between the first byte of the reply and the message that takes its text to the page. Code
-that runs at import does not count. All other numbers are read from the source.
+that runs at import does not count. The same question without `await` shows the *stack*: the files whose functions wait
+for the reply, each called by the one before. All other numbers are read from the source.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 CORE = ("messages", "events", "request", "conversation", "run", "broker")  # of mojentic_nb/llm
 MOST = {"down": 15, "up": 15, "core": 1_100}
+BLOCKING = "shell = get_ipython(); shell.run_cell_magic('llm', '-m openai:gpt-5-mini', 'What is a fjord?')"
 QUESTION = "%%llm -m openai:gpt-5-mini\nWhat is the capital of Norway?"
 ANSWER = "Oslo"
 PAUSE = 0.3  # seconds between the request's bytes and the reply's, for what still runs
@@ -53,6 +55,17 @@ class Way:
             if (file := str(Path(name).relative_to(PACKAGE))) not in files:
                 files.append(file)
         return self.trace
+
+    def stack(self) -> Iterator[bytes]:
+        """Note the main thread's stack, which waits for the reply, and yield one that ends the run."""
+        frame: FrameType | None = sys._current_frames()[threading.main_thread().ident or 0]  # noqa: SLF001 (documented)
+        names = []
+        while frame:
+            names.append(frame.f_code.co_filename)
+            frame = frame.f_back
+        files = [str(Path(name).relative_to(PACKAGE)) for name in reversed(names) if name.startswith(str(PACKAGE))]
+        self.files["stack"] = list(dict.fromkeys(files))
+        yield b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n"
 
     def reply(self) -> Iterator[bytes]:
         """Yield the bytes of the reply; the server asks for them when it has read the request."""
@@ -81,7 +94,7 @@ def begin() -> None:
         if not module.name.endswith("__main__"):
             __import__(module.name)
     server = Loopback()
-    server.play(Reply(WAY.reply(), status=None))
+    server.play(Reply(WAY.reply(), status=None), Reply(WAY.stack(), status=None))
     os.environ |= {"OPENAI_API_KEY": "sk-house", "OPENAI_BASE_URL": server.url, "NO_PROXY": "127.0.0.1"}
     shell = get_ipython()
     shell.run_line_magic("load_ext", "mojentic_nb")
@@ -114,19 +127,18 @@ def ask() -> dict[str, list[str]]:
         if message["msg_type"] == "stream":
             printed.append(message["content"]["text"])
         elif message["msg_type"] == "error":
-            printed.append("\n".join(message["content"]["traceback"]))
+            printed.append("\n".join(message["content"]["traceback"]) + "\n")
 
     try:
-        setup = (
-            f"import sys; sys.path[:0] = [{str(ROOT / 'docs')!r}, {str(ROOT / 'tests')!r}]; import house; house.begin()"
-        )
-        for cell in (setup, QUESTION, "import json; print('WAY', json.dumps(house.WAY.files))"):
-            client.execute_interactive(cell, allow_stdin=True, output_hook=hook, timeout=60)
+        folders = [str(ROOT), str(ROOT / "docs"), str(ROOT / "tests")]
+        setup = f"import sys; sys.path[:0] = {folders}; import house; house.begin()"
+        for cell in (setup, QUESTION, BLOCKING, "import json; print('WAY', json.dumps(house.WAY.files))"):
+            client.execute_interactive(cell, allow_stdin=True, stop_on_error=False, output_hook=hook, timeout=60)
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
     found = re.search(r"^WAY (.*)$", "".join(printed), re.MULTILINE)
-    if not found or '"after"' not in found[1]:
+    if not found or not all(f'"{phase}"' in found[1] for phase in ("after", "stack")):
         raise RuntimeError("The question got no answer:\n" + "".join(printed))
     return json.loads(found[1])
 
@@ -195,6 +207,8 @@ def main() -> None:
         show(f"files on the way {phase}", len(way[phase]), MOST[phase])
         folders = Counter(file.partition("/")[0] for file in way[phase])
         listed([", ".join(f"{folder} {count}" for folder, count in folders.items()), *way[phase]])
+    show("files on the stack, of those down", len(way["stack"]))
+    listed(way["stack"])
     other = [file for file in way["after"] if file not in way["down"] + way["up"]]
     show("more files until it is saved", len(other))
     listed(other)

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT / "docs"), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT), str(ROOT / "docs"), str(ROOT / "tests")]
 
 from cases import Case, Group  # noqa: E402
 from loopback import Loopback  # noqa: E402
@@ -90,7 +90,7 @@ class Reader:
         self.server.play(*case.replies())
         self.shell.user_ns.clear()
         self.shell.init_user_ns()
-        self.shell.user_ns |= self.names | {"URL": self.server.url}
+        self.shell.user_ns |= self.names | {"URL": self.server.url, "__name__": "__main__"}
         with (
             tempfile.TemporaryDirectory() as folder,
             contextlib.chdir(folder),
@@ -103,7 +103,7 @@ class Reader:
         if not lines:
             self.lost.append(f"{case.code!r} shows no message like {case.pick!r}, but:\n{seen}")
         text = "\n".join(lines).strip().replace(os.path.realpath(folder), "/home/ada")
-        text = re.sub(r" · [^·\n]*\d (?:s|tokens/s)(?= · |$)", "", text, flags=re.MULTILINE)  # how long it took
+        text = "\n".join(map(untimed, text.splitlines()))
         return text.replace(self.server.url.removeprefix("http://"), "127.0.0.1:8000")
 
     def run(self, code: str) -> str:
@@ -116,7 +116,7 @@ class Reader:
         with contextlib.redirect_stdout(seen), contextlib.redirect_stderr(seen), warnings.catch_warnings():
             warnings.simplefilter("always", UserWarning)
             warnings.simplefilter("always", RuntimeWarning)
-            warnings.filterwarnings("always", "config is", DeprecationWarning)
+            warnings.filterwarnings("always", category=DeprecationWarning, module="__main__")
             warnings.showwarning = warned
             result = self.shell.run_cell(code, store_history=True)
         error = result.error_before_exec or result.error_in_exec
@@ -133,6 +133,12 @@ class Reader:
         finally:
             if "mojentic_nb" in self.shell.extension_manager.loaded:  # a case may have unloaded it
                 self.shell.run_line_magic("unload_ext", "mojentic_nb")
+
+
+def untimed(line: str) -> str:
+    """Return a line without those parts of a status that say how long something took."""
+    parts = line.split(" · ")
+    return line if len(parts) == 1 else " · ".join(part for part in parts if not re.search(r"\d (s|tokens/s)$", part))
 
 
 @contextlib.contextmanager

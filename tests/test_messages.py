@@ -82,10 +82,9 @@ NO_MESSAGES = {
     "Answer with nothing but JSON": "the second question for an object, which the model reads",
     "Explain this error": "the question of `%llm explain`, which the model reads",
     " rows and \0 columns": "a table in a prompt, which the model reads",
-    "A name is there twice": "caught where it is raised: it tells whether JSON is canonical",
+    "A name appears twice": "caught where it is raised: it tells whether JSON is canonical",
     "It isn't a file": "caught by the same module, whose error quotes it",
-    "Not complete after": "the cause of the error for a time limit, which is shown",
-    "There is nothing.": "each table that can be empty has words of its own",
+    "There is nothing to show": "each table that can be empty has words of its own",
     "The model still called tools at the limit": "only for a transcript fed by hand: a run raises the error",
 }
 

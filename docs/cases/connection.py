@@ -103,6 +103,12 @@ CONNECTION = Group(
             replies=lambda: [Reply([sse(chunk("The"), done=False)])],
         ),
         Case(
+            "ScriptedGateway([[TextDelta('The')]]).complete('script', QUESTION)",
+            "The provider ended its reply without saying that the answer is complete.",
+            "Ask again.",
+            when="`gateway.complete()`, and a reply that ends early",
+        ),
+        Case(
             ONCE,
             "The provider accepted the request, but sent nothing.",
             "Ask again.",
