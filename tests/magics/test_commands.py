@@ -46,7 +46,7 @@ def test_models_of_all_providers_are_listed_and_why_there_are_none(said, model: 
     assert re.search(r"^ollama: +Can't reach Ollama at", told, re.MULTILINE)
     assert re.search(r"^anthropic: +Anthropic needs an API key", told, re.MULTILINE)
     assert "anthropic" not in said("%llm models local")
-    assert "UsageError: There is no provider 'nope'. The providers are local, ollama" in said("%llm models nope")
+    assert "UsageError: Unknown provider 'nope'. The providers are local, ollama" in said("%llm models nope")
     assert "openai, anthropic. Did you mean `%llm models openai`?" in said("%llm models OpenIA")
 
 
