@@ -359,7 +359,7 @@ def test_a_schema_that_the_provider_refuses(name: str, server: Loopback):
     gateway = PROVIDERS[name].gateway(server.url)
 
     with pytest.raises(
-        BadRequestError, match="ask for a simpler object_model or response_format, or another"
+        BadRequestError, match="Use a simpler `object_model` or `response_format`, or another"
     ) as failure:
         LLMBroker("a-model", gateway).generate_object(QUESTION, Person)
 

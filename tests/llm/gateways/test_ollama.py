@@ -331,7 +331,7 @@ FAILURES = {
         "It said: out of memory",
     ),
     "cut in the middle": (Reply([lines(says("a")), Cut()]), IncompleteStreamError, "broke in the .* Ask again"),
-    "ended too early": (Reply([lines(says("a"))]), IncompleteStreamError, "broke off .*: ask again"),
+    "ended too early": (Reply([lines(says("a"))]), IncompleteStreamError, r"broke off .*\. Ask again"),
     "garbage": (Reply([b"<html>\n"]), IncompleteStreamError, "isn't a completion"),
     "a page of a proxy": (
         Reply([b"<h1>Bad\ngateway</h1>"], 502, "text/html"),

@@ -232,7 +232,7 @@ REFUSALS = {
     ),
     "a page in place of a stream": (Reply([b"<h1>Hi</h1>"], 200, "text/html"), IncompleteStreamError, "ends in `/v1`"),
     "cut in the middle": (Reply([sse(chunk("x"), done=False), Cut()]), IncompleteStreamError, "broke .* Ask again"),
-    "ended too early": (Reply([sse(chunk("x"), done=False)]), IncompleteStreamError, "broke off .*: ask again"),
+    "ended too early": (Reply([sse(chunk("x"), done=False)]), IncompleteStreamError, r"broke off .*\. Ask again"),
 }
 
 
