@@ -18,7 +18,7 @@ from .openai_messages import Message, read_message
 from .run import AsyncRun, Run, warn_if_incomplete
 from .tools.batch import Approve
 from .tools.function import ToolChoice, Tools
-from .window import FittingGateway, Measured, Tokenizer, Window, check_follows, followed_by
+from .window import FittingGateway, Measured, Tokenizer, Window, append_message, check_follows
 
 __all__ = ["ChatSession"]
 
@@ -158,7 +158,7 @@ class ChatSession:
             if is_empty(inserted):
                 raise ValueError("The message is empty. Give it text or an image.")
             check_follows(self._messages, inserted)
-            self._messages = followed_by(self._messages, inserted.model_copy(deep=True))
+            self._messages = append_message(self._messages, inserted.model_copy(deep=True))
 
     @property
     def _window(self) -> Window:
@@ -169,7 +169,7 @@ class ChatSession:
         question = as_question(query)
         self._settle()
         check_follows(self._messages, question)
-        everything = followed_by(self._messages, question)
+        everything = append_message(self._messages, question)
         excess = self._window.excess(everything, self._measured)
         messages, measured = self._window.cut(everything, self._measured, excess)
         broker = copy(self.llm)

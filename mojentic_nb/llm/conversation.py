@@ -163,20 +163,20 @@ class Conversation:
 
         If the answer is longer than `max_answer_chars` allows, its end is among them, and `cut` is set.
         """
-        if isinstance(event, Notice):
+        if isinstance(event, DELTAS):
+            self._room -= len(event.delta)
+        elif isinstance(event, Notice):
             return self._feed_notice(event)
-        if isinstance(event, StepFinish) and event.usage == Usage():
+        elif isinstance(event, StepFinish) and event.usage == Usage():
             event = replace(event, usage=self._tally.usage)
         events = self._step.feed(event)
         if self._tracer is not None:
             for each in events:
                 tell(self._tracer, each)
-        if isinstance(event, DELTAS):
-            self._room -= len(event.delta)
-            if self._room < 0:
-                self.cut = True
-                return chain(events, self.feed(StepFinish("length", limit="max_answer_chars")))
-        elif isinstance(event, StepFinish):
+        if self._room < 0 and not self.cut:
+            self.cut = True
+            return chain(events, self.feed(StepFinish("length", limit="max_answer_chars")))
+        if isinstance(event, StepFinish):
             return chain(events, self._finish_step(event))
         return events
 

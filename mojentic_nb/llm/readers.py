@@ -47,14 +47,17 @@ class Events(Generator[Event, None, None]):
         """Whether the current thread may close them: it is the reader, and isn't just reading one."""
         return self._reader() is threading.current_thread() and getgeneratorstate(self._events) != GEN_RUNNING
 
-    def send(self, value: None) -> Event:
-        """Send to the generator."""
+    def __next__(self) -> Event:
         try:
-            return self._events.send(value)
+            return next(self._events)
         except ValueError as error:
             if error.__traceback__ and error.__traceback__.tb_next is None:  # not from within: it runs elsewhere
                 raise RuntimeError(TWO_READERS) from None
             raise
+
+    def send(self, value: None) -> Event:
+        """Send to the generator."""
+        return self._events.send(value)
 
     def throw(self, *error: Any) -> Event:  # noqa: ANN401 (of two forms)
         """Throw into the generator."""

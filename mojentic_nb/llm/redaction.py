@@ -26,7 +26,7 @@ from urllib.parse import quote, quote_plus
 from .arguments import nests_deeper
 from .errors import ConfigurationError
 
-__all__ = ["DEEPEST", "Redaction", "as_secrets", "forms_of", "occurrences", "replaced", "without_secrets"]
+__all__ = ["DEEPEST", "Redaction", "as_secrets", "forms_of", "occurrences", "replace_spans", "without_secrets"]
 
 Span = tuple[int, int]
 
@@ -189,7 +189,7 @@ class Redaction:
 
     def text(self, text: str) -> str:
         """Return `text` without secrets; a second time changes nothing."""
-        text = replaced(text, self._secrets, SECRET)
+        text = replace_spans(text, self._secrets, SECRET)
         for place, short in self.places:
             if place in text:
                 text = re.sub(rf"(?<![\w.~-]){re.escape(place)}(?![\w-]|\.\w)", short, text)
@@ -236,12 +236,12 @@ def as_secrets(given: str | Iterable[str]) -> tuple[str, ...]:
 
 def forms_of(*secrets: str) -> tuple[str, ...]:
     """Return the `secrets` and their escaped forms, the longest first."""
-    forms = {form for secret in secrets for form in (secret, *escaped(secret))}
+    forms = {form for secret in secrets for form in (secret, *escaped_forms(secret))}
     return tuple(sorted(forms, key=len, reverse=True))
 
 
-def escaped(secret: str) -> Iterator[str]:
-    """Yield the forms that :func:`unescaped` can't read: spaces and non-ASCII characters in URLs, backslashes."""
+def escaped_forms(secret: str) -> Iterator[str]:
+    """Yield the forms that :func:`unescape` can't read: spaces and non-ASCII characters in URLs, backslashes."""
     for safe in ("", string.printable):
         yield quote(secret, safe, errors="replace")
     yield quote_plus(secret, errors="replace")
@@ -261,16 +261,16 @@ def occurrences(text: str, secrets: Iterable[str]) -> Iterator[Span]:
             start = text.find(secret, end)
 
 
-def replaced(text: str, find: Callable[[str], Iterable[Span]], stand_in: str) -> str:
+def replace_spans(text: str, find: Callable[[str], Iterable[Span]], stand_in: str) -> str:
     """Return `text` with `stand_in` for what `find` finds in it, or in it without escapes."""
-    text = spliced(text, find(text), stand_in)
+    text = splice(text, find(text), stand_in)
     if "\\" in text or "%" in text or "&" in text:
-        plain, position = unescaped(text)
-        text = spliced(text, [(position(start), position(end)) for start, end in find(plain)], stand_in)
+        plain, position = unescape(text)
+        text = splice(text, [(position(start), position(end)) for start, end in find(plain)], stand_in)
     return text
 
 
-def spliced(text: str, spans: Iterable[Span], stand_in: str) -> str:
+def splice(text: str, spans: Iterable[Span], stand_in: str) -> str:
     """Return `text` with `stand_in` for each of the `spans`; overlapping ones are one."""
     parts: list[str] = []
     done = 0
@@ -281,7 +281,7 @@ def spliced(text: str, spans: Iterable[Span], stand_in: str) -> str:
     return "".join([*parts, text[done:]])
 
 
-def unescaped(text: str) -> tuple[str, Callable[[int], int]]:
+def unescape(text: str) -> tuple[str, Callable[[int], int]]:
     """Return `text` without escapes, and a function from a position in that to one in `text`."""
     parts = ESCAPES.split(text)  # literal, escape, literal, …
     ends = [0, *accumulate(map(len, parts))]

@@ -1,13 +1,8 @@
-"""Answers that are objects: the type that the caller asked for, and how an answer's text is read as a value of it.
+"""Answers that are objects: the type that you asked for, reading a reply as a value of it, and drafts while it arrives.
 
-Providers and gateways want a pydantic model whose JSON is an object. A type that is none (a list, a union, a number) is
-sent as a model with one field, ``value``, and taken out of it again. What a provider can't hold a model to is checked
-when the answer is read; the model is asked once more, and told what is wrong, where that can help.
-
-What there is of a value while its JSON still arrives: the type's own instances, with fields that are missing.
-
-A draft is made along the type, without validation: of a model, a dataclass or a TypedDict what has arrived, and the
-fields that it still waits for are None. A value that is no value of its type yet (half a date) counts as missing.
+Providers and gateways take a pydantic model whose JSON is an object. Any other type (a list, a union, a number) is sent
+as a model with one field, ``value``, and taken out of it again. What a provider can't guarantee is checked when the
+reply is read. If it doesn't match, the model is asked once more, with the errors, if that can help.
 """
 
 from __future__ import annotations
@@ -18,9 +13,22 @@ import inspect
 import json
 import re
 import types
-from collections.abc import Callable, Mapping
-from functools import cached_property
-from typing import Annotated, Any, Generic, Literal, TypeGuard, TypeVar, Union, get_args, get_origin, get_type_hints
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cached_property, partial
+from typing import (
+    Annotated,
+    Any,
+    Generic,
+    Literal,
+    NamedTuple,
+    TypeGuard,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from pydantic import AliasChoices, BaseModel, RootModel, TypeAdapter, ValidationError, create_model
 from pydantic.errors import PydanticUserError
@@ -48,162 +56,129 @@ MAPPINGS = (dict, collections.abc.Mapping, collections.abc.MutableMapping)
 
 
 def is_model(kind: object) -> TypeGuard[type[BaseModel]]:
-    """Whether it is a pydantic model."""
+    """Return whether it is a pydantic model."""
     return isinstance(kind, type) and get_origin(kind) is None and issubclass(kind, BaseModel)
 
 
 class Drafts:
-    """Finds for a type what makes drafts of its values from JSON's; a draft is MISSING where there is nothing yet."""
+    """Makes, for a type, the function that turns JSON into a draft: the value so far, or MISSING if it hasn't begun.
+
+    A draft isn't validated. Models, dataclasses and TypedDicts have the fields that have arrived; the others are None,
+    or their default. A value that isn't complete (half a date) is MISSING. The functions never raise.
+    """
 
     def __init__(self) -> None:
-        self._known: dict[object, Draft] = {}
+        self._fields: dict[object, dict[str, Field]] = {}
 
     def of(self, kind: Any) -> Draft:  # noqa: ANN401 (any type)
-        """What makes drafts of the type `kind`; it never raises."""
+        """Return the function that drafts values of the type `kind`."""
         origin, arguments = get_origin(kind), get_args(kind)
         if origin is Annotated:
             return self.of(arguments[0])
-        if is_model(kind) or dataclasses.is_dataclass(kind) or is_typeddict(kind):
-            return self._structure(kind)
+        if has_fields(kind):
+            return partial(self._structure, kind)  # which finds its fields later, since it may contain itself
+        if origin in (Union, types.UnionType):
+            arms = sorted(arguments, key=lambda arm: arm is not str)  # a number would accept a text of digits
+            return partial(self._union, [(arm, self.of(arm)) for arm in arms])
+        if origin in SEQUENCES or (origin is tuple and arguments[-1] is ...):
+            return items(self.of(arguments[0]), SEQUENCES.get(origin, tuple))
+        if origin in MAPPINGS:
+            return entries(self.of(arguments[1]))
         if kind in (Any, object):
             return lambda value: value
         if kind is str:
             return lambda value: value if isinstance(value, str) else MISSING
-        if origin in (Union, types.UnionType):
-            return Choice([self.of(arm) for arm in sorted(arguments, key=lambda arm: arm is not str)])
-        if origin in SEQUENCES or (origin is tuple and arguments[-1] is ...):
-            return Items(self.of(arguments[0]), SEQUENCES.get(origin, tuple))
-        if origin in MAPPINGS:
-            return entries(self.of(arguments[1]))
-        return whole(kind)
+        return complete(kind)
 
-    def _structure(self, kind: Any) -> Draft:  # noqa: ANN401
-        """A draft of something with fields, which may hold itself."""
-        if kind not in self._known:
-            try:
-                fields = {} if is_model(kind) else get_type_hints(kind)
-            except NameError:  # of a type that is not defined where it looks for it
-                return whole(kind)
-            structure = Root(kind) if is_model(kind) and issubclass(kind, RootModel) else Structure(kind)
-            self._known[kind] = structure
-            if is_model(kind):
-                for name, field in kind.model_fields.items():
-                    structure.add(name, keys_of(name, field), field.annotation, self.of(field.annotation))
-            for name, annotation in fields.items():
-                structure.add(name, (name,), annotation, self.of(annotation))
-        return self._known[kind]
+    def _structure(self, kind: Any, value: object) -> object:  # noqa: ANN401
+        try:
+            arrived = self._arrived(kind, value)
+            if is_typeddict(kind):
+                return arrived
+            if not is_model(kind):
+                waiting = [field.name for field in dataclasses.fields(kind) if field.init and is_required(field)]
+                return kind(**(dict.fromkeys(waiting) | arrived))
+            if issubclass(kind, RootModel) and not arrived:
+                return MISSING
+            waiting = [name for name, field in kind.model_fields.items() if field.is_required()]
+            return kind.model_construct(_fields_set=set(arrived), **(dict.fromkeys(waiting) | arrived))
+        except Exception:  # noqa: BLE001 (the type's own code, which may not expect that fields are missing)
+            return MISSING
 
-
-class Structure:
-    """Makes drafts of a model, a dataclass or a TypedDict."""
-
-    def __init__(self, kind: Any) -> None:  # noqa: ANN401
-        self._kind = kind
-        self._fields: dict[str, tuple[tuple[str, ...], Draft]] = {}
-        self._tags: list[str] = []
-
-    def add(self, name: str, keys: tuple[str, ...], annotation: object, draft: Draft) -> None:
-        """Take in a field, which stands in JSON under one of `keys`."""
-        self._fields[name] = keys, draft
-        if get_origin(annotation) is Literal:
-            self._tags.append(name)
-
-    def __call__(self, value: object) -> object:
-        """The draft of a JSON object."""
-        return self._made(self._arrived(value)) if isinstance(value, dict) else MISSING
-
-    def fit(self, value: Mapping[str, Any]) -> int:
-        """How many fields of a JSON object are this one's; -1 if it is an object of another type."""
-        arrived = self._arrived(value)
-        there = [name for name, (keys, _) in self._fields.items() if any(key in value for key in keys)]
-        return -1 if any(tag in there and tag not in arrived for tag in self._tags) else len(there)
-
-    def _arrived(self, value: Mapping[str, Any]) -> dict[str, Any]:
+    def _arrived(self, kind: Any, value: object) -> dict[str, Any]:  # noqa: ANN401
+        """Return the drafts of the fields that have begun. Raises TypeError for JSON that has no fields."""
+        if is_model(kind) and issubclass(kind, RootModel):
+            value = {"root": value}
+        if not isinstance(value, dict):
+            raise TypeError
         drafts = {
-            name: draft(value[key])
-            for name, (keys, draft) in self._fields.items()
-            for key in [each for each in keys if each in value][:1]
+            name: field.draft(value[key])
+            for name, field in self._fields_of(kind).items()
+            for key in [each for each in field.keys if each in value][:1]
         }
         return {name: draft for name, draft in drafts.items() if draft is not MISSING}
 
-    def _made(self, arrived: dict[str, Any]) -> object:
-        if is_typeddict(self._kind):
-            return arrived
-        try:
-            if is_model(self._kind):
-                fields = self._kind.model_fields
-                waiting = dict.fromkeys(name for name in fields if fields[name].is_required())
-                return self._kind.model_construct(_fields_set=set(arrived), **{**waiting, **arrived})
-            return built(self._kind, arrived)
-        except Exception:  # noqa: BLE001 (the type's own code, which did not expect that fields are missing)
-            return MISSING
+    def _fields_of(self, kind: Any) -> dict[str, Field]:  # noqa: ANN401
+        if kind not in self._fields:
+            if is_model(kind):
+                hints = {name: (keys_of(name, field), field.annotation) for name, field in kind.model_fields.items()}
+            else:
+                hints = {name: ((name,), hint) for name, hint in get_type_hints(kind).items()}
+            self._fields[kind] = {name: Field(keys, hint, self.of(hint)) for name, (keys, hint) in hints.items()}
+        return self._fields[kind]
+
+    def _union(self, arms: list[tuple[Any, Draft]], value: object) -> object:
+        """Return the draft of the first arm that may hold `value`."""
+        drafts = (draft(value) for arm, draft in arms if self._may_hold(arm, value))
+        return next((draft for draft in drafts if draft is not MISSING), MISSING)
+
+    def _may_hold(self, kind: Any, value: object) -> bool:  # noqa: ANN401
+        """Return whether a JSON object has only fields of `kind`, and none of its tags (Literals) is another's."""
+        if not isinstance(value, dict) or not has_fields(kind):
+            return True
+        fields = self._fields_of(kind)
+        if is_model(kind) and issubclass(kind, RootModel):
+            arms = get_args(fields["root"].hint) or (fields["root"].hint,)
+            return any(self._may_hold(arm, value) for arm in arms)
+        tags = [field for field in fields.values() if get_origin(field.hint) is Literal]
+        return value.keys() <= {key for field in fields.values() for key in field.keys} and all(
+            tag.draft(value[key]) is not MISSING for tag in tags for key in tag.keys if key in value
+        )
 
 
-class Root(Structure):
-    """Makes drafts of a model that is nothing but its root."""
+class Field(NamedTuple):
+    """A field of a structure: its `keys` in JSON, its type hint, and how to draft it."""
 
-    def __call__(self, value: object) -> object:
-        """The draft of the root's value."""
-        arrived = self._arrived({"root": value})
-        return self._made(arrived) if arrived else MISSING
-
-    def fit(self, value: Mapping[str, Any]) -> int:
-        """How well a JSON object fits what is in the root."""
-        return fit_of(self._fields["root"][1], value)
+    keys: tuple[str, ...]
+    hint: Any
+    draft: Draft
 
 
-class Choice:
-    """Makes drafts of a union: of the arm that an object looks most like, else of the first that takes the value."""
+def items(draft: Draft, collect: Callable[[list[Any]], Any]) -> Draft:
+    """Draft a list, or another type that is written as one.
 
-    def __init__(self, arms: list[Draft]) -> None:
-        self._arms = arms
-
-    def __call__(self, value: object) -> object:
-        """The draft of any value."""
-        arms = self._arms
-        if isinstance(value, dict):
-            fits = [(fit_of(arm, value), arm) for arm in arms]
-            arms = [arm for fit, arm in sorted(fits, key=lambda each: -each[0]) if fit >= 0]
-        return next((draft for arm in arms if (draft := arm(value)) is not MISSING), MISSING)
-
-    def fit(self, value: Mapping[str, Any]) -> int:
-        """How well a JSON object fits the arm that it fits best."""
-        return max(fit_of(arm, value) for arm in self._arms)
-
-
-def fit_of(draft: Draft, value: Mapping[str, Any]) -> int:
-    """How many fields of a JSON object are known to `draft`; -1 if the object is certainly none of its type."""
-    return draft.fit(value) if isinstance(draft, Structure | Choice) else 0
-
-
-class Items:
-    """Makes drafts of a list, or of what else is written as one.
-
-    What has not changed since the last list keeps its draft: else those of a long list would take the square of its
+    Items that haven't changed since the last list keep their draft, so that a long list doesn't cost the square of its
     length.
     """
+    before: list[Any] = []
+    drafts: list[Any] = []
 
-    def __init__(self, draft: Draft, collected: Callable[[list[Any]], Any]) -> None:
-        self._draft = draft
-        self._collected = collected
-        self._last: tuple[list[Any], list[Any]] = [], []
-
-    def __call__(self, value: object) -> object:
-        """The draft of a JSON array."""
+    def make(value: object) -> object:
+        nonlocal before, drafts
         if not isinstance(value, list):
             return MISSING
-        before, made = self._last
         changed = next((place for place, old in enumerate(before) if value[place : place + 1] != [old]), len(before))
-        made = [*made[:changed], *map(self._draft, value[changed:])]
-        self._last = value, made
+        before, drafts = value, [*drafts[:changed], *map(draft, value[changed:])]
         try:
-            return self._collected([item for item in made if item is not MISSING])
+            return collect([item for item in drafts if item is not MISSING])
         except TypeError:  # drafts that can't be in a set
             return MISSING
 
+    return make
+
 
 def entries(draft: Draft) -> Draft:
-    """Drafts of a dictionary, whose keys stay text."""
+    """Draft a dictionary. Its keys stay text."""
 
     def make(value: object) -> object:
         if not isinstance(value, dict):
@@ -213,8 +188,8 @@ def entries(draft: Draft) -> Draft:
     return make
 
 
-def whole(kind: Any) -> Draft:  # noqa: ANN401 (any type)
-    """Drafts of a type of which there are no halves: a number, a date, one of an enumeration."""
+def complete(kind: Any) -> Draft:  # noqa: ANN401 (any type)
+    """Draft a type whose values can't be partial: a number, a date, an enumeration."""
     try:
         adapter = TypeAdapter[Any](kind)
     except Exception:  # noqa: BLE001 (a type that is known only within its model)
@@ -229,19 +204,18 @@ def whole(kind: Any) -> Draft:  # noqa: ANN401 (any type)
     return make
 
 
-def built(kind: Any, arrived: Mapping[str, Any]) -> object:  # noqa: ANN401 (a dataclass)
-    """An instance of a dataclass, made without its own code."""
-    made = object.__new__(kind)
-    for field in dataclasses.fields(kind):
-        value = arrived.get(field.name, None if field.default is dataclasses.MISSING else field.default)
-        if field.default_factory is not dataclasses.MISSING and field.name not in arrived:
-            value = field.default_factory()
-        object.__setattr__(made, field.name, value)
-    return made
+def has_fields(kind: object) -> bool:
+    """Return whether it is a pydantic model, a dataclass or a TypedDict."""
+    return is_model(kind) or dataclasses.is_dataclass(kind) or is_typeddict(kind)
+
+
+def is_required(field: dataclasses.Field[Any]) -> bool:
+    """Return whether a dataclass's field has no default."""
+    return field.default is field.default_factory is dataclasses.MISSING
 
 
 def keys_of(name: str, field: FieldInfo) -> tuple[str, ...]:
-    """The names that a model's field may have in JSON."""
+    """Return the names that a model's field may have in JSON."""
     alias = field.validation_alias
     choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
     return (*(choice for choice in choices if isinstance(choice, str)), name)
@@ -249,100 +223,85 @@ def keys_of(name: str, field: FieldInfo) -> tuple[str, ...]:
 
 Object = TypeVar("Object")
 
-TOLD = 20  # errors of one answer that the model is told of
-ADVICE = {
-    "length": "it was cut off, raise max_tokens",
-    "content_filter": "it was filtered or refused, ask in other words",
-}
+MOST_PROBLEMS = 20  # of one reply that the model reads
 
 
 class AnswerType(Generic[Object]):
-    """The type `object_model`, and what stands for it before a provider: `model`, whose JSON is an object.
+    """The type `object_model`, and the pydantic `model` that providers get for it, whose JSON is an object.
 
-    Raises TypeError for what is no type, or one that JSON has no schema for.
+    Raises TypeError for anything that isn't a type, or that has no JSON schema.
     """
 
     def __init__(self, object_model: type[Object]) -> None:
         self.name = name_of(object_model)
         if object_model is BaseModel or inspect.isroutine(object_model):
-            raise TypeError(f"An object can't be asked for by {self.name}: give a pydantic model, or another type.")
+            raise TypeError(f"`{self.name}` can't be the type of an answer. Use a pydantic model.")
         try:
             self._type = replace_typed_dicts(object_model)
             self._adapter = TypeAdapter[Object](self._type)
             self.model, self._field = model_of(self._type, self.name)
             self.schema = rooted(self.model.model_json_schema())
-        except (PydanticUserError, NameError, SyntaxError) as error:  # a text is taken for the name of a type
-            said = str(error).splitlines()[0]
-            raise TypeError(f"An object can't be asked for by {self.name} (give a pydantic model): {said}") from error
+        except (PydanticUserError, NameError, SyntaxError) as error:  # pydantic takes a text for the name of a type
+            why = str(error).splitlines()[0]
+            raise TypeError(f"`{self.name}` can't be the type of an answer ({why}). Use a pydantic model.") from error
 
     def read(self, text: str) -> Object:
-        """The value that an answer tells: JSON, alone or with a fence or prose around it.
+        """Return the value in a reply: JSON, alone or with a fence or prose around it.
 
         Raises :class:`pydantic.ValidationError`.
         """
         errors: list[ValidationError] = []
-        for candidate in filter(None, (text, self._json_in(text))):
+        for candidate in dict.fromkeys([text, self._json_in(text)]):
             try:
                 return self._unwrapped(self.model.model_validate_json(candidate))
             except ValidationError as error:
                 errors.append(error)
-            if self._field == "value":  # a server that sends the model no schema leaves the object out
-                try:
+            if self._field == "value":  # a server that doesn't send the model the schema leaves the object out
+                with suppress(ValidationError):
                     return self._adapter.validate_json(candidate)
-                except ValidationError:
-                    pass
-        if not errors:
-            return self._unwrapped(self.model.model_validate_json(text))  # raises
         raise next((error for error in errors if error.errors()[0]["type"] != "json_invalid"), errors[0])
 
     def draft(self, text: str) -> Object | None:
-        """What there is of the value while the answer's text has come as far as `text`; None before its beginning."""
+        """Return the value so far, from the beginning of a reply; None if it hasn't begun."""
         if (start := self._start(text)) is None:
             return None
         try:
             value = from_json(text[start:], allow_partial="trailing-strings")
         except ValueError:
             return None
+        draft_model, draft_bare = self._drafts
         if isinstance(value, dict) and (self._field != "value" or "value" in value or not value):
-            draft = self._draft_model(value)
+            draft = draft_model(value)
             return None if draft is MISSING else self._unwrapped(draft)
-        draft = self._draft_bare(value)  # with no object around
+        draft = draft_bare(value)  # with no object around it
         return None if draft is MISSING else draft
 
     def problems(self, error: ValidationError) -> list[str]:
-        """What is wrong with an answer, in a line for each place in it."""
+        """Return what is wrong with a reply, a line for each place."""
         return [
             f"{self._place(details['loc'])}: {' '.join(details['msg'].split())}"
             for details in error.errors(include_url=False, include_input=False, include_context=False)
         ]
 
     @cached_property
-    def _drafts(self) -> Drafts:
-        return Drafts()
-
-    @cached_property
-    def _draft_model(self) -> Any:  # noqa: ANN401 (a function)
-        return self._drafts.of(self.model)
-
-    @cached_property
-    def _draft_bare(self) -> Any:  # noqa: ANN401
-        return self._drafts.of(self._type)
+    def _drafts(self) -> tuple[Draft, Draft]:
+        drafts = Drafts()
+        return drafts.of(self.model), drafts.of(self._type)
 
     def _unwrapped(self, made: Any) -> Object:  # noqa: ANN401 (an instance of `model`)
         value: Object = made if self._field is None else getattr(made, self._field)
         return value
 
     def _start(self, text: str) -> int | None:
-        """Where the JSON begins in `text`: at an object, or at a list where one would do."""
+        """Return where the JSON begins: at an object, or at a list if the type may be one."""
         found = re.search(r"[{\[]" if self._field == "value" else r"\{", text)
         return found.start() if found else None
 
-    def _json_in(self, text: str) -> str | None:
-        """What stands between the first and the last bracket, if there is something around it."""
+    def _json_in(self, text: str) -> str:
+        """Return the text from the first bracket to the last, all of it if there are none."""
         if (start := self._start(text)) is None:
-            return None
-        inside = text[start : text.rfind("}" if text[start] == "{" else "]") + 1]
-        return inside if inside != text else None
+            return text
+        return text[start : text.rfind("}" if text[start] == "{" else "]") + 1] or text
 
     def _place(self, where: tuple[int | str, ...]) -> str:
         if self._field == "value" and where[:1] == ("value",):
@@ -353,7 +312,7 @@ class AnswerType(Generic[Object]):
 class Answer(Generic[Object]):
     """The one object that a run is to end with: `object`, once it is `there`.
 
-    `error` is why it can't be had, `correction` what the model is to be told when it is asked once more.
+    `error` is why there is none. `correction` is the message that asks the model once more.
     """
 
     def __init__(self, type_: AnswerType[Object]) -> None:
@@ -364,26 +323,31 @@ class Answer(Generic[Object]):
         self.correction: str | None = None
 
     def read(self, text: str, finish_reason: FinishReason) -> Retry | None:
-        """Read the model's last word; get a Retry if it is to be asked once more."""
+        """Read the object in the model's final reply. Return a Retry if the model is to be asked once more."""
         try:
             self.object = self.type.read(text)
         except ValidationError as error:
             problems = self.type.problems(error)
+            mismatch = f"The reply didn't match `{self.type.name}` ({problems[0]})"
             if finish_reason == "stop" and self.correction is None:
-                self.correction = self._told(problems)
-                return Retry(1, 0.0, f"The answer is no {self.type.name} ({problems[0]}).")
-            asked = "so was the one before; ask another model, or in other words" if self.correction else "ask again"
-            self.error = BadRequestError(
-                f"The answer is no {self.type.name} ({problems[0]}): {ADVICE.get(finish_reason, asked)}."
-                " It is in the error's partial."
-            )
+                self.correction = self._correction(problems)
+                return Retry(1, 0.0, f"{mismatch}.")
+            self.error = BadRequestError(f"{mismatch}{self._advice(finish_reason)} The reply is in `error.partial`.")
             self.error.__cause__ = error
         else:
             self.there = True
         return None
 
-    def _told(self, problems: list[str]) -> str:
-        wrong = "\n".join(f"- {problem}" for problem in problems[:TOLD])
+    def _advice(self, finish_reason: FinishReason) -> str:
+        match finish_reason:
+            case "length":
+                return ": it was cut off. Raise `max_tokens`."
+            case "content_filter":
+                return ": it was filtered or refused. Rephrase the question."
+        return ", twice. Try another model, or rephrase the question." if self.correction else ". Ask again."
+
+    def _correction(self, problems: list[str]) -> str:
+        wrong = "\n".join(f"- {problem}" for problem in problems[:MOST_PROBLEMS])
         schema = json.dumps(self.type.schema, ensure_ascii=False)
         return (
             f"That is not what was asked for:\n{wrong}\nAnswer with nothing but JSON that follows this schema: {schema}"
@@ -391,19 +355,17 @@ class Answer(Generic[Object]):
 
 
 def model_of(object_model: Any, name: str) -> tuple[type[BaseModel], str | None]:  # noqa: ANN401 (any type)
-    """A model whose JSON is an object, and the field in which it has the value of `object_model`, if it isn't that."""
-    model: type[BaseModel]
-    if is_model(object_model):
-        model, field = object_model, None
-    else:
-        model, field = create_model(name, __base__=RootModel[object_model]), "root"
+    """Return a model whose JSON is an object, and the field that has the value, None if the model is `object_model`."""
+    model: type[BaseModel] = (
+        object_model if is_model(object_model) else create_model(name, __base__=RootModel[object_model])
+    )
     if rooted(model.model_json_schema()).get("type") != "object":
-        model, field = create_model(name, value=(object_model, ...)), "value"
-    return model, field
+        return create_model(name, value=(object_model, ...)), "value"
+    return model, None if model is object_model else "root"
 
 
 def name_of(kind: object) -> str:
-    """What a person calls the type `kind`."""
+    """Return the name of the type `kind`, for a person."""
     origin, arguments = get_origin(kind), get_args(kind)
     if kind is None or kind is type(None):
         return "None"

@@ -30,8 +30,8 @@ __all__ = [
     "Measured",
     "Tokenizer",
     "Window",
+    "append_message",
     "check_follows",
-    "followed_by",
     "without",
 ]
 
@@ -194,7 +194,7 @@ def without(messages: Sequence[LLMMessage], count: int) -> list[LLMMessage]:
     exchange = -1
     for message in messages:
         if message.role is MessageRole.System:
-            kept = followed_by(kept, message)
+            kept = append_message(kept, message)
             continue
         if exchange < 0 or message.role is MessageRole.User:
             exchange += 1
@@ -203,7 +203,7 @@ def without(messages: Sequence[LLMMessage], count: int) -> list[LLMMessage]:
     return kept
 
 
-def followed_by(messages: list[LLMMessage], message: LLMMessage) -> list[LLMMessage]:
+def append_message(messages: list[LLMMessage], message: LLMMessage) -> list[LLMMessage]:
     """Return the messages with another one, in a form that providers accept.
 
     They refuse two messages in a row from the user or the system, which are joined, and a user's message right after a

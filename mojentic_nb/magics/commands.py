@@ -124,7 +124,7 @@ def models(session: Session, provider: str = "") -> Table:
     """%llm models [PROVIDER] lists the models that you can ask now."""
     if provider and provider not in PROVIDERS:
         close = f" Did you mean `%llm models {closest(provider)}`?" if closest(provider) in PROVIDERS else ""
-        raise UsageError(f"There is no provider {provider!r}. The providers are {', '.join(PROVIDERS)}.{close}")
+        raise UsageError(f"Unknown provider {provider!r}. The providers are {', '.join(PROVIDERS)}.{close}")
     rows: list[tuple[str, str]] = [(name, f"alias of {spec}") for name, spec in session.aliases.items() if not provider]
     for name in [provider] if provider else PROVIDERS:
         rows += models_of(name)

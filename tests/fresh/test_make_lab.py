@@ -50,7 +50,7 @@ def test_make_lab_ends_with_an_answer_in_the_quickstart(page, clone: Path, home:
     said = log.read_text()
     assert "==> Starting JupyterLab on the quickstart notebook" in said
     assert ("==> Installing JupyterLab" in said) == online
-    assert ("Fetching SmolLM2-135M-Instruct" in said) == online
+    assert ("Downloading SmolLM2-135M-Instruct" in said) == online
 
 
 def test_an_old_python_is_told_which_it_takes(clone: Path, tmp_path: Path):

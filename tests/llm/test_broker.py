@@ -253,7 +253,9 @@ def test_an_object(ask):
 )
 @every_object
 def test_an_answer_that_is_no_object(ask, answer: str, says: str):
-    with pytest.raises(BadRequestError, match=rf"^The answer is no Answer \({says}.*ask another model") as failure:
+    with pytest.raises(
+        BadRequestError, match=rf"^The reply didn't match `Answer` \({says}.*Try another model"
+    ) as failure:
         ask(broker(answer, answer), QUESTION)
 
     assert "\n" not in str(failure.value)
@@ -263,7 +265,7 @@ def test_an_answer_that_is_no_object(ask, answer: str, says: str):
 
 @pytest.mark.parametrize(
     ("reason", "says"),
-    [("length", "cut off, raise max_tokens"), ("content_filter", "filtered or refused, ask in other words")],
+    [("length", "cut off. Raise `max_tokens`"), ("content_filter", "filtered or refused. Rephrase the question")],
 )
 @every_object
 def test_an_object_that_did_not_come_to_its_end(ask, reason: str, says: str):

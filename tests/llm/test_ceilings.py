@@ -22,7 +22,7 @@ from mojentic_nb.llm import (
     ToolCallStart,
 )
 from mojentic_nb.llm.gateways import RecordingGateway, ReplayGateway, ScriptedGateway
-from mojentic_nb.llm.gateways.replay.recordings import Happening, answer_in_json, happenings
+from mojentic_nb.llm.gateways.replay.recordings import TimedEvent, describe_answer, read_answer
 from mojentic_nb.llm.redaction import Redaction
 from mojentic_nb.llm.request import Gateway
 
@@ -90,9 +90,9 @@ def test_a_response_without_end_is_cut_off(server: Loopback, name: str, how: str
 def test_a_recording_remembers_what_cut_its_answer_off():
     event = StepFinish("length", limit="max_stream_bytes")
 
-    lines, ms = answer_in_json([Happening(0, event)], 0, Redaction.of(()))
+    lines, ms = describe_answer([TimedEvent(0, event)], 0, Redaction.of(()))
 
-    assert [happening.event for happening in happenings(lines, ms)] == [event]
+    assert [timed.event for timed in read_answer(lines, ms)] == [event]
 
 
 @pytest.mark.parametrize("how", BOTH)

@@ -12,7 +12,7 @@ from driving import BOTH, begin, closed_after, events_of, interrupted_after
 from mojentic_nb.llm import LLMBroker, LLMMessage, Notice, StepFinish, TextDelta
 from mojentic_nb.llm.errors import BadRequestError, ConfigurationError, LLMError
 from mojentic_nb.llm.gateway_filter import GatewayFilter, Passage
-from mojentic_nb.llm.gateways import ScriptedGateway
+from mojentic_nb.llm.gateways import OpenAIGateway, ScriptedGateway
 from mojentic_nb.llm.request import Request
 
 QUESTION = [LLMMessage("Hello?")]
@@ -166,3 +166,25 @@ def test_nothing_begins_before_the_first_event_is_read():
 
     assert inspect.isgenerator(unread)
     assert spy.ends == []
+
+
+@pytest.mark.parametrize("how", BOTH)
+def test_a_mistake_of_a_tool_is_raised_as_it_is(how: str):
+    """It is found while a provider's gateway encodes the request, and isn't the provider's error."""
+
+    class Odd:
+        def run(self) -> None: ...
+
+        @property
+        def descriptor(self):
+            raise ValueError("A bug.")
+
+    gateway = OpenAIGateway("a-key", "http://127.0.0.1:9")
+    request = Request("a-model", tuple(QUESTION), tools=(Odd(),))
+
+    async def read() -> None:
+        async for _ in gateway.astream(request):
+            pass
+
+    with pytest.raises(ValueError, match=r"^A bug\.$"):
+        asyncio.run(read()) if how == "async" else list(gateway.stream(request))

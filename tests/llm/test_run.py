@@ -301,7 +301,7 @@ def test_a_script_answers_request_after_request():
 def test_a_script_that_is_too_short_or_too_long_says_so():
     asking = broker("only one")
 
-    with pytest.raises(AssertionError, match="0 of the script's 1 steps"):
+    with pytest.raises(AssertionError, match="0 of 1 used"):
         asking.adapter.assert_complete()
     asking.generate(QUESTION)
     with pytest.raises(ConfigurationError, match="has 1 steps .* add the answer to request 2"):

@@ -162,7 +162,9 @@ def test_an_object_of_any_type_from_every_provider(
 @both
 @pytest.mark.parametrize("kind", ["Person", 5, object(), Callable[[], int], list["Nobody"]])  # noqa: F821
 def test_what_is_no_type(how: str, kind: object):
-    with pytest.raises(TypeError, match=r"^An object can't be asked for by .* \(give a pydantic model\): .") as failure:
+    with pytest.raises(
+        TypeError, match=r"^`.*` can't be the type of an answer \(.+\). Use a pydantic model\.$"
+    ) as failure:
         begin(broker(), how, QUESTION, kind)
 
     assert "\n" not in str(failure.value)
@@ -171,7 +173,7 @@ def test_what_is_no_type(how: str, kind: object):
 @both
 @pytest.mark.parametrize(("kind", "name"), [(BaseModel, "BaseModel"), (len, "len"), (str.upper, "upper")])
 def test_what_has_no_fields_to_ask_for(how: str, kind: object, name: str):
-    with pytest.raises(TypeError, match=f"^An object can't be asked for by .*{name}.*: give a pydantic model"):
+    with pytest.raises(TypeError, match=f"^`.*{name}.*` can't be the type of an answer. Use a pydantic model"):
         begin(broker(), how, QUESTION, kind)
 
 
@@ -244,8 +246,8 @@ def test_an_answer_that_is_none_twice(how: str):
 
     error = failure.value
     assert str(error) == (
-        "The answer is no Person (name: Field required): so was the one before; ask another model, or in other words."
-        " It is in the error's partial."
+        "The reply didn't match `Person` (name: Field required), twice. Try another model, or rephrase the question."
+        " The reply is in `error.partial`."
     )
     assert error.partial.content == '{"born": 1815}'
     assert [message.content for message in error.run.messages[1::2]] == [NONE, '{"born": 1815}']
@@ -258,7 +260,7 @@ def test_an_answer_that_is_none_twice(how: str):
 @both
 @pytest.mark.parametrize(
     ("reason", "says"),
-    [("length", "it was cut off, raise max_tokens"), ("content_filter", "it was filtered or refused")],
+    [("length", "it was cut off. Raise `max_tokens`"), ("content_filter", "it was filtered or refused")],
 )
 def test_where_asking_again_would_not_help(how: str, reason: str, says: str):
     asked = broker(said('{"name": "Ada', reason=reason))
@@ -319,7 +321,7 @@ def test_a_refusal_is_not_argued_with(name: str, server: Loopback):
     server.play(Reply([b"".join(REFUSALS[name](provider))]))
     gateway = provider.gateway(server.url)
 
-    with pytest.raises(BadRequestError, match="it was filtered or refused, ask in other words") as failure:
+    with pytest.raises(BadRequestError, match="it was filtered or refused. Rephrase the question") as failure:
         LLMBroker("a-model", gateway).generate_object(QUESTION, Person)
 
     assert failure.value.partial.content == "I can't."
@@ -506,7 +508,7 @@ def test_the_events_and_the_object_of_one_run(how: str):
 
     assert_run(events)
     assert [event for event in events if isinstance(event, Retry)] == [
-        Retry(1, 0.0, "The answer is no Person (born: Field required).")
+        Retry(1, 0.0, "The reply didn't match `Person` (born: Field required).")
     ]
     assert isinstance(events[-1], Finish)
     assert names[-1] == "Ada"

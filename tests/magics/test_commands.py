@@ -46,7 +46,7 @@ def test_models_of_all_providers_are_listed_and_why_there_are_none(said, model: 
     assert re.search(r"^ollama: +Can't reach Ollama at", told, re.MULTILINE)
     assert re.search(r"^anthropic: +Anthropic needs an API key", told, re.MULTILINE)
     assert "anthropic" not in said("%llm models local")
-    assert "UsageError: There is no provider 'nope'. The providers are local, ollama" in said("%llm models nope")
+    assert "UsageError: Unknown provider 'nope'. The providers are local, ollama" in said("%llm models nope")
     assert "openai, anthropic. Did you mean `%llm models openai`?" in said("%llm models OpenIA")
 
 
@@ -282,10 +282,10 @@ ERRORS = {
     "%%llm --as nope\nhi": "'nope' isn't defined, in --as nope. Define it first.",
     "%%llm --as (\nhi": "--as ( isn't a Python expression.",
     "%%llm --as ''\nhi": "--as isn't a Python expression.",
-    "%%llm --as \"'So it is.'\"\nhi": "An object can't be asked for by 'So it is.' (give a pydantic model): Forward",
-    "%%llm --as 3\nhi": "An object can't be asked for by 3 (give a pydantic model)",
-    "%%llm --as Kind.mean\nhi": "An object can't be asked for by mean: give a pydantic model, or another type.",
-    "%%llm --as Kind.mean --dry-run\nhi": "An object can't be asked for by mean: give a pydantic model",
+    "%%llm --as \"'So it is.'\"\nhi": "`'So it is.'` can't be the type of an answer (Forward",
+    "%%llm --as 3\nhi": "`3` can't be the type of an answer (",
+    "%%llm --as Kind.mean\nhi": "`mean` can't be the type of an answer. Use a pydantic model.",
+    "%%llm --as Kind.mean --dry-run\nhi": "`mean` can't be the type of an answer. Use a pydantic model",
     "%%llm --as None\nhi": "--as None doesn't name a type. Give a pydantic model, or leave out --as.",
     "%%llm -i nope.png\nhi": "Can't read the image 'nope.png' (No such file or directory). Check its path.",
     "%%llm -i Kind.png\nhi": "Can't read the image 'Kind.png' (No such file or directory). Check its path.",

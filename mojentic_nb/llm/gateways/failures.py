@@ -157,7 +157,8 @@ def status_error(
     words = f"{name} refused the request{number}. It said: {said}"
     match meaning := read_status(status, body, text):
         case 401:
-            kind, words = AuthenticationError, f"{name} refused the API key. {advise_on_key(server)}"
+            advice = " to a valid key" if server.host in NAMES else ", or pass `api_key` to the gateway"
+            kind, words = AuthenticationError, f"{name} refused the API key. Set `{server.key_variable}`{advice}."
         case 403:
             kind = AuthenticationError
             words = f"{name} doesn't allow this request with your API key. It said: {said}"
@@ -228,13 +229,6 @@ def advise_on_address(server: Server) -> str:
         case "ANTHROPIC_API_KEY" if has_version:
             return f"Remove `{path}` from the end of the base URL."
     return "Check the base URL."
-
-
-def advise_on_key(server: Server) -> str:
-    """Return what to do about a key that the server refused."""
-    if server.host in NAMES:
-        return f"Set `{server.key_variable}` to a valid key."
-    return f"Set `{server.key_variable}`, or pass `api_key` to the gateway."
 
 
 def unreachable_error(server: Server, words: str = "") -> ProviderUnavailableError:

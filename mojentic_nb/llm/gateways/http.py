@@ -388,7 +388,11 @@ class SDKGateway(HTTPGateway):
         if api_key and base_url:
             headers = ambient_headers(self._sdk, f"{prefix}_CUSTOM_HEADERS", *self._ambient) or None
         for name in self._addresses:
-            base_url = checked_address(base_url or os.environ.get(name) or None, name)
+            base_url = base_url or os.environ.get(name) or None
+            if base_url and not re.match("https?://[^/]", base_url):
+                raise ConfigurationError(
+                    f"The base URL (`base_url` or `{name}`) must begin with `http://` or `https://`."
+                )
         key = api_key or Key.in_environment(f"{prefix}_API_KEY")
         if not key:
             if not (base_url and self._keyless):
@@ -422,10 +426,3 @@ def amend(body: dict[str, Any], path: str, other: str | None) -> bool:
         if other:
             part[other] = value
     return bool(found)
-
-
-def checked_address(url: str | None, name: str) -> str | None:
-    """Return `url`; raise ConfigurationError unless it can be a server's address."""
-    if url and not re.match("https?://[^/]", url):
-        raise ConfigurationError(f"The base URL (`base_url` or `{name}`) must begin with `http://` or `https://`.")
-    return url

@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from mojentic_nb.llm.errors import ConfigurationError
-from mojentic_nb.llm.redaction import forms_of, occurrences, replaced
+from mojentic_nb.llm.redaction import forms_of, occurrences, replace_spans
 
 __all__ = ["NO_KEY", "STAND_IN", "Key", "ambient_headers"]
 
@@ -77,7 +77,7 @@ class Key:
 
     def hide(self, text: str) -> str:
         """Return `text` without the key, also where it is escaped."""
-        return replaced(text, self._found, HIDDEN)
+        return replace_spans(text, self._found, HIDDEN)
 
     def hide_in(self, value: Any) -> Any:  # noqa: ANN401 (any value)
         """Return `value` without the key in any of its texts."""

@@ -28,11 +28,6 @@ ONLY_RESPONSES = re.compile(
 DATE = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 
 
-def can_stream(model: str) -> bool:
-    """Return whether OpenAI's `model` can stream its reply."""
-    return not NO_STREAM.fullmatch(DATE.sub("", model))
-
-
 def needs_responses(model: str) -> bool:
     """Return whether only the Responses API serves OpenAI's `model`."""
     return bool(ONLY_RESPONSES.fullmatch(DATE.sub("", model)))
@@ -85,7 +80,7 @@ class OpenAIGateway(SDKGateway, MojenticCalls):
 
     def can_stream(self, model: str) -> bool:
         """Return whether `model` can stream, as far as is known."""
-        return not self._is_openai or can_stream(model)
+        return not (self._is_openai and NO_STREAM.fullmatch(DATE.sub("", model)))
 
     def get_available_models(self) -> list[str]:
         """Return the names of the models that the server offers."""

@@ -30,8 +30,7 @@ class ScriptedGateway(MojenticCalls):
         self.requests.append(request)
         if len(self.requests) > len(self._script):
             raise ConfigurationError(
-                f"The script has only {steps(len(self._script))}. Add a reply to request {len(self.requests)} to "
-                "ScriptedGateway's script."
+                f"The script is used up. Add the reply to request {len(self.requests)} to ScriptedGateway's script."
             )
         step = self._script[len(self.requests) - 1]
         for event in text_events(step) if isinstance(step, str) else step:
@@ -43,12 +42,7 @@ class ScriptedGateway(MojenticCalls):
         """Raise AssertionError unless every step of the script was used."""
         used = len(self.requests)
         if used < len(self._script):
-            raise AssertionError(f"The script has {steps(len(self._script))}, of which {used} were used.")
-
-
-def steps(count: int) -> str:
-    """Write a number of steps."""
-    return f"{count} step{'s' * (count != 1)}"
+            raise AssertionError(f"The script has unused steps: {used} of {len(self._script)} used.")
 
 
 def text_events(text: str) -> Generator[ModelEvent, None, None]:

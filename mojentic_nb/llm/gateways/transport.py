@@ -22,7 +22,7 @@ import socket
 import ssl
 import time
 import weakref
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, partial
@@ -34,7 +34,7 @@ from mojentic_nb.llm.config import CompletionConfig
 from mojentic_nb.llm.errors import ConfigurationError
 from mojentic_nb.llm.events import ModelEvent
 
-from .wire.decoding import TOO_LONG, Decoder, decoded
+from .wire.decoding import TOO_LONG, Decoder, decode_chunks
 
 __all__ = ["LIMITS", "Hooks", "Lines", "LoopLines", "Timeout", "Wire", "proxy_checked", "tls_context"]
 
@@ -129,17 +129,11 @@ class Wire:
     def async_hooks(self, sign: Sign) -> Hooks:
         """Return ``event_hooks`` for an asynchronous client."""
 
-        async def traced(name: str, info: dict[str, Any]) -> None:
-            self._traced(name, info)
-
-        async def begun(request: Any) -> None:  # noqa: ANN401
+        def begun(request: Any) -> None:  # noqa: ANN401
             sign(request)
-            request.extensions["trace"] = traced
+            request.extensions["trace"] = asynchronous(self._traced)
 
-        async def answered(response: Any) -> None:  # noqa: ANN401
-            self._answered(response)
-
-        return {"request": [begun], "response": [answered]}
+        return {"request": [asynchronous(begun)], "response": [asynchronous(self._answered)]}
 
     def reset(self) -> object:
         """Prepare for another request, and return what :meth:`abort` knows it by."""
@@ -166,7 +160,7 @@ class Wire:
         That is also done for a reader who leaves at the last event, but not for a response that is too long.
         """
         try:
-            yield from decoded(decoder, chunks, config.max_stream_bytes)
+            yield from decode_chunks(decoder, chunks, config.max_stream_bytes)
         finally:
             if decoder.done:
                 with self._rest() as reads:
@@ -244,6 +238,15 @@ class Wire:
             self.answered = True
             # The HTTP library reads this when it begins to read the body.
             response.request.extensions["timeout"]["read"] = self._timeout.stall
+
+
+def asynchronous(hook: Callable[..., None]) -> Callable[..., Awaitable[None]]:
+    """Return `hook` as an asynchronous client calls it."""
+
+    async def call(*arguments: Any) -> None:  # noqa: ANN401
+        hook(*arguments)
+
+    return call
 
 
 def in_time(read: Callable[..., Any], seconds: float, late: type[Exception]) -> Callable[..., Any]:

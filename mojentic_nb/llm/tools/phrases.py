@@ -1,7 +1,8 @@
-"""What people say of dates, such as *the first monday of next month*, as dates.
+"""Reads dates as people say them, such as *the first monday of next month*.
 
-dateparser reads plain dates (*december 24*) and distances (*in 3 days*). What is put together of several it does not
-read, or it reads a part and passes over the rest. So phrases are taken apart here, and each part has to be understood.
+dateparser reads plain dates (*december 24*), distances (*in 3 days*) and words (*tomorrow*). It doesn't read phrases
+that combine several of these, or it reads one part and ignores the rest. So phrases are taken apart here, and every
+part must mean something.
 """
 
 from __future__ import annotations
@@ -19,8 +20,6 @@ __all__ = ["read_date"]
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 ORDINALS = {"first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5, "last": -1}
-NAMED = {"now": 0, "today": 0, "tonight": 0, "tomorrow": 1, "yesterday": -1, "last night": -1}
-NAMED |= {"this morning": 0, "this afternoon": 0, "this evening": 0}
 SHIFTS = {"last": -1, "this": 0, "": 0, "next": 1}
 MONTHS_IN = {"month": 1, "quarter": 3, "year": 12}
 
@@ -30,7 +29,9 @@ SHIFT = r"(?:(?P<shift>last|this|next) )?"
 MONTH = rf"(?P<month>(?:{'|'.join(MONTHS)})[a-z]*)(?: (?P<in_year>\d{{4}}))?"
 PERIOD = rf"(?:{SHIFT}(?P<unit>week|month|quarter|year)|{MONTH}|(?P<year>\d{{4}}))"
 UNIT = r"(?:second|minute|hour|day|week|fortnight|month|year|decade)s?"
-AMOUNT = rf"(?P<amount>(?:[\w.]+ )?{UNIT}(?:(?: and)? [\w.]+ {UNIT})*)"
+AMOUNT = rf"(?:[\w.]+ )?{UNIT}(?:(?: and)? [\w.]+ {UNIT})*"
+RELATIVE = rf"in {AMOUNT}|{AMOUNT} ago|(?:last|this|next) (?:week|month|year)|now|today|tonight|tomorrow|yesterday"
+RELATIVE += "|last night|this (?:morning|afternoon|evening)"
 CLOCK = r"\d{1,2}(?::\d\d)? ?[ap]\.?m|\d{1,2}:\d\d"
 TIME = rf"(?:at )?(?:{CLOCK}|noon|midnight)|at \d{{1,2}}|(?:in )?(?:morning|afternoon|evening|night)"
 
@@ -38,17 +39,17 @@ Rule = Callable[[re.Match[str], datetime], datetime | None]
 
 
 def read_date(said: str, base: datetime) -> date | None:
-    """The day that `said` means when it is said at `base`, a local time; None if it means none."""
+    """Return the day that `said` means at `base`, a local time; None if it means none."""
     text = re.sub(r"\bthe\b|[\s,]+", " ", said.lower())
     text = re.sub(r"\b(?:a )?couple of\b", "2", text)
-    with suppress(ValueError, OverflowError):  # a day that its month does not have, or beyond the calendar's end
+    with suppress(ValueError, OverflowError):  # a day that its month doesn't have, or beyond the end of the calendar
         if found := read(" ".join(text.split()).strip(" .!?"), base):
             return found.date()
     return None
 
 
 def read(text: str, base: datetime) -> datetime | None:
-    """What `text` means, in lower case and without articles."""
+    """Read a phrase, in lower case and without articles."""
     with suppress(ValueError):
         return datetime.fromisoformat(text.upper()).replace(tzinfo=None)
     for pattern, rule in RULES.items():
@@ -58,13 +59,13 @@ def read(text: str, base: datetime) -> datetime | None:
 
 
 def plain(text: str, base: datetime, parser: str = "absolute-time") -> datetime | None:
-    """What dateparser reads; a number alone is no date, nor is one with a weekday that it does not have."""
+    """Read it with dateparser. A number alone isn't a date, and neither is one with the wrong weekday."""
     import dateparser
 
     if text.isdecimal():
         return None
     settings = {
-        # What is not after the base is of next year, and today is to be of this.
+        # A date that isn't after the base is taken for one of next year, but today is one of this.
         "RELATIVE_BASE": base if parser == "relative-time" else midnight(base) - timedelta(seconds=1),
         "PREFER_DATES_FROM": "future",
         "REQUIRE_PARTS": ["day"],
@@ -76,20 +77,19 @@ def plain(text: str, base: datetime, parser: str = "absolute-time") -> datetime 
     return None if found and named and number_of(named["day"]) != found.weekday() else found
 
 
-def distant(amount: str, base: datetime, *, back: bool) -> datetime | None:
-    """What is that `amount` of time after `base`, or before it."""
-    some = f"1 {amount}" if re.fullmatch(UNIT, amount) else amount
-    return plain(f"{some} ago" if back else f"in {some}", base, "relative-time")
-
-
 def from_there(found: re.Match[str], base: datetime) -> datetime | None:
-    """An amount of time from some day: *two weeks from monday*, *the day before yesterday*."""
+    """Read an amount of time from some day: *two weeks from monday*, *the day before yesterday*."""
     there = read(found["there"], base)
-    return distant(found["amount"], there, back=found["way"] == "before") if there else None
+    amount = f"1 {found['amount']}" if re.fullmatch(UNIT, found["amount"]) else found["amount"]
+    return (
+        plain(f"{amount} ago" if found["way"] == "before" else f"in {amount}", there, "relative-time")
+        if there
+        else None
+    )
 
 
 def next_day(found: re.Match[str], base: datetime) -> datetime | None:
-    """A weekday after or before some day: *the friday after december 24*."""
+    """Read a weekday after or before some day: *the friday after december 24*."""
     there = read(found["there"], base)
     if there is None:
         return None
@@ -98,7 +98,7 @@ def next_day(found: re.Match[str], base: datetime) -> datetime | None:
 
 
 def day_of_week(found: re.Match[str], base: datetime) -> datetime:
-    """A weekday: *friday* is the next to come, *last friday* the one before today, *next friday* that of next week."""
+    """Read a weekday: *friday* is the next one, *last friday* the one before today, *next friday* that of next week."""
     number, said = number_of(found["day"]), found["said"]
     if said == "next":
         return monday(base) + timedelta(7 + number)
@@ -108,13 +108,13 @@ def day_of_week(found: re.Match[str], base: datetime) -> datetime:
 
 
 def day_in_week(found: re.Match[str], base: datetime) -> datetime | None:
-    """A weekday in the week of some day: *friday next week*, *thursday in two weeks*."""
+    """Read a weekday in the week of some day: *friday next week*, *thursday in two weeks*."""
     there = read(found["there"], base)
     return monday(there) + timedelta(number_of(found["day"])) if there else None
 
 
 def nth_of(found: re.Match[str], base: datetime) -> datetime | None:
-    """A day by its number: *the first monday of next month*, *the last day of the year*, *the 24th of next month*."""
+    """Read a day by its number: *first monday of next month*, *last day of the year*, *24th of next month*."""
     nth = ORDINALS.get(found["nth"]) or int(found["nth"][:-2])
     for start, end in periods(found, base):
         if name := found.groupdict().get("day"):
@@ -128,30 +128,30 @@ def nth_of(found: re.Match[str], base: datetime) -> datetime | None:
 
 
 def edge_of(found: re.Match[str], base: datetime) -> datetime:
-    """The first or the last day of a period: *the end of the month*."""
+    """Read the first or the last day of a period: *the end of the month*."""
     days = (end - timedelta(1) if found["edge"] == "end" else start for start, end in periods(found, base))
     return next(day for day in days if ahead(day, found, base))
 
 
-def shifted(found: re.Match[str], base: datetime) -> datetime:
-    """The same day of another week, month or year: *next week*, *the month after next*."""
-    count = SHIFTS[found.groupdict().get("shift") or "next"] + ("after next" in found[0])
-    unit = found["unit"]
-    return base + (timedelta(weeks=count) if unit == "week" else relativedelta(months=count * MONTHS_IN[unit]))
+def after_next(found: re.Match[str], base: datetime) -> datetime:
+    """Read *week after next*, *month after next*, *year after next*: the same day of it."""
+    return base + {"week": relativedelta(weeks=2), "month": relativedelta(months=2)}.get(
+        found["unit"], relativedelta(years=2)
+    )
 
 
 def weekend(found: re.Match[str], base: datetime) -> datetime:
-    """The Saturday of a weekend: that of this week, of the last or of the next."""
+    """Read a weekend, as its Saturday: that of this week, of the last or of the next."""
     return monday(base) + timedelta(days=5, weeks=SHIFTS[found["shift"] or ""])
 
 
 def day_of_month(found: re.Match[str], base: datetime) -> datetime | None:
-    """A day by its number alone, the next to come: *the 24th*."""
+    """Read a day by its number alone: *the 24th* is the next one."""
     return next(iter(rrule(MONTHLY, dtstart=base, bymonthday=int(found["nth"][:-2]), count=1)), None)
 
 
 def periods(found: re.Match[str], base: datetime) -> Iterator[tuple[datetime, datetime]]:
-    """Where the period begins that was `found`, and where it is over; of a month with no year, this year's and next."""
+    """Yield the beginning of the period that was `found`, and of what follows it; for a month without a year, twice."""
     if found["month"]:
         month = MONTHS.index(found["month"][:3]) + 1
         for year in [int(found["in_year"])] if found["in_year"] else [base.year, base.year + 1]:
@@ -169,32 +169,30 @@ def periods(found: re.Match[str], base: datetime) -> Iterator[tuple[datetime, da
 
 
 def ahead(day: datetime, found: re.Match[str], base: datetime) -> bool:
-    """Whether `day` may be meant: of a month with no year, only what is still to come."""
+    """Return whether `day` may be meant: in a month without a year, only if it isn't past."""
     return not found["month"] or bool(found["in_year"]) or day.date() >= base.date()
 
 
 def number_of(day: str) -> int:
-    """The number of a weekday; Monday is 0."""
+    """Return the number of a weekday; Monday is 0."""
     return DAYS.index(day[:3])
 
 
 def midnight(day: datetime) -> datetime:
-    """Where that day begins."""
+    """Return the beginning of that day."""
     return day.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def monday(day: datetime) -> datetime:
-    """Where the week of that day begins."""
+    """Return the beginning of the week of that day."""
     return midnight(day) - timedelta(day.weekday())
 
 
 THERE = r"(?P<there>.+)"
 RULES: dict[str, Rule] = {
-    rf"(?P<name>{'|'.join(NAMED)})": lambda found, base: base + timedelta(NAMED[found["name"]]),
+    RELATIVE: lambda found, base: plain(found[0], base, "relative-time"),
     rf"(?:on|by) {THERE}|(?P<rest>.+?) (?:{TIME})": lambda found, base: read(found["there"] or found["rest"], base),
-    rf"in {AMOUNT}": lambda found, base: distant(found["amount"], base, back=False),
-    rf"{AMOUNT} ago": lambda found, base: distant(found["amount"], base, back=True),
-    rf"{AMOUNT} (?P<way>from|after|on|before) {THERE}": from_there,
+    rf"(?P<amount>{AMOUNT}) (?P<way>from|after|on|before) {THERE}": from_there,
     rf"(?:first )?{DAY} (?P<way>after|before) {THERE}": next_day,
     rf"{NTH} (?:{DAY}|day)(?: of| in)? {PERIOD}": nth_of,
     rf"{NTH} (?:of|in) {PERIOD}": nth_of,
@@ -202,8 +200,7 @@ RULES: dict[str, Rule] = {
     rf"(?:(?P<said>this|next|last|past)(?: coming)? |coming )?{DAY}": day_of_week,
     rf"{DAY} (?:of )?(?P<there>(?:last|this|next) week|week after next|in .+ weeks?)": day_in_week,
     rf"(?P<there>(?:last|this|next) week) (?:on )?{DAY}": day_in_week,
-    r"(?P<shift>last|this|next) (?P<unit>week|month|year)": shifted,
     rf"{SHIFT}weekend": weekend,
-    r"(?P<unit>week|month|year) after next": shifted,
+    r"(?P<unit>week|month|year) after next": after_next,
     r"(?P<nth>[1-9]\d?(?:st|nd|rd|th))": day_of_month,
 }

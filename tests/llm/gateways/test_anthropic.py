@@ -43,7 +43,7 @@ from mojentic_nb.llm.errors import (
 )
 from mojentic_nb.llm.gateways import AnthropicGateway, ScriptedGateway
 from mojentic_nb.llm.gateways.wire.anthropic_messages import MessagesDecoder, encode
-from mojentic_nb.llm.gateways.wire.decoding import decoded
+from mojentic_nb.llm.gateways.wire.decoding import decode_chunks
 from mojentic_nb.llm.request import Request
 from mojentic_nb.llm.tools import LLMTool
 
@@ -238,7 +238,7 @@ UNKNOWN_TO_THE_SDK = {"what only a later version knows"}
 
 @pytest.mark.parametrize(("sent", "events"), ANSWERS.values(), ids=ANSWERS.keys())
 def test_what_is_read_of_an_answer(sent: list[dict], events: list):
-    assert list(decoded(MessagesDecoder(), [sse(*sent, done=False)])) == events
+    assert list(decode_chunks(MessagesDecoder(), [sse(*sent, done=False)])) == events
 
 
 @pytest.mark.parametrize("name", sorted(ANSWERS.keys() - UNKNOWN_TO_THE_SDK))
@@ -259,7 +259,7 @@ def test_an_answer_in_one_piece():
         "usage": {"input_tokens": 25, "output_tokens": 15},
     }
 
-    events = list(decoded(MessagesDecoder(), [json.dumps(whole).encode()]))
+    events = list(decode_chunks(MessagesDecoder(), [json.dumps(whole).encode()]))
 
     assert Message.model_validate(whole)
     assert events == [
@@ -752,7 +752,7 @@ def test_thinking_between_texts_and_calls_goes_back_to_its_place():
         *block(4, "redacted_thinking", data="ZW5jcnlwdGVk"),
         *tool_use(5, "toolu_b", '{"city": "Oslo"}'),
     ]
-    script = decoded(MessagesDecoder(), [sse(started(), *blocks, *ended("tool_use"), done=False)])
+    script = decode_chunks(MessagesDecoder(), [sse(started(), *blocks, *ended("tool_use"), done=False)])
     run = LLMBroker(MODEL, ScriptedGateway([list(script), "Done."])).stream(QUESTION, [Weather()])
     list(run)
 

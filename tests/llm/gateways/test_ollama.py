@@ -36,7 +36,7 @@ from mojentic_nb.llm.errors import (
     ProviderUnavailableError,
 )
 from mojentic_nb.llm.gateways import OllamaGateway
-from mojentic_nb.llm.gateways.wire.decoding import decoded
+from mojentic_nb.llm.gateways.wire.decoding import decode_chunks
 from mojentic_nb.llm.gateways.wire.ollama_chat import OllamaDecoder, encode
 from mojentic_nb.llm.request import Request
 
@@ -127,13 +127,13 @@ ANSWERS = {
 
 @pytest.mark.parametrize(("sent", "events"), ANSWERS.values(), ids=ANSWERS.keys())
 def test_what_is_read_of_an_answer(sent: list[dict], events: list):
-    assert list(decoded(OllamaDecoder(), [lines(*sent)])) == events
+    assert list(decode_chunks(OllamaDecoder(), [lines(*sent)])) == events
 
 
 def test_an_answer_in_one_piece_without_a_line_end():
     whole = {**done(), "message": {**thinks("Hm")["message"], "content": "Yes", "tool_calls": [encoded_call("Rome")]}}
 
-    events = list(decoded(OllamaDecoder(), [json.dumps(whole).encode()]))
+    events = list(decode_chunks(OllamaDecoder(), [json.dumps(whole).encode()]))
 
     assert events == [
         ReasoningDelta("Hm"),

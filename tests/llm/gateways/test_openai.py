@@ -26,7 +26,7 @@ from mojentic_nb.llm.errors import (
 )
 from mojentic_nb.llm.gateways import OpenAIGateway
 from mojentic_nb.llm.gateways.wire.chat_completions import ChatDecoder
-from mojentic_nb.llm.gateways.wire.decoding import decoded
+from mojentic_nb.llm.gateways.wire.decoding import decode_chunks
 from mojentic_nb.llm.request import Request
 
 KEY = "sk-secret-of-the-test"
@@ -39,7 +39,7 @@ def broker(server: Loopback) -> LLMBroker:
 
 
 def decode(chunks) -> Iterator[ModelEvent]:
-    return decoded(ChatDecoder(), chunks)
+    return decode_chunks(ChatDecoder(), chunks)
 
 
 WRITTEN = {

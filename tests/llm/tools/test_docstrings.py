@@ -99,6 +99,7 @@ PLAIN = [
     ("Runs.\n\nReturns:\n    int: what it returns", "Runs."),
     ("Runs.\n\nReturns\n-------\nint\n    what it returns", "Runs."),
     ("Runs.\n:raises ValueError: never", "Runs."),
+    ("Runs.\n\nExample:\n    run(x)\n\nReturns:\n    nothing", "Runs.\n\nExample:\n    run(x)"),
 ]
 
 
@@ -110,6 +111,12 @@ def test_a_docstring_with_no_parameters(text: str | None, description: str):
 def test_a_section_that_is_empty_tells_nothing():
     assert read_docstring("Runs.\n\nArgs:") == Documentation("Runs.", {})
     assert read_docstring("Runs.\n\nParameters\n----------") == Documentation("Runs.", {})
+
+
+def test_two_styles_in_one_docstring():
+    text = "Runs.\n\nArgs:\n    a: one of: x, y\n\n:param b: the second"
+
+    assert read_docstring(text) == Documentation("Runs.", {"a": "one of: x, y", "b": "the second"})
 
 
 def test_lines_between_the_parameters_are_passed_over():

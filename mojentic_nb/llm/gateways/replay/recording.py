@@ -16,7 +16,7 @@ from mojentic_nb.llm.gateways.keys import Key
 from mojentic_nb.llm.redaction import Redaction, as_secrets
 from mojentic_nb.llm.request import Request
 
-from .recordings import Exchange, Happening, answer_in_json, changed, key_of, load, request_in_json
+from .recordings import Exchange, TimedEvent, describe_answer, describe_request, edit, key_of, load
 from .replay import ReplayGateway
 
 __all__ = ["RecordingGateway", "record_or_replay"]
@@ -68,7 +68,7 @@ class RecordingGateway(GatewayFilter, MojenticCalls):
     def _keep(self, exchange: Exchange) -> None:
         """Write an exchange to the file."""
         key = key_of(exchange.request)
-        with changed(self.path) as exchanges:
+        with edit(self.path) as exchanges:
             if key not in self._recorded:
                 exchanges[:] = [other for other in exchanges if key_of(other.request) != key]
             exchanges.append(exchange)
@@ -84,10 +84,10 @@ class Take(Passage):
     def __init__(self, request: Request, secrets: Iterable[str], keep: Callable[[Exchange], None]) -> None:
         super().__init__(request)
         self._redaction = Redaction.of(secrets)
-        self._described = request_in_json(request, self._redaction)
+        self._described = describe_request(request, self._redaction)
         self._room = request.config.max_answer_chars or math.inf
         self._keep = keep
-        self._answer: list[Happening] = []
+        self._answer: list[TimedEvent] = []
         self._last = time.monotonic()
         self._kept = False
 
@@ -114,12 +114,12 @@ class Take(Passage):
             self._take(error)
         if not self._kept and not self.request.cancellation.cancelled:
             self._kept = True
-            lines, ms = answer_in_json(self._answer, len(self.request.messages), self._redaction)
+            lines, ms = describe_answer(self._answer, len(self.request.messages), self._redaction)
             self._keep(Exchange(self._described, lines, ms))
 
     def _take(self, event: ModelEvent | LLMError) -> None:
         now = time.monotonic()
-        self._answer.append(Happening(now - self._last, event))
+        self._answer.append(TimedEvent(now - self._last, event))
         self._last = now
 
 

@@ -44,7 +44,7 @@ from mojentic_nb.llm.request import Request
 
 from .locking import locked
 
-__all__ = ["Exchange", "Happening", "answer_in_json", "changed", "happenings", "key_of", "load", "request_in_json"]
+__all__ = ["Exchange", "TimedEvent", "describe_answer", "describe_request", "edit", "key_of", "load", "read_answer"]
 
 FORMAT, VERSION = "mojentic_nb recording", 1
 # Settings that aren't sent to providers.
@@ -61,7 +61,7 @@ class Exchange:
     ms: list[int]
 
 
-def request_in_json(request: Request, redaction: Redaction) -> dict[str, Any]:
+def describe_request(request: Request, redaction: Redaction) -> dict[str, Any]:
     """Return what identifies a request. Raises ConfigurationError for a missing image."""
     names: dict[str | None, str] = {}
     described = {
@@ -70,13 +70,13 @@ def request_in_json(request: Request, redaction: Redaction) -> dict[str, Any]:
         "tools": [dict(tool.descriptor) for tool in request.tools],
         "tool_choice": request.tool_choice,
         "schema": request.object_model.model_json_schema() if request.object_model else None,
-        "messages": [message_in_json(message, turn, names) for turn, message in enumerate(request.messages)],
+        "messages": [describe_message(message, turn, names) for turn, message in enumerate(request.messages)],
     }
     redacted: dict[str, Any] = redaction.value(drop_empty(described))
     return redacted
 
 
-def message_in_json(message: LLMMessage, turn: int, names: dict[str | None, str]) -> dict[str, Any]:
+def describe_message(message: LLMMessage, turn: int, names: dict[str | None, str]) -> dict[str, Any]:
     """Return the message at the place `turn`; `names` are those of the calls so far, by their ids."""
     calls = message.tool_calls or []
     fields: dict[str, Any] = {"role": message.role.value, "content": message.content}
@@ -87,11 +87,11 @@ def message_in_json(message: LLMMessage, turn: int, names: dict[str | None, str]
     else:
         names |= {call.id: f"call_{turn}_{number}" for number, call in enumerate(calls)}
         fields["calls"] = [{"call": names[call.id], "name": call.name, "arguments": call.arguments} for call in calls]
-    fields["images"] = [image_in_json(path) for path in message.image_paths or ()]
+    fields["images"] = [describe_image(path) for path in message.image_paths or ()]
     return drop_empty(fields)
 
 
-def image_in_json(path: str) -> str:
+def describe_image(path: str) -> str:
     """Return a link as it is, or a hash of the image."""
     image = load_image(path)
     return image.link or f"{image.media_type} sha256:{hashlib.sha256(image.data.encode()).hexdigest()[:32]}"
@@ -165,7 +165,7 @@ def fault(error: Exception) -> str:
 
 
 @contextmanager
-def changed(path: Path) -> Iterator[list[Exchange]]:
+def edit(path: Path) -> Iterator[list[Exchange]]:
     """Lend the exchanges of the file, and write them at the end of the block; other processes wait.
 
     Raises :class:`~mojentic_nb.llm.errors.ConfigurationError` if the file can't be written, or isn't a recording.
@@ -230,45 +230,45 @@ ERRORS: dict[str, type[LLMError]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
+class TimedEvent:
     """An event, or the error that ended the reply, `wait` seconds after the one before it."""
 
     wait: float
     event: ModelEvent | LLMError
 
 
-def answer_in_json(
-    answer: Iterable[Happening], turn: int, redaction: Redaction
+def describe_answer(
+    answer: Iterable[TimedEvent], turn: int, redaction: Redaction
 ) -> tuple[list[dict[str, Any]], list[int]]:
     """Return the lines of a reply, and the milliseconds before each event; calls are named by `turn` and number."""
     names: dict[str | None, str] = {}
     lines: list[dict[str, Any]] = []
     ms: list[int] = []
-    for happening in redacted_pieces(list(answer), redaction):
-        ms.append(round(happening.wait * 1000 / GRAIN) * GRAIN)
-        line = line_of(happening.event, turn, names, redaction)
+    for timed in redacted_pieces(list(answer), redaction):
+        ms.append(round(timed.wait * 1000 / GRAIN) * GRAIN)
+        line = line_of(timed.event, turn, names, redaction)
         if not (lines and continues(lines[-1], line)):
             lines.append(line)
     return lines, ms
 
 
-def redacted_pieces(answer: list[Happening], redaction: Redaction) -> Iterator[Happening]:
+def redacted_pieces(answer: list[TimedEvent], redaction: Redaction) -> Iterator[TimedEvent]:
     """Yield the reply; a text with a secret becomes one piece, since the secret may be split between several."""
     whole: dict[object, str] = {}
-    for happening in answer:
-        if isinstance(happening.event, TextDelta | ReasoningDelta | ToolCallDelta):
-            key = text_of(happening.event)
-            whole[key] = whole.get(key, "") + happening.event.delta
+    for timed in answer:
+        if isinstance(timed.event, TextDelta | ReasoningDelta | ToolCallDelta):
+            key = text_of(timed.event)
+            whole[key] = whole.get(key, "") + timed.event.delta
     changed = {key: new for key, text in whole.items() if (new := redaction.text(text)) != text}
     waited = 0.0
-    for happening in answer:
-        event, waited = happening.event, waited + happening.wait
+    for timed in answer:
+        event, waited = timed.event, waited + timed.wait
         if isinstance(event, TextDelta | ReasoningDelta | ToolCallDelta) and text_of(event) in changed:
             delta, changed[text_of(event)] = changed[text_of(event)], ""
             if not delta and not (isinstance(event, ReasoningDelta) and event.details):
                 continue
             event = TextDelta(delta) if isinstance(event, TextDelta) else replace(event, delta=delta)
-        yield Happening(waited, event)
+        yield TimedEvent(waited, event)
         waited = 0.0
 
 
@@ -317,7 +317,7 @@ def continues(before: dict[str, Any], line: dict[str, Any]) -> bool:
     return False
 
 
-def happenings(answer: object, ms: object) -> Iterator[Happening]:
+def read_answer(answer: object, ms: object) -> Iterator[TimedEvent]:
     """Yield the recorded events in order; an error is a new one each time.
 
     Raises :class:`~mojentic_nb.llm.errors.ConfigurationError` for invalid lines.
@@ -331,7 +331,7 @@ def happenings(answer: object, ms: object) -> Iterator[Happening]:
                 f"Can't read a line of the recording: {str(line)[:80]!r}. Record the exchange again."
             ) from error
         for event in events:
-            yield Happening(min(read_count(next(waits, 0)), LONGEST) / 1000, event)
+            yield TimedEvent(min(read_count(next(waits, 0)), LONGEST) / 1000, event)
 
 
 def events_of(line: Any) -> Iterator[ModelEvent | LLMError]:  # noqa: ANN401 (any JSON)

@@ -15,7 +15,7 @@ from mojentic_nb.llm.events import ModelEvent
 from mojentic_nb.llm.redaction import Redaction, as_secrets
 from mojentic_nb.llm.request import Request
 
-from .recordings import Exchange, Happening, happenings, key_of, load, request_in_json
+from .recordings import Exchange, TimedEvent, describe_request, key_of, load, read_answer
 
 __all__ = ["ReplayGateway", "ReplayMissError"]
 
@@ -67,38 +67,38 @@ class ReplayGateway(MojenticCalls):
 
     def stream(self, request: Request) -> Generator[ModelEvent, None, None]:
         """Yield the events that were recorded for `request`, or raise the recorded error."""
-        for happening in self._recorded(request):
-            if self._speed is not None and request.cancellation.wait(happening.wait / self._speed):
+        for timed in self._recorded(request):
+            if self._speed is not None and request.cancellation.wait(timed.wait / self._speed):
                 return
-            yield self._event(happening)
+            yield self._event(timed)
 
     async def astream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
         """The same, asynchronously."""
-        for happening in self._recorded(request):
+        for timed in self._recorded(request):
             if self._speed is not None:
-                await pause(request.cancellation, happening.wait / self._speed)
+                await pause(request.cancellation, timed.wait / self._speed)
                 if request.cancellation.cancelled:
                     return
-            yield self._event(happening)
+            yield self._event(timed)
 
     def __repr__(self) -> str:
         return f"ReplayGateway({str(self.path)!r})"
 
-    def _event(self, happening: Happening) -> ModelEvent:
+    def _event(self, timed: TimedEvent) -> ModelEvent:
         """Return the event, or raise the error."""
-        if not isinstance(happening.event, LLMError):
-            return happening.event
-        if self._speed is None and happening.event.transient:
-            happening.event.retry_after = 0.0
-        raise happening.event
+        if not isinstance(timed.event, LLMError):
+            return timed.event
+        if self._speed is None and timed.event.transient:
+            timed.event.retry_after = 0.0
+        raise timed.event
 
-    def _recorded(self, request: Request) -> Iterator[Happening]:
-        wanted = request_in_json(request, Redaction.of(self._secrets))
+    def _recorded(self, request: Request) -> Iterator[TimedEvent]:
+        wanted = describe_request(request, Redaction.of(self._secrets))
         answers = self._answers.get(key_of(wanted))
         if answers is None:
             raise ReplayMissError(self._miss(wanted))
         exchange = next(answers)
-        return happenings(exchange.answer, exchange.ms)
+        return read_answer(exchange.answer, exchange.ms)
 
     def _miss(self, wanted: Mapping[str, Any]) -> str:
         """Return the message for a request that wasn't recorded."""
@@ -106,13 +106,15 @@ class ReplayGateway(MojenticCalls):
         if not self._requests:
             return f"{head} The recording is empty."
         asked = list(readable(wanted))
-        nearest = max((list(readable(request)) for request in self._requests), key=lambda lines: likeness(lines, asked))
+        nearest = max(
+            (list(readable(request)) for request in self._requests), key=lambda lines: similarity(lines, asked)
+        )
         compared = list(difflib.unified_diff(nearest, asked, "recorded", "asked", n=1, lineterm=""))
         more = [f"… and {len(compared) - SHOWN} more lines"] if len(compared) > SHOWN else []
         return "\n".join([f"{head} The most similar one differs:", *compared[:SHOWN], *more])
 
 
-def likeness(lines: list[str], others: list[str]) -> float:
+def similarity(lines: list[str], others: list[str]) -> float:
     """Return how similar two requests are, from 0 to 1, by their lines and by their text."""
     by_lines = difflib.SequenceMatcher(None, lines, others, autojunk=False).ratio()
     by_text = difflib.SequenceMatcher(None, "\n".join(lines), "\n".join(others)).quick_ratio()

@@ -21,11 +21,11 @@ from mojentic_nb.llm.events import FinishReason, ModelEvent, ReasoningDelta, Ste
 from mojentic_nb.llm.messages import LLMMessage, LLMToolCall, MessageRole
 from mojentic_nb.llm.request import Request, chosen, is_forced
 
-from .assembly import Calls, Characters, interleaved, placed
+from .assembly import Calls, Characters, interleave, place
 from .decoding import Decoder, Paused, StreamError, identity
 from .fields import drop_unset, read_count, read_index, read_object, read_text
 from .images import Image, load_image
-from .schemas import ANTHROPIC, fitted
+from .schemas import ANTHROPIC, translate
 
 __all__ = ["MessagesDecoder", "encode"]
 
@@ -57,7 +57,7 @@ def encode(request: Request) -> dict[str, Any]:
     system = [message.content for message in takewhile(is_system, request.messages)]
     thinking, output = reasoning(request)
     if request.schema is not None:
-        if schema := fitted(request.schema, ANTHROPIC):
+        if schema := translate(request.schema, ANTHROPIC):
             output["format"] = {"type": "json_schema", "schema": schema}
         else:
             system.append(FOLLOW + json.dumps(request.schema, ensure_ascii=False))
@@ -137,22 +137,22 @@ def encode_messages(messages: Iterable[LLMMessage], *, system_turns: bool) -> li
     Later system messages keep their place: as their own turn where the API allows it, otherwise marked in the user's.
     """
     ids = CallIds()
-    turns = joined((side(message), encode_content(message, ids)) for message in dropwhile(is_system, messages))
+    turns = join_turns((turn_of(message), encode_content(message, ids)) for message in dropwhile(is_system, messages))
     for before, turn, after in zip([None, *turns], turns, [*turns[1:], None], strict=False):
         follows_user = before is not None and before["role"] == "user"
         precedes_answer = after is None or after["role"] == "assistant"
         if turn["role"] == "system" and not (system_turns and follows_user and precedes_answer):
             turn["role"] = "user"
             turn["content"] = [block | {"text": f"<system>\n{block['text']}\n</system>"} for block in turn["content"]]
-    return joined((turn["role"], turn["content"]) for turn in turns)
+    return join_turns((turn["role"], turn["content"]) for turn in turns)
 
 
-def side(message: LLMMessage) -> str:
+def turn_of(message: LLMMessage) -> str:
     """Return whose turn a message belongs to."""
     return "user" if message.role is MessageRole.Tool else message.role.value
 
 
-def joined(contents: Iterable[tuple[str, list[dict[str, Any]]]]) -> list[dict[str, Any]]:
+def join_turns(contents: Iterable[tuple[str, list[dict[str, Any]]]]) -> list[dict[str, Any]]:
     """Return the turns of pairs of role and content; those in a row with the same role are one turn."""
     turns = groupby((pair for pair in contents if pair[1]), itemgetter(0))
     return [{"role": role, "content": [block for _, content in pairs for block in content]} for role, pairs in turns]
@@ -206,7 +206,7 @@ def image_blocks(message: LLMMessage) -> list[dict[str, Any]]:
 
 def assistant_blocks(message: LLMMessage, ids: CallIds) -> Iterator[dict[str, Any]]:
     """Yield text, thinking and calls in the order in which the model wrote them; the API refuses another order."""
-    for part in interleaved(message, SENT_BACK):
+    for part in interleave(message, SENT_BACK):
         match part:
             case str():
                 yield from text_blocks(part)
@@ -390,7 +390,7 @@ class MessagesDecoder(Decoder):
 
     def _kept(self, block: dict[str, Any]) -> ReasoningDelta:
         """Keep a complete block that the API wants back."""
-        self._details.append(placed(block, self._written.tell(), len(self._calls)))
+        self._details.append(place(block, self._written.tell(), len(self._calls)))
         return ReasoningDelta("", self._details[-1])
 
     def _write(self, text: str) -> list[ModelEvent]:

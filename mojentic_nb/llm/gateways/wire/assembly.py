@@ -9,13 +9,13 @@ are complete. Every other piece belongs to the call of its index, or to the last
 - the arguments are null, empty (a tool without arguments), an object in place of JSON text, or whole in one piece;
 - the finish reason is ``stop``, or missing.
 
-Some providers want reasoning back in its order among text and calls; :func:`placed` and :func:`interleaved` keep it.
+Some providers want reasoning back in its order among text and calls; :func:`place` and :func:`interleave` keep it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from io import StringIO
 from typing import Any
 
@@ -26,7 +26,7 @@ from mojentic_nb.llm.text import SURROGATE, mended
 
 from .fields import sendable
 
-__all__ = ["Calls", "Characters", "Prose", "interleaved", "placed"]
+__all__ = ["Calls", "Characters", "Prose", "interleave", "place"]
 
 
 class Characters:
@@ -57,15 +57,16 @@ class Prose:
         self._text = Characters()
         self._reasoning = Characters()
 
-    def text(self, piece: str) -> Sequence[ModelEvent]:
-        """Return the delta of a piece of text, if it has any whole character."""
-        whole = self._text.feed(piece)
-        self.written += len(whole)
-        return (TextDelta(whole),) if whole else ()
+    def text(self, piece: str, events: list[ModelEvent]) -> None:
+        """Add the delta of a piece of text to `events`, if it has any whole character."""
+        if whole := self._text.feed(piece):
+            self.written += len(whole)
+            events.append(TextDelta(whole))
 
-    def reasoning(self, piece: str) -> Sequence[ModelEvent]:
-        """Return the delta of a piece of reasoning, if it has any whole character."""
-        return (ReasoningDelta(whole),) if (whole := self._reasoning.feed(piece)) else ()
+    def reasoning(self, piece: str, events: list[ModelEvent]) -> None:
+        """Add the delta of a piece of reasoning to `events`, if it has any whole character."""
+        if whole := self._reasoning.feed(piece):
+            events.append(ReasoningDelta(whole))
 
     def end(self) -> Iterator[ModelEvent]:
         """Yield deltas for half characters that were never completed."""
@@ -169,13 +170,13 @@ class Call:
 AFTER = "after"  # the field of a block's place
 
 
-def placed(block: Mapping[str, Any], characters: int, calls: int) -> dict[str, Any]:
+def place(block: Mapping[str, Any], characters: int, calls: int) -> dict[str, Any]:
     """Return a block of reasoning as details, with the numbers of characters of text and of calls before it."""
     kept = sendable({name: value for name, value in block.items() if name != AFTER})
     return {**kept, AFTER: [characters, calls]} if characters or calls else kept
 
 
-def interleaved(message: LLMMessage, kind: str | tuple[str, ...]) -> Iterator[str | LLMToolCall | dict[str, Any]]:
+def interleave(message: LLMMessage, kind: str | tuple[str, ...]) -> Iterator[str | LLMToolCall | dict[str, Any]]:
     """Yield text, calls and the kept blocks whose ``type`` ends in `kind`, in the order they were written."""
     text, calls = message.content or "", message.tool_calls or []
     written = called = 0

@@ -18,7 +18,7 @@ from .assembly import Calls, Prose
 from .decoding import Decoder, StreamError, identity
 from .fields import drop_unset, read_count, read_object, read_objects, read_text, sendable
 from .images import load_image, with_images_after_results
-from .schemas import OPENAI, fitted
+from .schemas import OPENAI, translate
 
 __all__ = ["ChatDecoder", "encode", "response_format"]
 
@@ -64,7 +64,7 @@ def response_format(request: Request) -> dict[str, Any] | None:
         return request.config.response_format
     # OpenAI allows 64 of these characters, so not "Page[Row]".
     name = re.sub(r"[^\w-]", "_", request.object_model.__name__, flags=re.ASCII)[:64]
-    schema = fitted(request.schema or {}, OPENAI)
+    schema = translate(request.schema or {}, OPENAI)
     strict = schema is not None  # otherwise the model sees the schema, but isn't held to it
     return {"type": "json_schema", "json_schema": {"name": name, "schema": schema or request.schema, "strict": strict}}
 
@@ -170,7 +170,7 @@ class ChatDecoder(Decoder):
             if isinstance(value := piece.get(field), str):
                 self._field = field
                 self._thought = self._thought or bool(value)
-                events += self._prose.reasoning(value)
+                self._prose.reasoning(value, events)
                 break
         if blocks := piece.get("reasoning_details"):
             for block in read_objects(blocks):
@@ -178,7 +178,7 @@ class ChatDecoder(Decoder):
         self._refused = self._refused or bool(piece.get("refusal"))
         content = piece.get("content") or piece.get("refusal")
         if isinstance(content, str):
-            events += self._prose.text(content)
+            self._prose.text(content, events)
         elif content:
             self._read_parts(content, events)
         for call in piece.get("tool_calls") or ():
@@ -197,8 +197,8 @@ class ChatDecoder(Decoder):
         for part in parts:
             if thinking := part.get("thinking"):
                 inner = [{"text": thinking}] if isinstance(thinking, str) else thinking
-                events += self._prose.reasoning("".join(piece.get("text") or "" for piece in inner))
-            events += self._prose.text(part.get("text") or "")
+                self._prose.reasoning("".join(piece.get("text") or "" for piece in inner), events)
+            self._prose.text(part.get("text") or "", events)
 
     def finish(self) -> Iterable[ModelEvent]:
         """Return the events at the end; none if the reply broke off, with neither a finish reason nor ``[DONE]``."""

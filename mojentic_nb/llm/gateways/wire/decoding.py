@@ -17,7 +17,7 @@ from mojentic_nb.llm.request import Request
 
 from .sse import EventData, LineDecoder
 
-__all__ = ["TOO_LONG", "Decoder", "Paused", "StreamError", "decoded", "identity"]
+__all__ = ["TOO_LONG", "Decoder", "Paused", "StreamError", "decode_chunks", "identity"]
 
 TOO_LONG = StepFinish("length", limit="max_stream_bytes")
 
@@ -92,7 +92,7 @@ class Decoder(ABC):
                 self.done = True
             else:
                 try:
-                    events = self.read(parsed(document))
+                    events = self.read(parse_document(document))
                 except (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError) as error:
                     start = self.hide(document.decode(errors="replace"))[:80]
                     raise IncompleteStreamError(
@@ -104,7 +104,7 @@ class Decoder(ABC):
                 return
 
 
-def parsed(document: bytes) -> Any:  # noqa: ANN401 (any JSON)
+def parse_document(document: bytes) -> Any:  # noqa: ANN401 (any JSON)
     """Read a JSON document, at a third of the standard library's cost."""
     try:
         return from_json(document)
@@ -114,7 +114,7 @@ def parsed(document: bytes) -> Any:  # noqa: ANN401 (any JSON)
         return json.loads(document.decode("utf-8-sig", errors="replace"))
 
 
-def decoded(decoder: Decoder, chunks: Iterable[bytes], most: int | None = None) -> Iterator[ModelEvent]:
+def decode_chunks(decoder: Decoder, chunks: Iterable[bytes], most: int | None = None) -> Iterator[ModelEvent]:
     """Yield the events of a response that arrives in `chunks`; read at most `most` bytes."""
     left = most or math.inf
     for chunk in chunks:

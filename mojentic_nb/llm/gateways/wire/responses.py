@@ -14,7 +14,7 @@ from mojentic_nb.llm.messages import LLMMessage, LLMToolCall, MessageRole
 from mojentic_nb.llm.request import Request, Tally
 
 from . import chat_completions
-from .assembly import Calls, Prose, interleaved, placed
+from .assembly import Calls, Prose, interleave, place
 from .decoding import Decoder, StreamError, identity
 from .fields import drop_unset, read_count, read_index, read_object, read_objects, read_text
 from .images import load_image
@@ -72,7 +72,7 @@ def encode_message(message: LLMMessage) -> Iterator[dict[str, Any]]:
     if message.image_paths:
         yield {"role": message.role.value, "content": content_parts(message)}
         return
-    for part in interleaved(message, "reasoning"):
+    for part in interleave(message, "reasoning"):
         match part:
             case str():
                 if part:
@@ -115,7 +115,9 @@ class ResponsesDecoder(Decoder):
                 return self._text(body["delta"])
             case "response.reasoning_summary_text.delta" | "response.reasoning_text.delta":
                 self._begun = True
-                return self._prose.reasoning(body["delta"])
+                events: list[ModelEvent] = []
+                self._prose.reasoning(body["delta"], events)
+                return events
             case "response.reasoning_summary_part.added" if body.get("summary_index"):
                 return [ReasoningDelta("\n\n")]
             case "response.output_item.added" if (item := read_object(body.get("item"))).get("type") == "function_call":
@@ -152,12 +154,14 @@ class ResponsesDecoder(Decoder):
 
     def _text(self, piece: str) -> Sequence[ModelEvent]:
         self._begun = True
-        return self._prose.text(piece)
+        events: list[ModelEvent] = []
+        self._prose.text(piece, events)
+        return events
 
     def _reasoned(self, item: dict[str, Any], summary: str = "") -> ReasoningDelta:
         """Return the event of a complete item of reasoning."""
         self._begun = True
-        return ReasoningDelta(summary, placed(item, self._prose.written, len(self._calls)))
+        return ReasoningDelta(summary, place(item, self._prose.written, len(self._calls)))
 
     def _completed(self, index: int | None, item: dict[str, Any]) -> Sequence[ModelEvent]:
         """Read a complete item; some servers send a call's arguments, a whole call or a text only then."""

@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["ANTHROPIC", "OPENAI", "Dialect", "fitted"]
+__all__ = ["ANTHROPIC", "OPENAI", "Dialect", "translate"]
 
 Schema = dict[str, Any]
 
@@ -44,17 +44,17 @@ OPENAI = Dialect(
 ANTHROPIC = Dialect(keywords=frozenset(), formats=FORMATS | {"uri"}, all_required=False, recursive=False)
 
 
-class UnfitError(Exception):
+class UntranslatableError(Exception):
     """The schema has no translation."""
 
 
-def fitted(schema: Schema, dialect: Dialect) -> Schema | None:
+def translate(schema: Schema, dialect: Dialect) -> Schema | None:
     """Translate `schema`, whose root is an object; return None if it has no translation."""
     try:
         if not dialect.recursive and any(holds(name, name, schema) for name in schema.get("$defs", ())):
             return None
-        return fit(schema, dialect)
-    except UnfitError:
+        return translate_node(schema, dialect)
+    except UntranslatableError:
         return None
 
 
@@ -72,40 +72,40 @@ def references(node: object) -> set[str]:
     return set().union(*map(references, node)) if isinstance(node, list) else set()
 
 
-def fit(schema: object, dialect: Dialect) -> Schema:
+def translate_node(schema: object, dialect: Dialect) -> Schema:
     """Translate one node with everything in it."""
     if not isinstance(schema, dict):
-        raise UnfitError
+        raise UntranslatableError
     rest = dict(schema)
-    fit_in: Schema = {}
+    node: Schema = {}
     if "$defs" in rest:
-        fit_in["$defs"] = {name: fit(node, dialect) for name, node in rest.pop("$defs").items()}
+        node["$defs"] = {name: translate_node(node, dialect) for name, node in rest.pop("$defs").items()}
     while len(rest.get("allOf", ())) == 1:
         rest |= {**rest.pop("allOf")[0], **{key: value for key, value in rest.items() if key != "allOf"}}
     rest.pop("discriminator", None)
     title, text = rest.pop("title", None), rest.pop("description", None)
-    fit_in |= fit_kind(rest, dialect)
+    node |= translate_kind(rest, dialect)
     if rest.get("default", ...) is None:
         del rest["default"]
     if rest:
         untranslated = ", ".join(f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in rest.items())
         text = f"{text}\n\n{{{untranslated}}}" if text else f"{{{untranslated}}}"
-    if "$ref" in fit_in:  # it allows no siblings
-        return {**({"anyOf": [fit_in]} if text else fit_in), **({"description": text} if text else {})}
+    if "$ref" in node:  # it allows no siblings
+        return {**({"anyOf": [node]} if text else node), **({"description": text} if text else {})}
     about = {"title": title, "description": text}
-    return {**fit_in, **{key: value for key, value in about.items() if value is not None}}
+    return {**node, **{key: value for key, value in about.items() if value is not None}}
 
 
-def fit_kind(rest: Schema, dialect: Dialect) -> Schema:
+def translate_kind(rest: Schema, dialect: Dialect) -> Schema:
     """Translate the kind of a value, and remove what it has used from `rest`."""
     if "$ref" in rest:
         return {"$ref": rest.pop("$ref")}
     for union in ("anyOf", "oneOf"):
         if union in rest:
-            return {"anyOf": [fit(arm, dialect) for arm in rest.pop(union)]}
+            return {"anyOf": [translate_node(arm, dialect) for arm in rest.pop(union)]}
     kind = rest.pop("type", None)
     if isinstance(kind, list):
-        arms = [fit_kind({**rest, "type": each}, dialect) for each in kind]
+        arms = [translate_kind({**rest, "type": each}, dialect) for each in kind]
         rest.clear()
         return {"anyOf": arms}
     named: Schema = {} if kind is None else {"type": kind}
@@ -113,21 +113,21 @@ def fit_kind(rest: Schema, dialect: Dialect) -> Schema:
         if choice in rest:
             return {**named, choice: rest.pop(choice)}
     if kind == "object":
-        return named | fit_object(rest, dialect)
+        return named | translate_object(rest, dialect)
     if kind == "array":
         if rest.pop("prefixItems", None) or "items" not in rest:
-            raise UnfitError
-        named["items"] = fit(rest.pop("items"), dialect)
+            raise UntranslatableError
+        named["items"] = translate_node(rest.pop("items"), dialect)
     if kind is None:
-        raise UnfitError
+        raise UntranslatableError
     return named | {key: rest.pop(key) for key in list(rest) if known(key, rest[key], dialect)}
 
 
-def fit_object(rest: Schema, dialect: Dialect) -> Schema:
+def translate_object(rest: Schema, dialect: Dialect) -> Schema:
     """Translate an object, which has only named properties."""
     if isinstance(rest.pop("additionalProperties", None), dict) or "properties" not in rest:
-        raise UnfitError
-    properties = {name: fit(node, dialect) for name, node in rest.pop("properties").items()}
+        raise UntranslatableError
+    properties = {name: translate_node(node, dialect) for name, node in rest.pop("properties").items()}
     required = rest.pop("required", [])
     if dialect.all_required:
         required = list(properties)

