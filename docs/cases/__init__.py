@@ -14,7 +14,7 @@ __all__ = ["Case", "Group"]
 class Case:
     """A cell that meets one message, why it does, and what to do about it.
 
-    `when` stands on the page in place of the code. `given` runs before it and isn't shown, `replies` makes what the
+    `when` replaces the code on the page. `given` runs before it and isn't shown, `replies` makes what the
     server sends. `pick` is a regular expression: only lines that match are the message.
     """
 

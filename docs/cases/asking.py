@@ -32,7 +32,7 @@ QUESTION = Group(
         ),
         Case(
             f"{MODEL}\nCompare {{{{ the longest rivers }}}}.",
-            "Double braces hold a Python expression, and this text is none.",
+            "Double braces hold a Python expression, and this text isn't one.",
             "Correct the expression. To send two plain braces, put a backslash before them.",
             when="`{{ the longest rivers }}` in a question",
         ),
@@ -113,7 +113,7 @@ OPTIONS = Group(
     [
         Case(
             "%%llm --modle local\nName a river.",
-            "`%%llm` has no such option. Options stand on the first line only; the question starts on the second.",
+            "`%%llm` has no such option. Options go on the first line; the question starts on the second.",
             "Correct the option; `%%llm?` lists all of them.",
             when="`%%llm --modle local`",
         ),
@@ -162,7 +162,7 @@ OPTIONS = Group(
         ),
         Case(
             f"{MODEL} -t ,\nName a river.",
-            "`-t` stands without the name of a tool.",
+            "`-t` needs the name of a tool.",
             "Name one; `%llm tools` lists what the notebook has.",
             when="`%%llm -t ,`",
         ),
@@ -194,13 +194,13 @@ OPTIONS = Group(
         ),
         Case(
             f"{MODEL} --as None\nName a river.",
-            "`--as` takes the type of the object that you want, and `None` is none.",
+            "`--as` takes the type of the object that you want.",
             "Name a pydantic model or another type, or leave the option out to get text.",
             when="`%%llm --as None`",
         ),
         Case(
             f"{MODEL} --as list[\nName a river.",
-            "The option takes a Python expression, and this text is none.",
+            "The option takes a Python expression, and this text isn't one.",
             "Correct it. Put quotes around an expression with spaces.",
             when="`%%llm --as list[`",
         ),
@@ -212,7 +212,7 @@ OPTIONS = Group(
         ),
         Case(
             f"{MODEL} -i 3\nWhat is this?",
-            "`-i` takes a picture, and this value is none.",
+            "`-i` takes a picture, and this value isn't one.",
             "Give the path or the address of one, a figure, an image or an array of pixels.",
             when="`%%llm -i 3`",
         ),
@@ -223,7 +223,9 @@ COMMANDS = Group(
     "Commands of `%llm`",
     [
         Case(
-            "%llm reset", "`%llm` has no such command, and knows one that is meant by that word elsewhere.", "Use it."
+            "%llm reset",
+            "`%llm` has no such command, but one that does what other programs call by this name.",
+            "Use it.",
         ),
         Case("%llm trees", "`%llm` has no such command, but one with a similar name.", "Correct it."),
         Case("%llm translate", "`%llm` has no such command.", "Choose one that the message lists."),
@@ -292,7 +294,7 @@ COMMANDS = Group(
         ),
         Case(
             "%llm alias fast gpt-5",
-            "An alias stands for a provider and its model.",
+            "An alias names a provider and its model.",
             "Put the provider before it, as in `openai:gpt-5`.",
         ),
         Case(

@@ -180,7 +180,7 @@ BROKER = Group(
         ),
         Case(
             "from mojentic_nb.tracer import EventStore\nEventStore(max_events=0)",
-            "A store that keeps nothing is of no use.",
+            "A store needs room for at least one event.",
             "Give 1 or more.",
             when="`EventStore(max_events=0)`",
         ),

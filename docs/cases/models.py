@@ -42,7 +42,7 @@ MODELS = Group(
         ),
         Case(
             "%%llm -m replay:\nName a river.",
-            "`replay:` stands before the path of a recording, which is missing.",
+            "`replay:` needs the path of a recording.",
             "Add it; [Recording and replaying](testing.md) shows how to make one.",
             when="`%%llm -m replay:`",
         ),
