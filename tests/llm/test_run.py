@@ -304,7 +304,7 @@ def test_a_script_that_is_too_short_or_too_long_says_so():
     with pytest.raises(AssertionError, match="0 of 1 used"):
         asking.adapter.assert_complete()
     asking.generate(QUESTION)
-    with pytest.raises(ConfigurationError, match="has 1 steps .* add the answer to request 2"):
+    with pytest.raises(ConfigurationError, match="used up. Add the reply to request 2"):
         asking.generate(QUESTION)
 
 
