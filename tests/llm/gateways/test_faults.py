@@ -199,7 +199,7 @@ FAULTS = {
         lambda _: Reply([PAGE], 502, "text/html"), ProviderUnavailableError, "502.. Retry later", "status"
     ),
     "a page with status 200": Fault(
-        lambda _: Reply([PAGE], 200, "text/html"), IncompleteStreamError, "is its address right|check its addr", "page"
+        lambda _: Reply([PAGE], 200, "text/html"), IncompleteStreamError, "[Cc]heck its addr", "page"
     ),
     "cut after the headers": Fault(
         lambda _: Reply([Cut()]), IncompleteStreamError, "broke in the middle of the reply. Ask again", "transport"

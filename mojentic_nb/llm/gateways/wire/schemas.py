@@ -79,7 +79,7 @@ def translate_node(schema: object, dialect: Dialect) -> Schema:
     rest = dict(schema)
     node: Schema = {}
     if "$defs" in rest:
-        node["$defs"] = {name: translate_node(node, dialect) for name, node in rest.pop("$defs").items()}
+        node["$defs"] = {name: translate_node(each, dialect) for name, each in rest.pop("$defs").items()}
     while len(rest.get("allOf", ())) == 1:
         rest |= {**rest.pop("allOf")[0], **{key: value for key, value in rest.items() if key != "allOf"}}
     rest.pop("discriminator", None)
@@ -127,7 +127,7 @@ def translate_object(rest: Schema, dialect: Dialect) -> Schema:
     """Translate an object, which has only named properties."""
     if isinstance(rest.pop("additionalProperties", None), dict) or "properties" not in rest:
         raise UntranslatableError
-    properties = {name: translate_node(node, dialect) for name, node in rest.pop("properties").items()}
+    properties = {name: translate_node(each, dialect) for name, each in rest.pop("properties").items()}
     required = rest.pop("required", [])
     if dialect.all_required:
         required = list(properties)
