@@ -1,6 +1,6 @@
-"""Why an answer could not be had, by cause.
+"""Errors, by cause.
 
-Each message is one line that says what to do; the provider SDK's own error is the ``__cause__``.
+Each message is one line that says what to do. The provider SDK's own error is the ``__cause__``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What pydantic found wrong with settings or arguments, in one line that says what to give."""
+"""Says in one line what pydantic found wrong with settings or arguments, and what is possible."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One tool call: what it takes to run it, and whether it may run."""
+"""One tool call before it runs: its tool, its checked arguments, and whether it may run."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""Tools from functions: what a model is told of one comes from its signature, its type hints and its docstring.
+"""Makes tools of functions. The model reads a function's name, docstring and type hints.
 
-JSON schemas as all providers and models read them.
-
-A function's parameters as a model sees them, a JSON schema, and a model's arguments as the function wants them.
+First how a JSON schema is simplified for all models, then :class:`Parameters` (the schema of a function's parameters,
+and checking a model's arguments against it), then :class:`FunctionTool` and what makes one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The base class of tools, as programs written for Mojentic know it."""
+"""The base class of tools that aren't functions, and Mojentic's interface to them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which call a tool is running for, and what it prints meanwhile, for code that runs in the tool's context."""
+"""For code that runs inside a tool: which call it runs for, and where its printed text goes."""
 
 from __future__ import annotations
 
