@@ -1,6 +1,6 @@
-"""Why an answer could not be had, by cause.
+"""Errors, by cause.
 
-Each message is one line that says what to do; the provider SDK's own error is the ``__cause__``.
+Each message is one line that says what to do. The provider SDK's own error is the ``__cause__``.
 """
 
 from __future__ import annotations
@@ -95,16 +95,15 @@ class ProviderUnavailableError(LLMError):
 
 
 class IncompleteStreamError(LLMError):
-    """The answer broke off before its end; `partial` is what came of it."""
+    """The answer broke off before its end; `partial` is the part that had arrived."""
 
 
 class IncompleteAnswerWarning(UserWarning):
     """An answer isn't whole: a limit or the provider's filter ended it.
 
-    It comes once a call from the methods that return or iterate text alone. A run doesn't warn, for it has a
-    `finish_reason`.
+    Methods that return or iterate text alone issue it once a call. A run doesn't, because it has a `finish_reason`.
     """
 
 
 class MaxToolIterationsExceededError(LLMError):
-    """The model still called tools after as many rounds as were allowed; `run` has all that happened till then."""
+    """The model still called tools after the allowed rounds; `run` has everything that happened until then."""

@@ -1,4 +1,4 @@
-"""Messages made of files, images and templates."""
+"""Builds messages from files, images and templates."""
 
 from __future__ import annotations
 

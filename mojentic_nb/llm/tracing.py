@@ -1,4 +1,4 @@
-"""What the broker tells of its runs, for whoever wants to keep record of them."""
+"""How a run reports what happens in it, to whoever keeps a record."""
 
 from __future__ import annotations
 
@@ -13,42 +13,42 @@ __all__ = ["RunTracer", "ToolTracer", "Tracer", "enter_tool", "tell"]
 
 
 class RunTracer(Protocol):
-    """Is told of everything that happens in one run, when it happens."""
+    """Receives everything that happens in one run, when it happens."""
 
     def record(self, happening: Request | Event | Exception) -> None:
-        """Take note of a request that is about to be sent, of an event, or of the error that ends the run."""
+        """Record a request that is about to be sent, an event, or the error that ends the run."""
         ...
 
 
 @runtime_checkable
 class ToolTracer(RunTracer, Protocol):
-    """Can also leave something for the tools that a run calls, such as the span in which they run."""
+    """Also prepares the context in which a run's tools run, with a span, say."""
 
     def enter(self, call: LLMToolCall) -> None:
-        """Set context variables for the tool of `call`, in whose own context this is called.
+        """Set context variables for the tool of `call`.
 
-        That is before the tool runs, once for each context that it has: a thread's, and a task's.
+        This is called in the tool's own context before it runs, once for each that it has: a thread's, and a task's.
         """
         ...
 
 
 class Tracer(Protocol):
-    """Keeps record of runs.
+    """Keeps a record of runs.
 
-    A run is not ended by a tracer that fails: what it raises becomes a RuntimeWarning.
+    If it raises an error, the run goes on, and the error becomes a RuntimeWarning.
     """
 
     def begin(self, correlation_id: str) -> RunTracer:
-        """What a new run tells its happenings to.
+        """Return the tracer of a new run.
 
-        Several runs may be under way at once, in several threads, and several may have one `correlation_id`: those of
-        tools that ask a model themselves, say.
+        Several runs may be under way at once, in several threads, and several may have the same `correlation_id`, such
+        as those of tools that ask a model themselves.
         """
         ...
 
 
 def tell(tracer: RunTracer, happening: Request | Event | Exception) -> None:
-    """Tell `tracer`, which is not to break the run."""
+    """Report to `tracer`. Its errors don't end the run."""
     try:
         tracer.record(happening)
     except Exception as error:  # noqa: BLE001 (whatever it is, the answer is worth more than its trace)
@@ -56,7 +56,7 @@ def tell(tracer: RunTracer, happening: Request | Event | Exception) -> None:
 
 
 def enter_tool(tracer: RunTracer | None, call: LLMToolCall) -> None:
-    """Have `tracer` prepare the context of a tool, if it can; it is not to break the run."""
+    """Let `tracer` prepare the context of a tool, if it can. Its errors don't end the run."""
     if not isinstance(tracer, ToolTracer):
         return
     try:

@@ -1,4 +1,4 @@
-"""What pydantic found wrong with settings or arguments, in one line that says what to give."""
+"""Says in one line what pydantic found wrong with settings or arguments, and what is possible."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ __all__ = ["complaint", "suggestion"]
 
 UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 SHOWN = 60  # characters of a wrong value that are shown to whoever gave it
-TOLD = 5  # wrong values that are told at once
+MOST = 5  # wrong values in one message
 
 
 def complaint(error: ValidationError, known: str) -> str:
-    """What is wrong; `known` is a sentence that names what there is, said where something unknown was given."""
+    """Return what is wrong. `known` is a sentence with the known names, added if an unknown one was given."""
     errors = sorted(error.errors(include_url=False), key=order)
     wrong = list(map(fault, errors))
-    told = wrong[:TOLD] + [f"and {len(wrong) - TOLD} more"] * (len(wrong) > TOLD)
+    listed = wrong[:MOST] + [f"and {len(wrong) - MOST} more"] * (len(wrong) > MOST)
     unknown = any(found["type"] in UNKNOWN and len(found["loc"]) == 1 for found in errors)
-    return f"{'; '.join(told)}.{f' {known}' if unknown else ''}"
+    return f"{'; '.join(listed)}.{f' {known}' if unknown else ''}"
 
 
 def suggestion(error: ValidationError, names: Sequence[str]) -> str:
-    """The one of `names` that comes nearest to an unknown one, or all of them: a sentence for :func:`complaint`."""
+    """Return a sentence for :func:`complaint`: the one of `names` that is closest to the unknown one, or all."""
     for found in error.errors(include_url=False):
         if found["type"] in UNKNOWN and (close := get_close_matches(str(found["loc"][0]), names, 1)):
             return f"Did you mean {close[0]}?"
@@ -34,18 +34,18 @@ def suggestion(error: ValidationError, names: Sequence[str]) -> str:
 
 
 def order(error: ErrorDetails) -> int:
-    """What is missing comes first, then what there is not, then what is wrong; each in pydantic's order."""
+    """Return the rank of an error: missing values first, then unknown ones, then wrong ones."""
     return 0 if error["type"].startswith("missing") else 1 if error["type"] in UNKNOWN else 2
 
 
 def fault(error: ErrorDetails) -> str:
-    """What is wrong with one value."""
+    """Return what is wrong with one value."""
     where = ".".join(map(str, error["loc"]))
     if error["type"].startswith("missing"):
         return f"{where} is missing"
     if error["type"] in UNKNOWN:
         return f"there is no {where}"
-    said = " ".join(error["msg"].split())
-    told = f"{where}{said.removeprefix('Input')}" if said.startswith("Input ") else f"{where}: {said}"
+    message = " ".join(error["msg"].split())
+    what = f"{where}{message.removeprefix('Input')}" if message.startswith("Input ") else f"{where}: {message}"
     value = json.dumps(error["input"], ensure_ascii=False, default=str)
-    return f"{told}, got {value if len(value) <= SHOWN else value[: SHOWN - 1] + '…'}"
+    return f"{what}, got {value if len(value) <= SHOWN else value[: SHOWN - 1] + '…'}"

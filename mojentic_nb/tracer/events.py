@@ -1,4 +1,4 @@
-"""What the tracer keeps, as values. Times are in seconds since the epoch, durations in seconds."""
+"""The tracer's events, as values. Times are in seconds since the epoch, durations in seconds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tracer's events as JSON, an object a line."""
+"""The tracer's events as JSON, one object a line."""
 
 from __future__ import annotations
 

@@ -1,9 +1,7 @@
-"""What becomes of one run's happenings: a fold of them into the tracer's events.
+"""The tracer: records the runs of brokers and keeps their last events.
 
-Nothing is kept for each token but its text. The recorder belongs to its run and goes with it, so that runs that nobody
-reads to their end leave nothing behind.
-
-The tracer: a reader of runs that keeps the last events of all of them.
+A :class:`Recorder` folds the events of one run into the tracer's. It keeps nothing for each token but its text. It
+belongs to its run and goes with it, so runs that nobody reads to their end leave nothing behind.
 """
 
 from __future__ import annotations
@@ -34,7 +32,6 @@ from mojentic_nb.llm import (
 from mojentic_nb.llm.redaction import without_secrets
 from mojentic_nb.llm.request import Request, tool_name
 
-from .by_hand import RecordedByHand
 from .events import (
     LLMCallTracerEvent,
     LLMResponseTracerEvent,
@@ -45,6 +42,7 @@ from .events import (
     TracerEvent,
 )
 from .jsonl import lines
+from .reported import ReportedCalls
 from .store import EventStore, Kind
 from .waterfall import Waterfall
 
@@ -52,7 +50,7 @@ __all__ = ["TracerSystem"]
 
 
 class Recorder:
-    """Takes note of one run, and hands what is worth keeping to `store`.
+    """Records one run, and passes the tracer's events to `store`.
 
     `enter` is called before a tool runs, in its context, with the call, the time, the correlation id and the run's id.
     """
@@ -67,7 +65,7 @@ class Recorder:
         self._enter = enter
         self._correlation_id = correlation_id
         self._run_id = str(uuid.uuid4())
-        # Times within a run are told by a clock that is never set back.
+        # Times within a run are those of a clock that is never set back.
         self._epoch = time.time() - time.perf_counter()
         self._begun: float | None = None
         self._model = ""
@@ -77,12 +75,8 @@ class Recorder:
         self._batch: Batch | None = None
 
     def record(self, happening: Request | Event | Exception) -> None:
-        """Take note of what the run tells."""
+        """Record a request, an event, or the error that ends the run."""
         if self._response is not None:
-            if type(happening) is TextDelta:  # nearly all happenings are
-                self._response.arrived()
-                self._response.text.write(happening.delta)
-                return
             self._response.take(happening)
         match happening:
             case Request():
@@ -109,7 +103,7 @@ class Recorder:
                 self._ended(happening)
 
     def enter(self, call: LLMToolCall) -> None:
-        """Prepare the context of a tool: the one that this is called in."""
+        """Prepare the context of a tool, which is the current one."""
         self._enter(call, *self._stamp(time.perf_counter()))
 
     def _stamp(self, now: float) -> tuple[float, str, str]:
@@ -163,7 +157,7 @@ class Recorder:
         )
 
     def _called(self, result: ToolResult) -> None:
-        """Keep the result of a call of this run, unless it is known: it is told when it is there, and in its turn."""
+        """Keep the result of a call of this run, once: it may arrive twice, when it is done and in its turn."""
         batch = self._batch
         if batch is None or not batch.has(result.call) or not batch.is_news(result):
             return
@@ -191,7 +185,7 @@ class Recorder:
                 *self._stamp(now),
                 batch_id=str(uuid.uuid4()),
                 tool_names=tuple(call.name for call in batch.calls),
-                success_count=len(batch.told) - batch.failures,
+                success_count=len(batch.answered) - batch.failures,
                 failure_count=batch.failures,
                 duration=now - batch.started,
             )
@@ -215,7 +209,7 @@ class Recorder:
 
 
 class Response:
-    """What has come of a request so far."""
+    """The response to a request so far."""
 
     def __init__(self) -> None:
         self.started = time.perf_counter()
@@ -225,13 +219,16 @@ class Response:
         self.calls: list[LLMToolCall] = []
 
     def arrived(self) -> None:
-        """Note when the first piece of the answer came."""
+        """Note the time of the first piece."""
         if self.first is None:
             self.first = time.perf_counter()
 
     def take(self, happening: Request | Event | Exception) -> None:
-        """Take in what belongs to the answer."""
+        """Take in what belongs to the response."""
         match happening:
+            case TextDelta(delta):
+                self.arrived()
+                self.text.write(delta)
             case ReasoningDelta(delta):
                 self.arrived()
                 self.reasoning.write(delta)
@@ -248,34 +245,34 @@ class Batch:
     def __init__(self, calls: list[LLMToolCall]) -> None:
         self.started = time.perf_counter()
         self.calls = calls
-        self.told: set[int] = set()  # by identity: a model may give two calls one id
+        self.answered: set[int] = set()  # by identity: a model may give two calls one id
         self.failures = 0
 
     def has(self, call: LLMToolCall) -> bool:
-        """Whether the call is one of these, and not one that a tool tells of in its progress."""
+        """Return whether the call is one of these, and not one in a tool's progress."""
         return any(call is own for own in self.calls)
 
     def is_news(self, result: ToolResult) -> bool:
-        """Whether the result was not told before."""
-        if id(result.call) in self.told:
+        """Return whether the result is the call's first."""
+        if id(result.call) in self.answered:
             return False
-        self.told.add(id(result.call))
+        self.answered.add(id(result.call))
         self.failures += result.is_error
         return True
 
 
 def output_type(request: Request) -> str | None:
-    """The kind of answer that is asked for, where it isn't text."""
+    """Return the kind of answer that was asked for, if it isn't text."""
     form = (request.config.response_format or {}).get("type")
     return "json" if request.schema or form == "json_object" else None
 
 
-class TracerSystem(RecordedByHand):
-    """Give it to a broker, ``LLMBroker(…, tracer=tracer)``, and ask it afterwards what happened.
+class TracerSystem(ReportedCalls):
+    """Records what happens in a broker's runs: ``LLMBroker(…, tracer=tracer)``.
 
-    `event_store` keeps the events, by default the last 10,000 of them. While the tracer is not `enabled`, none are
-    kept. It serves any number of runs and brokers, in several threads at once. A notebook shows the waterfall of the
-    last run in its place.
+    `event_store` keeps the events, by default the last 10,000. While the tracer isn't `enabled`, it keeps none. It
+    serves any number of runs and brokers, in several threads at once. A notebook shows it as the waterfall of the last
+    run.
     """
 
     def __init__(self, event_store: EventStore | None = None, enabled: bool = True) -> None:
@@ -283,7 +280,7 @@ class TracerSystem(RecordedByHand):
         self.enabled = enabled
 
     def begin(self, correlation_id: str) -> Recorder:
-        """What a run of a broker tells its happenings to."""
+        """Return the recorder of a new run."""
         return Recorder(self.record_event, correlation_id, self.event_store.enter)
 
     def record_event(self, event: TracerEvent) -> None:
@@ -300,7 +297,7 @@ class TracerSystem(RecordedByHand):
         *,
         correlation_id: str | None = None,
     ) -> list[Kind]:
-        """The events kept, in the order in which they came.
+        """Return the kept events, in order.
 
         Only those of the class `event_type`, from `start_time` to `end_time` (both included, in seconds since the
         epoch), with that `correlation_id`, and for which `filter_func` returns something true.
@@ -308,7 +305,7 @@ class TracerSystem(RecordedByHand):
         return self.event_store.get_events(event_type, start_time, end_time, filter_func, correlation_id=correlation_id)
 
     def get_last_n_tracer_events(self, n: int, event_type: type[Kind] | None = None) -> list[Kind]:
-        """The last `n` events, of that type; fewer where there are fewer."""
+        """Return the last `n` events, of that type if it is given."""
         return self.event_store.get_last_n_events(n, event_type)
 
     def clear(self) -> None:
@@ -320,7 +317,7 @@ class TracerSystem(RecordedByHand):
         self.enabled = True
 
     def disable(self) -> None:
-        """Keep no events from now on; those that are kept stay."""
+        """Stop keeping events. Those that are kept stay."""
         self.enabled = False
 
     def waterfall(self, correlation_id: str | None = None) -> Waterfall:
@@ -359,5 +356,5 @@ class TracerSystem(RecordedByHand):
 
 
 def run_of(event: TracerEvent) -> tuple[str, str]:
-    """What all events of a run have in common."""
+    """Return what identifies the run of an event."""
     return event.correlation_id, event.run_id

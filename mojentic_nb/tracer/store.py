@@ -1,4 +1,4 @@
-"""Where the tracer's events are kept."""
+"""Keeps the tracer's events."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Kind = TypeVar("Kind", bound=TracerEvent, default=TracerEvent)
 
 
 class EventStore:
-    """Keeps the last `max_events` events, older ones are forgotten; may be used by several threads at once.
+    """Keeps the last `max_events` events, for several threads at once.
 
     `on_store_callback` is called with each event once it is kept, in the thread of its run; it should be quick.
-    Raises ValueError for a limit that keeps nothing.
+    Raises ValueError for a limit below 1.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class EventStore:
             self.on_store_callback(event)
 
     def enter(self, call: LLMToolCall, started: float, correlation_id: str, run_id: str) -> None:
-        """Have the callback prepare the context of the tool of `call`, if it can: the one that this is called in."""
+        """Let the callback prepare the context of the tool of `call`, which is the current one, if it can."""
         if (enter := getattr(self.on_store_callback, "enter", None)) is not None:
             enter(call, started, correlation_id, run_id)
 
@@ -55,7 +55,7 @@ class EventStore:
         *,
         correlation_id: str | None = None,
     ) -> list[Kind]:
-        """The events kept, in the order in which they came.
+        """Return the kept events, in order.
 
         Only those of the class `event_type`, from `start_time` to `end_time` (both included, in seconds since the
         epoch), with that `correlation_id`, and for which `filter_func` returns something true.

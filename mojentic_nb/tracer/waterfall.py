@@ -1,10 +1,9 @@
-"""A waterfall of requests and tool calls, as text and as static HTML.
+"""A waterfall of requests, tool calls, waits and errors, as text and as static HTML.
 
-The HTML is a table with styles of its own and no script. JupyterLab shows it in notebooks that nobody trusts, too: its
-sanitizer takes SVG away, and of styles all colours but plain ones, so that bars are boxes in colours that can be seen
-on light and on dark, and text has the colour of its surroundings. GitHub takes all styles away; the table is left.
-
-What happened when, as rows of a waterfall: requests, tool calls, waits before a retry, errors.
+The first part makes rows of the tracer's events, the second shows them. The HTML is a table with inline styles and no
+script. JupyterLab shows it in untrusted notebooks, too: its sanitizer removes SVG, and of styles all colours but plain
+ones. So bars are boxes, in colours that are visible on light and on dark, and text has the colour of its surroundings.
+GitHub removes all styles and shows the table.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One tool call: what it takes to run it, and whether it may run."""
+"""One tool call before it runs: its tool, its checked arguments, and whether it may run."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from .results import described, drained, failed
 __all__ = ["Approve", "Job", "ToolBatch"]
 
 Approve = Callable[[LLMToolCall], bool | str | Awaitable[bool | str | None] | None]
-"""Decides whether a call may run: only True lets it, False, None or a text (the reason, for the model) doesn't; may be
-async."""
+"""Decides whether a call may run. Only True lets it; False, None or a text (the reason, for the model) doesn't. It may
+be async."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToolBatch:
-    """The `calls` of one step, the `tools` there are, who is to `approve` of a call, and the run's `cancellation`.
+    """The `calls` of one step, the `tools`, who may `approve` a call, and the run's `cancellation`.
 
-    `keep` is given each result the moment it is there, from whichever thread: before its turn, and also where the run
-    ends before it is told. `enter` is called in the context of each call's tool before it runs.
+    `keep` gets each result as soon as it exists, from any thread, before the reader does. `enter` is called in the
+    context of each call's tool before it runs.
     """
 
     calls: tuple[LLMToolCall, ...]
@@ -43,9 +43,9 @@ class ToolBatch:
 
 
 class Job:
-    """A call of a batch and its tool, None if there is none of that name.
+    """A call of a batch and its tool, None if no tool has that name.
 
-    The arguments are checked once. Who approves is shown a copy of what came of it, and the tool gets the same.
+    The arguments are checked once. `approve` gets a copy of the checked arguments, and the tool gets the same.
     """
 
     def __init__(self, call: LLMToolCall, tool: Tool | None, batch: ToolBatch, default_timeout: float | None) -> None:
@@ -56,12 +56,12 @@ class Job:
 
     @property
     def sequential(self) -> bool:
-        """Whether it has to run alone."""
+        """Whether it must run alone."""
         return bool(getattr(self.tool, "sequential", False))
 
     @property
     def timeout(self) -> float | None:
-        """How long it may take, in seconds. A tool's own `timeout` that is no such thing has another meaning."""
+        """How long it may take, in seconds. A tool's attribute `timeout` that isn't a number means something else."""
         limit = getattr(self.tool, "timeout", None)
         return limit if isinstance(limit, int | float) and limit > 0 else self.default_timeout
 
@@ -74,30 +74,30 @@ class Job:
 
     @property
     def asks(self) -> bool:
-        """Whether the hook has to be asked: not of what fails anyway."""
+        """Whether `approve` must be called. It isn't for a call that fails anyway."""
         return self.batch.approve is not None and isinstance(self._prepared, Prepared)
 
     @cached_property
     def _prepared(self) -> Prepared | Raised:
-        """The call with checked arguments, or what is wrong with it."""
+        """The call with checked arguments, or the error in it."""
         try:
             return prepare(self.call, self.tool, self.batch.tools)
         except Exception as error:  # noqa: BLE001 (of the validators of a caller's own types)
             return Raised(error)
 
     def begin(self) -> object:
-        """Call the tool; returns its value, or a generator or an awaitable of it. Raises what is wrong with it."""
+        """Call the tool. Return its value, or a generator or an awaitable of it. Raises the error in the call."""
         if isinstance(self._prepared, Raised):
             raise self._prepared.error
         return self._prepared.run()
 
     def steps(self) -> Generator[object, None, object]:
-        """Run what there is to run in this thread: yield the progress, return the value or an awaitable of it."""
+        """Run the tool in this thread: yield its progress, return its value or an awaitable of it."""
         value: Any = self.begin()
         return (yield from drained(value)) if inspect.isgenerator(value) else value
 
     def ask(self) -> object:
-        """What is said of whether it may run; by the hook, this may be an awaitable, or a Raised for what it raised."""
+        """Return the answer to whether it may run: of `approve`, maybe an awaitable, or a Raised with its error."""
         if isinstance(self._prepared, Raised):
             return True
         if self.batch.approve is None:
@@ -108,19 +108,19 @@ class Job:
         except Exception as error:  # noqa: BLE001 (of the caller's own code)
             return Raised(error)
 
-    async def decision(self, said: object) -> ToolResult | None:
-        """The result of a call that may not run, None if it may, by what was `said` or is still to be awaited."""
-        return self.verdict(await settled(said) if inspect.isawaitable(said) else said)
+    async def decision(self, answer: object) -> ToolResult | None:
+        """Return the result of a call that may not run, None if it may. `answer` may have to be awaited."""
+        return self.verdict(await settled(answer) if inspect.isawaitable(answer) else answer)
 
-    def verdict(self, said: object) -> ToolResult | None:
-        """The same of what was said."""
-        if said is True:
+    def verdict(self, answer: object) -> ToolResult | None:
+        """The same for an answer that needs no awaiting."""
+        if answer is True:
             return None
-        if isinstance(said, Raised):
-            return self._undecided(said.error)
-        if said and not isinstance(said, str):
-            said = f"the answer was {type(said).__name__}, and only True lets it run"
-        reason = f"The call was denied: {said}" if said else "The call was denied"
+        if isinstance(answer, Raised):
+            return self._undecided(answer.error)
+        if answer and not isinstance(answer, str):
+            answer = f"the answer was {type(answer).__name__}, and only True lets it run"
+        reason = f"The call was denied: {answer}" if answer else "The call was denied"
         return self._denied(reason if reason.endswith((".", "!", "?", "…")) else f"{reason}.")
 
     def _undecided(self, error: BaseException) -> ToolResult:
@@ -136,21 +136,21 @@ class Job:
         return result
 
     def overdue(self) -> ToolResult:
-        """The result of a call whose time is up."""
+        """Return the result of a call whose time is up."""
         error = TimeoutError(f"{self.call.name} had no result after {self.timeout:g} s, and was given up.")
         return failed(self.call, error, "timed_out")
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A call that can run: `run` calls the tool with what `shown` says as JSON."""
+    """A call that can run: `run` calls the tool with the arguments that `shown` has as JSON."""
 
     run: Callable[[], object]
     shown: dict[str, Any]
 
 
 def prepare(call: LLMToolCall, tool: Tool | None, tools: Sequence[Tool]) -> Prepared:
-    """Check a call's arguments as far as its tool can; raises what is wrong with the call."""
+    """Check a call's arguments as far as its tool can. Raises the error in the call."""
     if call.error:
         raise ValueError(call.error)
     if tool is None:

@@ -1,4 +1,4 @@
-"""A tool that turns what people say of dates into dates. Needs the extra ``dates``."""
+"""A tool that turns relative dates, as people say them, into dates. Needs the extra ``dates``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a docstring says of a function and of its parameters: in the style of Google, of NumPy or of Sphinx."""
+"""Reads a function's docstring, in the style of Google, NumPy or Sphinx: what it does and what its parameters are."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""Tools from functions: what a model is told of one comes from its signature, its type hints and its docstring.
+"""Makes tools of functions. The model reads a function's name, docstring and type hints.
 
-JSON schemas as all providers and models read them.
-
-A function's parameters as a model sees them, a JSON schema, and a model's arguments as the function wants them.
+First how a JSON schema is simplified for all models, then :class:`Parameters` (the schema of a function's parameters,
+and checking a model's arguments against it), then :class:`FunctionTool` and what makes one.
 """
 
 from __future__ import annotations
@@ -49,9 +48,9 @@ __all__ = ["FunctionTool", "ToolChoice", "Tools", "as_tools", "checked_choice", 
 
 
 def inlined(schema: dict[str, Any]) -> dict[str, Any]:
-    """`schema` with its definitions where they are referred to, if none is recursive.
+    """Return `schema` with each reference replaced by its definition, unless a definition contains itself.
 
-    Ollama drops what it does not know of a tool's schema, references among it, and a small model does not look them up.
+    Ollama drops references and other unknown parts of a tool's schema, and a small model doesn't follow references.
     """
     definitions = {f"#/$defs/{name}": definition for name, definition in schema.get("$defs", {}).items()}
     try:
@@ -61,7 +60,7 @@ def inlined(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def replaced(value: Any, definitions: dict[str, Any], inside: tuple[str, ...]) -> Any:  # noqa: ANN401 (JSON)
-    """`value` with what its references refer to; raises RecursionError where one leads to what it is `inside`."""
+    """Return `value` with its references replaced. Raises RecursionError for one that it is `inside` already."""
     if isinstance(value, list):
         return [replaced(item, definitions, inside) for item in value]
     if not isinstance(value, dict):
@@ -93,10 +92,10 @@ class Bound:
 
 
 class Parameters:
-    """The parameters of `function`, with `descriptions` for those whose hints have none.
+    """The parameters of `function` as a JSON schema, with `descriptions` for those whose hints have none.
 
-    Raises TypeError for a function whose parameters a model can't give: it has ``*args``, a hint that can't be
-    resolved, or one that no JSON fits.
+    Raises TypeError for a function whose parameters a model can't give: ``*args``, a hint that can't be resolved, or
+    one that no JSON matches.
     """
 
     def __init__(self, function: Callable[..., object], descriptions: Mapping[str, str]) -> None:
@@ -134,9 +133,9 @@ class Parameters:
         return schema
 
     def bind(self, arguments: Mapping[str, object]) -> Bound:
-        """Check a model's arguments; raises ValueError, in one line for the model, for those that do not fit."""
+        """Check a model's arguments. Raises ValueError, in one line that the model reads, if they don't match."""
         try:
-            # As JSON, which is what they were: a date is a text, also where a model is strict.
+            # As JSON, which they came as: a date is a text, even if a model is strict.
             text = json.dumps(arguments, ensure_ascii=False, default=to_jsonable_python)
             valid = self._model.model_validate_json(mended(text))
         except ValidationError as error:
@@ -159,14 +158,14 @@ class Parameters:
 
 
 class OnlyThese(BaseModel):
-    """Arguments of a function that takes no others."""
+    """Arguments of a function without ``**kwargs``."""
 
-    # A model may well write a number for a text of digits.
+    # A model may write a number instead of a text of digits.
     model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
 
 
 def taking_others(hint: Any) -> type[BaseModel]:  # noqa: ANN401 (a type hint)
-    """Arguments of a function that takes others, each of which fits `hint`."""
+    """Return the class of arguments of a function with ``**kwargs``, each of which must match `hint`."""
     if get_origin(hint) in (Unpack, typing_extensions.Unpack):  # the hints of single ones, which are not checked
         hint = Any
     fields = {
@@ -178,7 +177,7 @@ def taking_others(hint: Any) -> type[BaseModel]:  # noqa: ANN401 (a type hint)
 
 
 class Untitled(GenerateJsonSchema):
-    """JSON schemas in which a field has no title: it would only repeat its name."""
+    """JSON schemas whose fields have no titles, which would only repeat their names."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ANN401, ARG002 (pydantic's)
         """Never."""
@@ -189,7 +188,7 @@ MISSING = object()
 
 
 def defaults_of(function: Callable[..., object]) -> dict[str, object]:
-    """The defaults of a function's parameters, as JSON; none where a function doesn't have its parameters known."""
+    """Return the defaults of a function's parameters, as JSON; none if Python doesn't know the parameters."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
@@ -198,7 +197,7 @@ def defaults_of(function: Callable[..., object]) -> dict[str, object]:
 
 
 def in_json(value: object) -> object:
-    """An argument as JSON, for a person: what JSON has no way to say is text."""
+    """Return an argument as JSON, for a person. Anything that JSON can't express is text."""
     try:
         said = to_jsonable_python(value, by_alias=True, bytes_mode="base64", fallback=repr)
         json.dumps(said)
@@ -208,7 +207,7 @@ def in_json(value: object) -> object:
 
 
 def json_default(parameter: inspect.Parameter) -> object:
-    """A parameter's default as JSON has it; `MISSING` if there is none, or JSON has no way to say it."""
+    """Return a parameter's default as JSON; `MISSING` if there is none, or JSON can't express it."""
     if parameter.default is parameter.empty:
         return MISSING
     try:
@@ -220,7 +219,7 @@ def json_default(parameter: inspect.Parameter) -> object:
 
 
 def field(parameter: inspect.Parameter, hint: Any, description: str | None) -> tuple[Any, FieldInfo]:  # noqa: ANN401
-    """The field for a parameter, and its type."""
+    """Return the type and the field for a parameter."""
     metadata = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
     described = [item.description for item in metadata if isinstance(item, FieldInfo) and item.description]
     described += [item for item in metadata if isinstance(item, str)]
@@ -242,7 +241,7 @@ def fits_json(hint: Any) -> bool:  # noqa: ANN401
 
 
 def taken_by(function: Callable[..., object]) -> Iterator[inspect.Parameter]:
-    """The parameters that are left to the model; raises TypeError where that can't be told."""
+    """Return the parameters that the model gives. Raises TypeError if they can't be known."""
     try:
         signature = signature_of(function)
     except (TypeError, ValueError) as error:
@@ -258,7 +257,7 @@ def taken_by(function: Callable[..., object]) -> Iterator[inspect.Parameter]:
 
 
 def resolved(function: Callable[..., object], parameters: list[inspect.Parameter]) -> dict[str, Any]:
-    """The hint of each parameter, `Any` where there is none; raises TypeError for one that names what isn't there."""
+    """Return the hint of each parameter, `Any` without one. Raises TypeError for a hint with an unknown name."""
     hints: dict[str, Any] = {}
     target = inspect.unwrap(underlying(function))
     scope, local = getattr(target, "__globals__", {}), local_names(target)
@@ -275,7 +274,7 @@ def resolved(function: Callable[..., object], parameters: list[inspect.Parameter
 
 
 def local_names(target: object) -> dict[str, object]:
-    """What a function can see that is not global: what it closes over, and the names of where it is being defined."""
+    """Return the names that a function sees and that aren't global: its closure, and those of its defining scope."""
     code = getattr(target, "__code__", None)
     if code is None:
         return {}
@@ -312,13 +311,13 @@ def innermost(function: Any) -> Any:  # noqa: ANN401 (any callable)
 
 
 def underlying(function: object) -> Any:  # noqa: ANN401
-    """The function that has the hints and the docstring."""
+    """Return the function that has the hints and the docstring."""
     function = innermost(function)
     return getattr(function, "__func__", function) if inspect.isroutine(function) else type(function).__call__
 
 
 def named(function: object) -> str:
-    """A function's name, for an error."""
+    """Return a function's name, for an error."""
     return f"{getattr(underlying(function), '__qualname__', repr(function))}()"
 
 
@@ -469,7 +468,7 @@ def tool(
 
 
 def as_tools(tools: Tools | None) -> tuple[Tool, ...]:
-    """The tools, with one made of each function among them.
+    """Return the tools, with one made of each function among them.
 
     Raises TypeError for what is neither a tool nor a function, and ValueError for two of the same name.
     """
@@ -502,7 +501,7 @@ def checked_choice(choice: ToolChoice | None, tools: Sequence[Tool]) -> str | No
 
 
 def as_tool(value: object) -> Tool:
-    """A tool as it is, or the tool that a function makes."""
+    """Return a tool as it is, or make one of a function."""
     if isinstance(value, type):
         raise TypeError(f"{value.__name__} is a class: give an instance of it, or a function.")
     if is_tool(value):
@@ -513,7 +512,7 @@ def as_tool(value: object) -> Tool:
 
 
 def is_tool(value: object) -> bool:
-    """Whether it is an object with a `descriptor` and ``run``, and not a class of such."""
+    """Return whether it is an object with a `descriptor` and ``run``, and not a class."""
     return not isinstance(value, type) and hasattr(value, "descriptor") and callable(getattr(value, "run", None))
 
 
@@ -529,7 +528,7 @@ def checked_name(tool: Tool) -> str:
 
 
 def shown(value: object) -> str:
-    """A function or tool as it would be written."""
+    """Return a function or tool as you would write it."""
     return str(getattr(value, "__name__", repr(value)))
 
 

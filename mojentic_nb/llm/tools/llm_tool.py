@@ -1,4 +1,4 @@
-"""The base class of tools, as programs written for Mojentic know it."""
+"""The base class of tools that aren't functions, and Mojentic's interface to them."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class ToolTracer(Protocol):
 
 
 class LLMTool(ABC):
-    """A tool: a `descriptor` that tells the model about it, and :meth:`run`. Any object that has both will do as well.
+    """A tool: a `descriptor` for the model, and :meth:`run`. Any object that has both is a tool as well.
 
-    What :meth:`run` returns goes to the model: text as it is, all else as JSON. What it raises is told to the model. A
-    generator reports progress with what it yields; its result is what it returns, or the last that it yielded. `tracer`
-    is told of what :meth:`call_tool` calls; a run's calls are traced by the broker's.
+    The model gets what :meth:`run` returns: text as it is, anything else as JSON. It also gets the error that it
+    raises. A generator reports progress with the values that it yields; its result is what it returns, or else the last
+    value. `tracer` records calls of :meth:`call_tool`; the broker's tracer records those of a run.
     """
 
     tracer: ToolTracer | None = None
@@ -48,7 +48,7 @@ class LLMTool(ABC):
         """Run the tool with the model's arguments, which come by name."""
 
     def call_tool(self, correlation_id: str | None = None, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401
-        """Run the tool without a model; its result is what the model would be told, in Mojentic's form."""
+        """Run the tool without a model, and return what the model would get, in Mojentic's form."""
         value: Any = self.run(**arguments)
         if inspect.isgenerator(value):
             value = drain(value)
@@ -64,7 +64,7 @@ class LLMTool(ABC):
 
     @property
     def description(self) -> str:
-        """What the model is told about it."""
+        """The description that the model reads."""
         return str(self.descriptor["function"]["description"])
 
     def matches(self, name: str) -> bool:

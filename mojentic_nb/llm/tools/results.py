@@ -1,4 +1,4 @@
-"""What comes of a tool call: what the model is told, and what a person is shown."""
+"""The result of a tool call: what the model reads, and what a person sees."""
 
 from __future__ import annotations
 

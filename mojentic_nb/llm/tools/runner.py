@@ -1,19 +1,17 @@
-"""Running the tools that a model called, several at once.
+"""Runs the tools that a model called, several at once.
 
-A tool may say of itself, by attributes, that it is `sequential` (it runs alone: calls before it are done, those after
-it wait), that it wants `approval`, how many seconds it may take (`timeout`), and, where its ``run`` does not look it,
-that it is asynchronous (`is_async`).
+A tool may have attributes: `sequential` (it runs alone: calls before it finish first, those after it wait), `approval`
+(someone must allow each call), `timeout` (in seconds), and `is_async`, if its ``run`` doesn't look asynchronous but is.
 
-Asynchronous tools run on the event loop of an asynchronous run, else on one of their own; synchronous ones in threads.
-The loop sees to limits, times and approvals in both cases. A tool that runs alone in a synchronous run, with no
-timeout, stays in the caller's thread, where an interrupt reaches it.
+Asynchronous tools run on the event loop of an asynchronous run, or on one of their own; synchronous tools run in
+threads. The loop enforces limits, timeouts and approvals in both cases. A tool that runs alone in a synchronous run,
+without a timeout, stays in the caller's thread, where an interrupt reaches it.
 
-A thread can't be stopped from outside: what is still running when its time is up, or when the run is cancelled, goes on
-unheard, a generator to its next report. Asynchronous tools are cancelled.
+A thread can't be stopped from outside. A tool that is still running when its time is up, or when the run is cancelled,
+goes on, and its result is ignored; a generator stops at its next report. Asynchronous tools are cancelled.
 
-A tool being run, from its start to its result.
-
-Whatever goes wrong is told to the model, which can mend it or do without; only an interrupt goes through.
+Whatever goes wrong becomes a result that the model reads, so that it can correct the call or do without. Only an
+interrupt ends the run.
 """
 
 from __future__ import annotations
@@ -40,46 +38,46 @@ from .running import PRINTED, RUNNING, Printed
 
 __all__ = ["AsyncParallelToolRunner", "SerialToolRunner", "ToolRunner"]
 
-Happening = ToolProgress | ToolResult
-Report = Callable[[Happening], object]
+ToolEvent = ToolProgress | ToolResult
+EmitEvent = Callable[[ToolEvent], object]
 
 
 @dataclass(frozen=True, slots=True)
-class Pending:
-    """What an asynchronous tool returned, from which its value is still to be had."""
+class Unawaited:
+    """What an asynchronous tool returned. Its value still has to be awaited."""
 
     value: object
 
 
-class Attempt:
-    """One attempt at a `job`, whose time runs from when this is made."""
+class RunningTool:
+    """The tool of a `job` from its start to its result. Its time starts when this is made."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
         self._started = time.perf_counter()
-        self._heard = True
+        self._listening = True
         self._printed = Printed()
 
-    def here(self) -> Generator[Happening | Pending, None, None]:
-        """Run the tool in this thread: yield its progress and, last, its result or what is still to be awaited."""
-        context = copy_context()  # of the tool alone: the caller's is another between two steps
+    def run_here(self) -> Generator[ToolEvent | Unawaited, None, None]:
+        """Run the tool in this thread. Yield its progress and at last its result, or what must be awaited."""
+        context = copy_context()  # the tool's own: the caller's may change between two steps
         context.run(self._enter)
         steps = self._job.steps()
         try:
-            while isinstance(happening := self._advance(partial(context.run, next, steps)), ToolProgress):
-                yield happening
-            yield happening
+            while isinstance(event := self._advance(partial(context.run, next, steps)), ToolProgress):
+                yield event
+            yield event
         finally:
-            with suppress(Exception):  # what cleaning up raises concerns nobody any more
+            with suppress(Exception):  # nobody reads errors of the cleanup any more
                 context.run(steps.close)
 
-    async def on_loop(self, hear: Report) -> None:
+    async def run_on_loop(self, emit: EmitEvent) -> None:
         """Run the tool, on this event loop or in a thread as it needs, for as long as it may take."""
-        hear(await self._in_time(self._through(hear)))
+        emit(await self._in_time(self._run(emit)))
 
-    async def rest(self, pending: Pending, hear: Report) -> None:
-        """Run the rest of an asynchronous tool that was called elsewhere."""
-        hear(await self._in_time(self._awaited(pending.value, hear)))
+    async def await_rest(self, unawaited: Unawaited, emit: EmitEvent) -> None:
+        """Await an asynchronous tool that was called in another thread."""
+        emit(await self._in_time(self._awaited(unawaited.value, emit)))
 
     async def _in_time(self, work: Awaitable[ToolResult]) -> ToolResult:
         try:
@@ -87,37 +85,37 @@ class Attempt:
         except TimeoutError:
             return self._kept(self._job.overdue())
         finally:
-            self._heard = False
+            self._listening = False
         return self._failed(result.error) if isinstance(result, Raised) else result
 
-    async def _through(self, hear: Report) -> ToolResult:
+    async def _run(self, emit: EmitEvent) -> ToolResult:
         self._enter()  # in this task
         if self._job.is_async:
-            return await self._awaited(self._job.begin(), hear)
+            return await self._awaited(self._job.begin(), emit)
         loop = asyncio.get_running_loop()
 
         def tell(progress: ToolProgress) -> None:
             taken = threading.Event()
             with suppress(RuntimeError):  # the event loop is closed
-                loop.call_soon_threadsafe(self._tell, hear, progress, taken)
-                taken.wait(PATIENCE)  # not faster than the event loop can take it
+                loop.call_soon_threadsafe(self._tell, emit, progress, taken)
+                taken.wait(PATIENCE)  # no faster than the event loop reads them
 
-        last = await asyncio.wrap_future(in_background(partial(self._in_this_thread, tell)))
-        return await self._awaited(last.value, hear) if isinstance(last, Pending) else last
+        last = await asyncio.wrap_future(in_background(partial(self._run_in_thread, tell)))
+        return await self._awaited(last.value, emit) if isinstance(last, Unawaited) else last
 
-    def _in_this_thread(self, tell: Callable[[ToolProgress], None]) -> ToolResult | Pending:
-        """Run the tool; once nobody listens any more, its next report ends it."""
-        with closing(self.here()) as happenings:
-            for happening in happenings:
-                if not isinstance(happening, ToolProgress):
-                    return happening
-                tell(happening)
-                if not self._heard:
+    def _run_in_thread(self, tell: Callable[[ToolProgress], None]) -> ToolResult | Unawaited:
+        """Run the tool. If nobody listens any more, its next report ends it."""
+        with closing(self.run_here()) as events:
+            for event in events:
+                if not isinstance(event, ToolProgress):
+                    return event
+                tell(event)
+                if not self._listening:
                     break
-        return Pending(None)
+        return Unawaited(None)
 
-    async def _awaited(self, value: object, hear: Report) -> ToolResult:
-        """The result, when `value` has been awaited; the last value of an asynchronous generator is its result."""
+    async def _awaited(self, value: object, emit: EmitEvent) -> ToolResult:
+        """Await `value` and return the result. That of an asynchronous generator is its last value."""
         self._enter()  # in this task
         if inspect.isawaitable(value):
             value = await value
@@ -127,26 +125,26 @@ class Attempt:
                 async for step in steps:
                     if not isinstance(step, Event):  # which a run yields that the tool made
                         last = step
-                    self._tell(hear, self._progress(step))
+                    self._tell(emit, self._progress(step))
             value = last
         return self._done(value)
 
-    def _advance(self, step: Callable[[], object]) -> Happening | Pending:
-        """Run the tool till it reports or ends, by one `step` of it."""
+    def _advance(self, step: Callable[[], object]) -> ToolEvent | Unawaited:
+        """Run the tool by one `step`, until it reports or ends."""
         try:
             return self._progress(step())
         except StopIteration as end:
             value = end.value
         except BaseException as error:  # noqa: BLE001 (a tool may raise anything)
             return self._failed(error)
-        return Pending(value) if inspect.isawaitable(value) or inspect.isasyncgen(value) else self._done(value)
+        return Unawaited(value) if inspect.isawaitable(value) or inspect.isasyncgen(value) else self._done(value)
 
     def _progress(self, value: object) -> ToolProgress:
         return ToolProgress(self._job.call.id or "", value, self._job.call)
 
-    def _tell(self, hear: Report, progress: ToolProgress, taken: threading.Event | None = None) -> None:
-        if self._heard:
-            hear(progress)
+    def _tell(self, emit: EmitEvent, progress: ToolProgress, taken: threading.Event | None = None) -> None:
+        if self._listening:
+            emit(progress)
         if taken:
             taken.set()
 
@@ -162,7 +160,7 @@ class Attempt:
         return self._kept(failed(self._job.call, error))
 
     def _enter(self) -> None:
-        """Have the context that runs the tool know its call, where it prints, and the tracer's span."""
+        """Set up the tool's context: its call, where it prints, and the tracer's span."""
         RUNNING.set(self._job.call)
         PRINTED.set(self._printed)
         self._job.batch.enter(self._job.call)
@@ -175,9 +173,9 @@ class Attempt:
 
 
 class ToolRunner:
-    """Runs up to `max_concurrency` calls at once, each for `timeout` seconds at most unless its tool says otherwise.
+    """Runs up to `max_concurrency` calls at once, each for at most `timeout` seconds unless its tool has its own limit.
 
-    Raises ValueError for limits that let nothing run.
+    Raises ValueError for limits that allow nothing to run.
     """
 
     def __init__(self, max_concurrency: int = 16, *, timeout: float | None = None) -> None:
@@ -188,23 +186,23 @@ class ToolRunner:
         self.max_concurrency = max_concurrency
         self.timeout = timeout
 
-    def run(self, batch: ToolBatch) -> Generator[Happening, None, None]:
-        """Yield what the tools report, and a result for each call as it is there; fewer if the run is cancelled."""
+    def run(self, batch: ToolBatch) -> Generator[ToolEvent, None, None]:
+        """Yield the tools' progress, and a result for each call when it is done; fewer if the run is cancelled."""
         for jobs in self._groups(batch):
             if len(jobs) == 1 and not jobs[0].is_async and jobs[0].timeout is None:
-                yield from alone(jobs[0])
+                yield from run_alone(jobs[0])
             else:
                 yield from self._together(jobs)
 
-    async def arun(self, batch: ToolBatch) -> AsyncGenerator[Happening, None]:
+    async def arun(self, batch: ToolBatch) -> AsyncGenerator[ToolEvent, None]:
         """The same, asynchronously."""
         for jobs in self._groups(batch):
-            async with aclosing(self._atogether(jobs)) as happenings:
-                async for happening in happenings:
-                    yield happening
+            async with aclosing(self._atogether(jobs)) as events:
+                async for event in events:
+                    yield event
 
     def _groups(self, batch: ToolBatch) -> Iterator[list[Job]]:
-        """The calls that may run at once, one group after the other, until the run is cancelled."""
+        """Yield the groups of calls that may run at once, until the run is cancelled."""
         jobs = [Job(call, find_tool(call.name, batch.tools), batch, self.timeout) for call in batch.calls]
 
         def group_of(numbered: tuple[int, Job]) -> int:
@@ -215,41 +213,41 @@ class ToolRunner:
             if not batch.cancellation.cancelled:
                 yield [job for _, job in group]
 
-    def _together(self, jobs: list[Job]) -> Generator[Happening, None, None]:
-        """Run `jobs`, on an event loop of their own and in threads; what the hook is asked, it is asked in this one."""
+    def _together(self, jobs: list[Job]) -> Generator[ToolEvent, None, None]:
+        """Run `jobs` on an event loop of their own and in threads. Approvals are asked for in this thread."""
         with closing(from_own_loop(partial(self._perform, jobs), jobs[0].batch.cancellation)) as heard:
-            for happening in heard:
-                if isinstance(happening, Question):
-                    happening.put()
-                elif isinstance(happening, BaseException):
-                    raise happening
+            for event in heard:
+                if isinstance(event, Question):
+                    event.put()
+                elif isinstance(event, BaseException):
+                    raise event
                 else:
-                    yield happening
+                    yield event
 
-    async def _atogether(self, jobs: list[Job]) -> AsyncGenerator[Happening, None]:
-        """Run `jobs` on this event loop, those that would block it in threads."""
-        heard: asyncio.Queue[Happening | Question | BaseException | None] = asyncio.Queue()
+    async def _atogether(self, jobs: list[Job]) -> AsyncGenerator[ToolEvent, None]:
+        """Run `jobs` on this event loop; those that would block it run in threads."""
+        heard: asyncio.Queue[ToolEvent | Question | BaseException | None] = asyncio.Queue()
         cancellation = jobs[0].batch.cancellation
         stop = partial(heard.put_nowait, None)
         work = asyncio.create_task(self._perform(jobs, heard.put_nowait))
         work.add_done_callback(lambda _: stop())
         try:
             with cancellation.on_cancel(partial(asyncio.get_running_loop().call_soon_threadsafe, stop)):
-                while (happening := await heard.get()) is not None and not cancellation.cancelled:
-                    if isinstance(happening, Question):
-                        happening.put()
-                    elif isinstance(happening, BaseException):
-                        raise happening
+                while (event := await heard.get()) is not None and not cancellation.cancelled:
+                    if isinstance(event, Question):
+                        event.put()
+                    elif isinstance(event, BaseException):
+                        raise event
                     else:
-                        yield happening
+                        yield event
         finally:
             work.cancel()
             await asyncio.wait([work])
 
-    async def _perform(self, jobs: list[Job], hear: Hear) -> None:
-        """Run `jobs` on this event loop, and have their happenings heard, what is to be asked, or to be raised."""
+    async def _perform(self, jobs: list[Job], emit: Emit) -> None:
+        """Run `jobs` on this event loop. Emit their events, questions to ask, and errors to raise."""
         slots = asyncio.Semaphore(self.max_concurrency)
-        tasks = [asyncio.create_task(perform(job, slots, hear)) for job in jobs]
+        tasks = [asyncio.create_task(perform(job, slots, emit)) for job in jobs]
         try:
             await asyncio.wait(tasks)
         finally:
@@ -274,52 +272,52 @@ class AsyncParallelToolRunner(ToolRunner):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Whether a job may run, to be asked where its happenings are heard; that is where an interrupt has to end it."""
+    """Whether a job may run. The reader of its events asks, since an interrupt has to end the question, too."""
 
     job: Job
     answer: Future[object] = field(default_factory=Future)
 
     def put(self) -> None:
-        """Ask here."""
+        """Ask, in this thread."""
         self.answer.set_result(self.job.ask())
 
 
-Hear = Callable[[Happening | Question | BaseException], None]
+Emit = Callable[[ToolEvent | Question | BaseException], None]
 
 
-async def perform(job: Job, slots: asyncio.Semaphore, hear: Hear) -> None:
-    """Run a call, if it may, once there is a free slot for it."""
+async def perform(job: Job, slots: asyncio.Semaphore, emit: Emit) -> None:
+    """Run a call, if it may run, once a slot is free."""
     try:
-        refusal = await job.decision(await asked(job, hear) if job.asks else job.ask())
+        refusal = await job.decision(await ask_reader(job, emit) if job.asks else job.ask())
         if refusal:
-            hear(refusal)
+            emit(refusal)
         elif not job.batch.cancellation.cancelled:
             async with slots:
-                await Attempt(job).on_loop(hear)
+                await RunningTool(job).run_on_loop(emit)
     except asyncio.CancelledError:
         raise
     except BaseException as error:  # noqa: BLE001 (the reader raises it; a task must not)
-        hear(error)
+        emit(error)
 
 
-async def asked(job: Job, hear: Hear) -> object:
-    """What the hook says of the call."""
+async def ask_reader(job: Job, emit: Emit) -> object:
+    """Have the reader ask whether the call may run, and return the answer."""
     question = Question(job)
-    hear(question)
+    emit(question)
     return await asyncio.wrap_future(question.answer)
 
 
-def alone(job: Job) -> Generator[Happening, None, None]:
-    """Run a call in this thread, but for what has to be awaited of it."""
-    refusal = decision_here(job)
+def run_alone(job: Job) -> Generator[ToolEvent, None, None]:
+    """Run a call in this thread, except for what must be awaited."""
+    refusal = decide_here(job)
     if refusal:
         yield refusal
     elif not job.batch.cancellation.cancelled:
-        yield from here(job)
+        yield from run_here(job)
 
 
-def decision_here(job: Job) -> ToolResult | None:
-    """The result of a call that may not run; None if it may, or if the run was cancelled meanwhile."""
+def decide_here(job: Job) -> ToolResult | None:
+    """Return the result of a call that may not run; None if it may, or if the run was cancelled meanwhile."""
     said = job.ask()
     if not inspect.isawaitable(said):
         return job.verdict(said)
@@ -331,14 +329,14 @@ def decision_here(job: Job) -> ToolResult | None:
         return next(decisions, (None,))[0]
 
 
-def here(job: Job) -> Generator[Happening, None, None]:
-    """Run a call that may run in this thread, until the run is cancelled."""
-    attempt, cancellation = Attempt(job), job.batch.cancellation
-    with closing(attempt.here()) as happenings:
-        for happening in happenings:
-            if isinstance(happening, Pending):
-                yield from from_own_loop(partial(attempt.rest, happening), cancellation)
+def run_here(job: Job) -> Generator[ToolEvent, None, None]:
+    """Run a call in this thread until the run is cancelled."""
+    running, cancellation = RunningTool(job), job.batch.cancellation
+    with closing(running.run_here()) as events:
+        for event in events:
+            if isinstance(event, Unawaited):
+                yield from from_own_loop(partial(running.await_rest, event), cancellation)
             else:
-                yield happening
+                yield event
             if cancellation.cancelled:
                 return

@@ -1,4 +1,4 @@
-"""Which call a tool is running for, and what it prints meanwhile, for code that runs in the tool's context."""
+"""For code that runs inside a tool: which call it runs for, and where its printed text goes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mojentic_nb.llm.pictures import draw_picture, figure_of
 
 __all__ = ["PRINTED", "RUNNING", "Printed"]
 
-HALF = 2000  # characters of printed text that the model is told, from its beginning and from its end
+HALF = 2000  # characters of printed text that the model reads, from its beginning and from its end
 OVERWRITTEN = re.compile(r"[^\n]*\r(?!\n)")  # by a progress bar
 
 
@@ -97,7 +97,7 @@ class Printed:
 
 
 RUNNING: ContextVar[LLMToolCall | None] = ContextVar("mojentic_nb_call", default=None)
-"""The call for which the current context runs a tool; None where none does."""
+"""The call for which the current context runs a tool; None outside of a tool."""
 
 PRINTED: ContextVar[Printed | None] = ContextVar("mojentic_nb_printed", default=None)
-"""Where text belongs that this context prints; None for where it always goes."""
+"""Where text goes that this context prints; None for the usual place."""

@@ -1,4 +1,4 @@
-"""Events that a program records itself, by Mojentic's names, for what it asks with no broker."""
+"""Calls that a program reports to the tracer itself, by Mojentic's names, because no broker makes them."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from mojentic_nb.llm.validation import complaint
 
 from .events import LLMCallTracerEvent, LLMResponseTracerEvent, ToolBatchTracerEvent, ToolCallTracerEvent, TracerEvent
 
-__all__ = ["RecordedByHand"]
+__all__ = ["ReportedCalls"]
 
 
-class RecordedByHand:
-    """The methods of a tracer that record one event each, as of now.
+class ReportedCalls:
+    """The methods with which a program reports a request, a response, a tool call or a batch, when it happens.
 
-    `correlation_id` says what belongs together, and may be left out; `source` is Mojentic's, and is not kept. Messages,
-    calls and tools may be given as dictionaries as well. Raises ValueError for one that can't be read, and TypeError
-    for a message that is neither.
+    Events with the same `correlation_id` belong together; it is optional. `source` is Mojentic's and isn't kept.
+    Messages, calls and tools may be dictionaries as well. Raises ValueError for one that can't be read, and TypeError
+    for a message of another type.
     """
 
     def record_event(self, event: TracerEvent) -> None:
@@ -39,7 +39,7 @@ class RecordedByHand:
         source: object = None,  # noqa: ARG002 (Mojentic's)
         correlation_id: str | None = None,
     ) -> None:
-        """Record that a request is sent."""
+        """Report a request."""
         self.record_event(
             LLMCallTracerEvent(
                 time.time(),
@@ -63,7 +63,7 @@ class RecordedByHand:
         usage: Usage | Mapping[str, Any] | None = None,
         finish_reason: FinishReason | None = None,
     ) -> None:
-        """Record that a request was answered; a `usage` that is a dictionary has OpenAI's names or ours."""
+        """Report a response. A `usage` that is a dictionary has OpenAI's names or ours."""
         self.record_event(
             LLMResponseTracerEvent(
                 time.time(),
@@ -87,7 +87,7 @@ class RecordedByHand:
         source: object = None,  # noqa: ARG002 (Mojentic's)
         correlation_id: str | None = None,
     ) -> None:
-        """Record that a tool was called; its `result` is kept as text."""
+        """Report a tool call; its `result` is kept as text."""
         self.record_event(
             ToolCallTracerEvent(
                 time.time(),
@@ -111,7 +111,7 @@ class RecordedByHand:
         source: object = None,  # noqa: ARG002 (Mojentic's)
         correlation_id: str | None = None,
     ) -> None:
-        """Record that all calls of a step are answered."""
+        """Report that all calls of a step have results."""
         self.record_event(
             ToolBatchTracerEvent(
                 time.time(),
@@ -127,7 +127,7 @@ class RecordedByHand:
 
 
 def call_of(value: LLMToolCall | Mapping[str, Any]) -> LLMToolCall:
-    """The call that `value` is, or tells of."""
+    """Return the call, given itself or as a dictionary."""
     try:
         return LLMToolCall.model_validate(read_call(value))
     except ValidationError as error:
@@ -135,16 +135,16 @@ def call_of(value: LLMToolCall | Mapping[str, Any]) -> LLMToolCall:
 
 
 def tool_name(tool: Tool | Mapping[str, Any]) -> str:
-    """The name of a tool, given itself or by its descriptor."""
+    """Return the name of a tool, given itself or as its descriptor."""
     descriptor = tool if isinstance(tool, Mapping) else tool.descriptor
     try:
         return str(descriptor["function"]["name"])
     except (KeyError, TypeError) as error:
-        raise ValueError('A tool is told by {"type": "function", "function": {"name": …}}.') from error
+        raise ValueError('A tool must be like {"type": "function", "function": {"name": …}}.') from error
 
 
 def usage_of(usage: Mapping[str, Any]) -> Usage:
-    """The usage that a dictionary tells of."""
+    """Return the usage that a dictionary has."""
     return Usage(
         int(usage.get("input_tokens", usage.get("prompt_tokens")) or 0),
         int(usage.get("output_tokens", usage.get("completion_tokens")) or 0),

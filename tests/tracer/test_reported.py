@@ -16,7 +16,7 @@ from mojentic_nb.tracer import (
     TracerEvent,
     TracerSystem,
 )
-from mojentic_nb.tracer.by_hand import RecordedByHand
+from mojentic_nb.tracer.reported import ReportedCalls
 
 DESCRIPTOR = Weather.descriptor
 MESSAGE = {"role": "user", "content": "Hello"}
@@ -62,8 +62,8 @@ def test_messages_tools_and_calls_as_objects_or_dictionaries():
     [
         ([{"role": "robot"}], [], "The message can't be made: role should be 'system'"),
         (["Hello"], [], "A message is an LLMMessage, as in .*, or a dict, not 'Hello'"),
-        ([], [{"name": "weather"}], "A tool is told by {"),
-        ([], [{"function": "weather"}], "A tool is told by {"),
+        ([], [{"name": "weather"}], "A tool must be like {"),
+        ([], [{"function": "weather"}], "A tool must be like {"),
     ],
 )
 def test_what_is_none_is_refused_in_a_line(messages: list, tools: list, error: str):
@@ -80,7 +80,7 @@ def test_a_call_that_cannot_be_read_is_refused_in_a_line():
 
 def test_it_is_for_a_tracer_to_say_where_events_are_kept():
     with pytest.raises(NotImplementedError):
-        RecordedByHand().record_tool_call("weather", {}, "")
+        ReportedCalls().record_tool_call("weather", {}, "")
 
 
 ASSISTANT = LLMMessage(role=MessageRole.Assistant, content="Hi\nthere")
