@@ -46,7 +46,7 @@ test: $(VENV)/.test
 	$(SAY) "Notebooks, run and compared with their saved outputs"
 	@$(PY) tests/notebooks.py
 	$(SAY) "JupyterLab in a browser"
-	@$(PY) -m pytest tests/browser
+	@$(PY) -m pytest tests/browser $(WORKERS)
 
 quick: $(VENV)/.test
 	@$(PY) -m ruff check .
