@@ -45,7 +45,7 @@ from .turns import Turns
 __all__ = ["LiveView"]
 
 STATIC = Path(__file__).parent / "static"
-NOBODY = "it needs approval, and nobody is there to give it"
+NOBODY = "it needs approval, and no one can be asked"
 OVER = "the answer that it was for has ended"
 
 

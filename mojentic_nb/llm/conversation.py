@@ -199,7 +199,7 @@ class Conversation:
             return self._read_object(finish.finish_reason) if self._answer else ()
         elif self._rounds == self.config.max_tool_iterations:
             self._finish_reason = "max_steps"
-            return self._answer_all("The call was not run: the limit of tool rounds was reached.")
+            return self._answer_all("The call didn't run: the limit of tool rounds was reached.")
         else:
             self._rounds += 1
         return ()

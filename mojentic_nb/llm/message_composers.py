@@ -141,7 +141,7 @@ class MessageBuilder:
         if self.content is not None:
             parts.append(self.content)
         if not parts and not self._images:
-            raise ValueError("The message is empty: give it a content, a file or an image.")
+            raise ValueError("The message is empty. Add text, a file or an image.")
         return LLMMessage(role=self.role, content="\n\n".join(parts) or None, image_paths=self.image_paths or None)
 
     def _add_images(self, images: Iterable[str]) -> None:
@@ -158,9 +158,16 @@ def existing(path: str | Path) -> Path:
     """The file at `path`; raises FileNotFoundError if there is none."""
     file = Path(path).expanduser()
     if not file.is_file():
-        what = "a folder, not a file" if file.is_dir() else "not there"
-        raise FileNotFoundError(f"The file {str(path)!r} is {what}: check its path, seen from {str(Path.cwd())!r}.")
+        if file.is_dir():
+            raise FileNotFoundError(f"{str(path)!r} is a folder. Pass a file.")
+        raise FileNotFoundError(f"No file {located(path)}. Check its path.")
     return file
+
+
+def located(path: str | Path) -> str:
+    """Return `path` for an error, with the working folder if it is relative."""
+    absolute = Path(path).expanduser().is_absolute()
+    return repr(str(path)) if absolute else f"{str(path)!r} in {Path.cwd()}"
 
 
 def read_text(path: Path) -> str:
@@ -170,7 +177,7 @@ def read_text(path: Path) -> str:
     except UnicodeDecodeError:
         text = "\0"
     if "\0" in text:
-        raise ValueError(f"The file {str(path)!r} is no text in UTF-8, so it can't be added: convert it first.")
+        raise ValueError(f"{str(path)!r} isn't UTF-8 text. Convert it first.")
     return text
 
 
@@ -195,7 +202,7 @@ def checked_image(path: str | Path) -> str:
         return str(path)
     file = existing(path)
     if not is_image(file):
-        raise ValueError(f"The file {str(path)!r} is no image by its name: it has to end in .png, .jpg, .gif or .webp.")
+        raise ValueError(f"{str(path)!r} isn't an image by its name. Use a .png, .jpg, .gif or .webp file.")
     return str(file)
 
 
@@ -212,5 +219,5 @@ def all_of(paths: Iterable[str | Path], wanted: Callable[[Path], bool], kind: st
         found = sorted(match for match in matches if match.is_file())
         chosen = list(filter(wanted, found))
         if not chosen:
-            raise FileNotFoundError(f"There is no {kind} at {str(path)!r}, seen from {str(Path.cwd())!r}.")
+            raise FileNotFoundError(f"No {kind} at {located(path)}.")
         yield from chosen

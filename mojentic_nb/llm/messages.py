@@ -122,7 +122,7 @@ class LLMMessage(BaseModel):
                 super().__init__(**fields)
             except ValidationError as error:
                 hint = suggestion(error, list(type(self).model_fields))
-                raise ValueError(f"The message can't be made: {complaint(error, hint)}") from error
+                raise ValueError(f"Invalid message: {complaint(error, hint)}") from error
 
     @field_validator("object", mode="before")
     @classmethod

@@ -31,7 +31,7 @@ from typing import (
 )
 
 from pydantic import AliasChoices, BaseModel, RootModel, TypeAdapter, ValidationError, create_model
-from pydantic.errors import PydanticUserError
+from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 from pydantic.fields import FieldInfo
 from pydantic_core import from_json, to_json
 from typing_extensions import is_typeddict  # of pydantic, which before Python 3.12 wants its TypedDict
@@ -242,8 +242,9 @@ class AnswerType(Generic[Object]):
             self.model, self._field = model_of(self._type, self.name)
             self.schema = rooted(self.model.model_json_schema())
         except (PydanticUserError, NameError, SyntaxError) as error:  # pydantic takes a text for the name of a type
-            why = str(error).splitlines()[0]
-            raise TypeError(f"`{self.name}` can't be the type of an answer ({why}). Use a pydantic model.") from error
+            # Of a value that is no type, pydantic says how to allow any class, which has no JSON either.
+            why = "" if isinstance(error, PydanticSchemaGenerationError) else f" ({str(error).splitlines()[0]})"
+            raise TypeError(f"`{self.name}` can't be the type of an answer{why}. Use a pydantic model.") from error
 
     def read(self, text: str) -> Object:
         """Return the value in a reply: JSON, alone or with a fence or prose around it.

@@ -44,7 +44,7 @@ def fault(error: ErrorDetails) -> str:
     if error["type"].startswith("missing"):
         return f"{where} is missing"
     if error["type"] in UNKNOWN:
-        return f"there is no {where}"
+        return f"{where} is unknown"
     message = " ".join(error["msg"].split())
     what = f"{where}{message.removeprefix('Input')}" if message.startswith("Input ") else f"{where}: {message}"
     value = json.dumps(error["input"], ensure_ascii=False, default=str)

@@ -29,7 +29,7 @@ class EventStore:
         self, on_store_callback: Callable[[TracerEvent], object] | None = None, *, max_events: int = 10_000
     ) -> None:
         if max_events < 1:
-            raise ValueError(f"max_events={max_events!r} keeps nothing: give 1 or more.")
+            raise ValueError(f"`max_events` must be at least 1, not {max_events!r}.")
         self.on_store_callback = on_store_callback
         self._events: deque[TracerEvent] = deque(maxlen=max_events)
         self._lock = threading.Lock()

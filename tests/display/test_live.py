@@ -173,7 +173,7 @@ def test_where_nobody_can_be_asked_a_call_is_denied(frontend: Frontend):
     )
 
     (displayed,) = frontend.of("display_data")
-    assert "it needs approval, and nobody is there to give it" in displayed["data"]["text/plain"]
+    assert "it needs approval, and no one can be asked" in displayed["data"]["text/plain"]
 
 
 @needs_clicks

@@ -291,7 +291,7 @@ def test_an_error_carries_the_run_whose_history_a_provider_accepts(ask):
     assert run.finish_reason == "max_steps"
     assert [message.content for message in run.messages if message.role is MessageRole.Tool] == [
         "Paris",
-        "The call was not run: the limit of tool rounds was reached.",
+        "The call didn't run: the limit of tool rounds was reached.",
     ]
 
 
@@ -336,7 +336,7 @@ TOLD_OF_FAILURES = {
 TOLD_OF_CALLS = {
     "a tool that there isn't": (
         LLMToolCall(id="a", name="nowhere", arguments={}),
-        "LookupError: There is no tool 'nowhere'; there are: where, when.",
+        "LookupError: Unknown tool 'nowhere'. The tools are: where, when.",
     ),
     "arguments that are no JSON": (
         LLMToolCall(id="a", name="where", arguments={}, error="The arguments aren't JSON: {"),
@@ -385,7 +385,7 @@ def test_what_the_model_is_told_of_a_call_that_cannot_be_run(how: str, call: LLM
 def test_a_model_that_calls_without_having_tools_is_told_so():
     result = result_of(LLMToolCall(id="a", name="where", arguments={}), [], "sync")
 
-    assert result.output == "LookupError: There is no tool 'where'; there are: none."
+    assert result.output == "LookupError: Unknown tool 'where'. The tools are: none."
 
 
 @pytest.mark.parametrize("how", BOTH)

@@ -185,7 +185,7 @@ def test_a_tool_may_say_that_a_call_is_not_meant_for_it(how: str):
 
     events_of(begin(LLMBroker("a-model", gateway), how, QUESTION, [Closed()]))
 
-    assert gateway.asked[1]["messages"][-1].content == "LookupError: There is no tool 'weather'; there are: weather."
+    assert gateway.asked[1]["messages"][-1].content == "LookupError: Unknown tool 'weather'. The tools are: weather."
 
 
 SPELLINGS = {
@@ -382,7 +382,7 @@ def test_our_gateways_take_mojentics_settings(settings: dict, config: Completion
 
 @pytest.mark.parametrize("method", ["complete", "complete_stream"])
 def test_our_gateways_refuse_a_setting_that_is_none_at_the_call(method: str):
-    with pytest.raises(ValueError, match="there is no temprature. The settings are: temperature, "):
+    with pytest.raises(ValueError, match="temprature is unknown. The settings are: temperature, "):
         getattr(ScriptedGateway([]), method)("a-model", QUESTION, temprature=1)
 
 

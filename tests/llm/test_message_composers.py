@@ -127,19 +127,19 @@ def test_links_and_data_are_images_too(folder: Path):
 @pytest.mark.parametrize(
     ("add", "error", "words"),
     [
-        (lambda b: b.add_file("missing.py"), FileNotFoundError, "The file 'missing.py' is not there: check its path"),
-        (lambda b: b.add_file("sub"), FileNotFoundError, "The file 'sub' is a folder, not a file"),
-        (lambda b: b.add_files("b.py", "missing.py"), FileNotFoundError, "The file 'missing.py' is not there"),
-        (lambda b: b.add_files("*.rs"), FileNotFoundError, r"There is no text file at '*.rs', seen from"),
-        (lambda b: b.add_files("*.bin"), FileNotFoundError, "There is no text file at '*.bin'"),
-        (lambda b: b.add_file("binary.bin"), ValueError, "The file 'binary.bin' is no text in UTF-8"),
-        (lambda b: b.add_files("b.py", "binary.bin"), ValueError, "The file 'binary.bin' is no text in UTF-8"),
-        (lambda b: b.add_file("plots/1.png"), ValueError, "is no text in UTF-8"),
-        (lambda b: b.add_image("missing.png"), FileNotFoundError, "The file 'missing.png' is not there"),
-        (lambda b: b.add_images("plots/1.png", "*.gif"), FileNotFoundError, "There is no image at '*.gif'"),
-        (lambda b: b.add_images("plots/1.png", "b.py"), ValueError, "The file 'b.py' is no image by its name"),
-        (lambda b: b.load_content("missing.md"), FileNotFoundError, "The file 'missing.md' is not there"),
-        (lambda b: b.load_content("b.py", {"x": Path("no.md")}), FileNotFoundError, "The file 'no.md' is not there"),
+        (lambda b: b.add_file("missing.py"), FileNotFoundError, "No file 'missing.py' in "),
+        (lambda b: b.add_file("sub"), FileNotFoundError, "'sub' is a folder. Pass a file."),
+        (lambda b: b.add_files("b.py", "missing.py"), FileNotFoundError, "No file 'missing.py' in "),
+        (lambda b: b.add_files("*.rs"), FileNotFoundError, r"No text file at '*.rs' in "),
+        (lambda b: b.add_files("*.bin"), FileNotFoundError, "No text file at '*.bin' in "),
+        (lambda b: b.add_file("binary.bin"), ValueError, "'binary.bin' isn't UTF-8 text. Convert it first."),
+        (lambda b: b.add_files("b.py", "binary.bin"), ValueError, "'binary.bin' isn't UTF-8 text. Convert it first."),
+        (lambda b: b.add_file("plots/1.png"), ValueError, "isn't UTF-8 text"),
+        (lambda b: b.add_image("missing.png"), FileNotFoundError, "No file 'missing.png' in "),
+        (lambda b: b.add_images("plots/1.png", "*.gif"), FileNotFoundError, "No image at '*.gif' in "),
+        (lambda b: b.add_images("plots/1.png", "b.py"), ValueError, "'b.py' isn't an image by its name. Use a .png"),
+        (lambda b: b.load_content("missing.md"), FileNotFoundError, "No file 'missing.md' in "),
+        (lambda b: b.load_content("b.py", {"x": Path("no.md")}), FileNotFoundError, "No file 'no.md' in "),
     ],
 )
 def test_what_cannot_be_added_is_named_and_nothing_is_added(folder: Path, add, error, words: str):
@@ -154,7 +154,7 @@ def test_what_cannot_be_added_is_named_and_nothing_is_added(folder: Path, add, e
 
 
 def test_an_empty_message():
-    with pytest.raises(ValueError, match="The message is empty: give it a content, a file or an image."):
+    with pytest.raises(ValueError, match="The message is empty. Add text, a file or an image."):
         MessageBuilder().build()
 
 

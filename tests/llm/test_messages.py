@@ -35,9 +35,9 @@ def test_a_text_alone_makes_a_message_of_the_users():
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
-        ({"contents": "Hello"}, "there is no contents. Did you mean content?"),
-        ({"content": "Look", "images": ["a.png"]}, "there is no images. Did you mean image_paths?"),
-        ({"x": 1}, "there is no x. The fields are: role, content, thinking, object, tool_calls, image_paths, "),
+        ({"contents": "Hello"}, "contents is unknown. Did you mean content?"),
+        ({"content": "Look", "images": ["a.png"]}, "images is unknown. Did you mean image_paths?"),
+        ({"x": 1}, "x is unknown. The fields are: role, content, thinking, object, tool_calls, image_paths, "),
         ({"content": 5}, "content should be a valid string, got 5."),
         ({"role": "robot"}, "role should be 'system', 'user', 'assistant' or 'tool', got \"robot\"."),
     ],
@@ -47,7 +47,7 @@ def test_what_makes_no_message_is_refused_in_a_line(fields: dict, says: str):
     with pytest.raises(ValueError) as refused:  # noqa: PT011 (below)
         LLMMessage(**fields)
 
-    assert str(refused.value).startswith(f"The message can't be made: {says}")
+    assert str(refused.value).startswith(f"Invalid message: {says}")
     assert "\n" not in str(refused.value)
 
 
@@ -207,7 +207,7 @@ REFUSED = {
     "a user who says nothing": ([HELLO, LLMMessage()], "Message 2 of 2 is the user's and is empty. Give it text or"),
     "a user who says only space": ([LLMMessage(" \n")], "Message 1 of 1 is the user's and is empty"),
     "a dict without parts": ([{"role": "user", "content": []}], "Message 1 of 1 is the user's and is empty"),
-    "an unknown field": ([{"role": "user", "contnet": "Hello"}], "there is no contnet. Did you mean content?"),
+    "an unknown field": ([{"role": "user", "contnet": "Hello"}], "contnet is unknown. Did you mean content?"),
     "an unknown role": ([{"role": "function", "content": "Hello"}], "role should be 'system'"),
     "a call without a name": (
         [HELLO, {"role": "assistant", "tool_calls": [{"id": "call_1"}]}],

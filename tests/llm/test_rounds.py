@@ -141,7 +141,7 @@ def test_more_rounds_than_are_allowed(how: str, limit: int):
     assert run.finish_reason == "max_steps"
     assert_acceptable(sent_with(run.messages))
     assert [event.is_error for event in events if isinstance(event, ToolResult)] == [False] * limit + [True]
-    assert run.messages[-1].content == "The call was not run: the limit of tool rounds was reached."
+    assert run.messages[-1].content == "The call didn't run: the limit of tool rounds was reached."
 
 
 def test_no_tools_are_offered_where_no_round_is_allowed():

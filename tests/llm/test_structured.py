@@ -162,9 +162,8 @@ def test_an_object_of_any_type_from_every_provider(
 @both
 @pytest.mark.parametrize("kind", ["Person", 5, object(), Callable[[], int], list["Nobody"]])  # noqa: F821
 def test_what_is_no_type(how: str, kind: object):
-    with pytest.raises(
-        TypeError, match=r"^`.*` can't be the type of an answer \(.+\). Use a pydantic model\.$"
-    ) as failure:
+    refused = r"^`.*` can't be the type of an answer( \(.+\))?\. Use a pydantic model\.$"
+    with pytest.raises(TypeError, match=refused) as failure:
         begin(broker(), how, QUESTION, kind)
 
     assert "\n" not in str(failure.value)

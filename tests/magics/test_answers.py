@@ -167,7 +167,7 @@ class Aliased(LLMTool):
 
 
 @pytest.mark.parametrize("options", ["-t sky --approve", "-t strict", "-t aliased"])
-@pytest.mark.parametrize(("policy", "told"), [("deny", "nobody is there"), ("allow", "clear in Oslo")])
+@pytest.mark.parametrize(("policy", "told"), [("deny", "no one can be asked"), ("allow", "clear in Oslo")])
 def test_where_nobody_can_be_asked_the_policy_decides(nb: Notebook, options: str, policy: str, told: str):
     nb.names["strict"] = tool(name="sky", approval=True)(sky)
     nb.names["aliased"] = Aliased()
@@ -232,7 +232,11 @@ def test_an_object_that_failed_is_no_empty_table(nb: Notebook, monkeypatch):
     with capture_output() as captured:
         result = nb.ask("--as list[Trip]", "So?", says('{"value": [1]}'), says('{"value": [2]}'))
 
+<<<<<<< HEAD
     assert "didn't match `list[Trip]` (0: Input should be an object), twice." in str(result.error_in_exec)
+=======
+    assert "didn't match `list[Trip]` (0: Input should be an object)" in str(result.error_in_exec)
+>>>>>>> wording
     assert len(captured.outputs) == 1
     assert "There are no rows." not in str(captured.outputs[0].data)
 

@@ -60,7 +60,7 @@ def test_messages_tools_and_calls_as_objects_or_dictionaries():
 @pytest.mark.parametrize(
     ("messages", "tools", "error"),
     [
-        ([{"role": "robot"}], [], "The message can't be made: role should be 'system'"),
+        ([{"role": "robot"}], [], "Invalid message: role should be 'system'"),
         (["Hello"], [], "A message is an LLMMessage, as in .*, or a dict, not 'Hello'"),
         ([], [{"name": "weather"}], "A tool must be like {"),
         ([], [{"function": "weather"}], "A tool must be like {"),

@@ -102,7 +102,7 @@ class Job:
             return True
         if self.batch.approve is None:
             unapproved = getattr(self.tool, "approval", False)
-            return "it needs approval, and nobody is there to give it" if unapproved else True
+            return "it needs approval, and no one can be asked" if unapproved else True
         try:
             return self.batch.approve(self.call.with_checked(self._prepared.shown))
         except Exception as error:  # noqa: BLE001 (of the caller's own code)
@@ -119,14 +119,14 @@ class Job:
         if isinstance(answer, Raised):
             return self._undecided(answer.error)
         if answer and not isinstance(answer, str):
-            answer = f"the answer was {type(answer).__name__}, and only True lets it run"
+            answer = f"`approve` returned {type(answer).__name__}. Only True allows a call"
         reason = f"The call was denied: {answer}" if answer else "The call was denied"
         return self._denied(reason if reason.endswith((".", "!", "?", "…")) else f"{reason}.")
 
     def _undecided(self, error: BaseException) -> ToolResult:
         if not isinstance(error, Exception | asyncio.CancelledError):
             raise error
-        reason = f"The call was not run, asking for approval failed: {described(error)}"
+        reason = f"The call didn't run: `approve` raised {described(error)}"
         return self._denied(reason, error)
 
     def _denied(self, reason: str, error: BaseException | None = None) -> ToolResult:
@@ -137,7 +137,7 @@ class Job:
 
     def overdue(self) -> ToolResult:
         """Return the result of a call whose time is up."""
-        error = TimeoutError(f"{self.call.name} had no result after {self.timeout:g} s, and was given up.")
+        error = TimeoutError(f"{self.call.name} timed out after {self.timeout:g} s.")
         return failed(self.call, error, "timed_out")
 
 
@@ -155,7 +155,7 @@ def prepare(call: LLMToolCall, tool: Tool | None, tools: Sequence[Tool]) -> Prep
         raise ValueError(call.error)
     if tool is None:
         names = ", ".join(map(tool_name, tools)) or "none"
-        raise LookupError(f"There is no tool {call.name!r}; there are: {names}.")
+        raise LookupError(f"Unknown tool {call.name!r}. The tools are: {names}.")
     if isinstance(tool, FunctionTool) and type(tool).run is FunctionTool.run:
         bound = tool.bind(call.arguments)
         return Prepared(partial(tool.call, bound), bound.shown)

@@ -13,7 +13,7 @@ from .llm_tool import LLMTool, ToolTracer
 
 __all__ = ["ResolveDateTool"]
 
-MISSING_EXTRA = "Dates are read by dateparser and dateutil: pip install 'mojentic_nb[dates]'"
+MISSING_EXTRA = "Relative dates need dateparser and dateutil: pip install 'mojentic_nb[dates]'"
 
 
 class ResolveDateTool(LLMTool):
@@ -52,14 +52,14 @@ class ResolveDateTool(LLMTool):
         }
 
     def run(self, relative_date_found: str, reference_date_in_iso8601: str | None = None) -> dict[str, str]:
-        """The date that `relative_date_found` means; raises ValueError for what means none."""
+        """The date that `relative_date_found` means; raises ValueError if it means none."""
         from .phrases import read_date
 
         found = read_date(relative_date_found, reference_time(reference_date_in_iso8601))
         if found is None:
             raise ValueError(
-                f"{relative_date_found!r} is no date that could be read: say it another way, such as 'in 3 days', "
-                "'friday next week' or '2026-12-24'."
+                f"Can't read {relative_date_found!r} as a date. Rephrase it, as in 'in 3 days', 'friday next week' or "
+                "'2026-12-24'."
             )
         return {
             "relative_date": relative_date_found,
@@ -69,12 +69,12 @@ class ResolveDateTool(LLMTool):
 
 
 def reference_time(said: str | None) -> datetime:
-    """The local time from which dates are seen: now if none is said. Raises ValueError for what is no date."""
+    """The local time from which dates are seen: now if it isn't given. Raises ValueError if it isn't a date."""
     if not said:
         return datetime.now()  # noqa: DTZ005 (the user's own day)
     try:
         return datetime.fromisoformat(said).replace(tzinfo=None)
     except ValueError as error:
         raise ValueError(
-            f"The reference date {said!r} is no date: give it as YYYY-MM-DD, or leave it out for today."
+            f"The reference date {said!r} isn't a date. Write it as YYYY-MM-DD, or leave it out for today."
         ) from error

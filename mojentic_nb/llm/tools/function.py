@@ -114,9 +114,14 @@ class Parameters:
             self._model: type[BaseModel] = create_model("Arguments", __base__=base, **fields)
             self.schema: dict[str, Any] = self._schema()
         except (PydanticUserError, TypeError) as error:
-            unfit = ", ".join(f"{name}: {hint!r}" for name, hint in hints.items() if not fits_json(hint))
-            why = "no JSON fits it" if isinstance(error, NO_JSON) else str(error).partition("\n")[0]
-            raise TypeError(f"A model can't give {named(function)} its {unfit}: {why}") from error
+            unfit = [
+                f"`{name}` ({inspect.formatannotation(hint)})" for name, hint in hints.items() if not fits_json(hint)
+            ]
+            what = f"parameter{'s' * (len(unfit) > 1)} {', '.join(unfit)}"
+            why = f"JSON can't represent its {what}. Use another type."
+            if not isinstance(error, NO_JSON):
+                why = f"{str(error).splitlines()[0]} (its {what})"
+            raise TypeError(f"{named(function)} can't be a tool: {why}") from error
 
     def _schema(self) -> dict[str, Any]:
         """The JSON schema of the arguments."""
@@ -245,12 +250,14 @@ def taken_by(function: Callable[..., object]) -> Iterator[inspect.Parameter]:
     try:
         signature = signature_of(function)
     except (TypeError, ValueError) as error:
-        raise TypeError(f"{named(function)} does not tell its parameters: wrap it in a function that does.") from error
+        raise TypeError(
+            f"The parameters of {named(function)} are unknown. Wrap it in a function with type hints."
+        ) from error
     fixed = function.keywords if isinstance(function, functools.partial) else {}
     for parameter in signature.parameters.values():
         if parameter.kind is parameter.VAR_POSITIONAL:
             raise TypeError(
-                f"A model gives arguments by name, so {named(function)} can't take *{parameter.name}: take a list."
+                f"{named(function)} can't be a tool: a model can't give *{parameter.name}. Use a list instead."
             )
         if parameter.name not in fixed:
             yield parameter
@@ -354,16 +361,16 @@ class FunctionTool(Generic[P, R]):
         timeout: float | None = None,
     ) -> None:
         if isinstance(function, type) or not callable(function):
-            raise TypeError(f"A tool is made of a function, not of {function!r}.")
+            raise TypeError(f"{function!r} isn't a function, so it can't be a tool.")
         if timeout is not None and not timeout > 0:  # nor is NaN
-            raise ValueError(f"timeout={timeout!r} lets nothing run: give seconds, or None for no limit.")
+            raise ValueError(f"`timeout` must be more than 0 seconds, or None for no limit, not {timeout!r}.")
         documentation = read_docstring(docstring(function))
         self.function = function
         self.name = name_of(function) if name is None else name
         if not NAME.fullmatch(self.name):
             raise ValueError(
-                f"{self.name!r} can't be a tool's name, which has up to 64 of a-z, A-Z, 0-9, _ and -: "
-                "give another, as in tool(function, name=…)."
+                f"{self.name!r} isn't a valid tool name. Rename it with tool(function, name=…), using up to 64 ASCII "
+                "letters, digits, `_` and `-`."
             )
         self.description = documentation.description if description is None else description
         self.sequential = sequential
@@ -473,14 +480,14 @@ def as_tools(tools: Tools | None) -> tuple[Tool, ...]:
     Raises TypeError for what is neither a tool nor a function, and ValueError for two of the same name.
     """
     if is_tool(tools) or callable(tools):
-        raise TypeError(f"Tools are a list, also if there is but one: give [{shown(tools)}].")
+        raise TypeError(f"`tools` must be a list. Pass [{shown(tools)}].")
     if isinstance(tools, str | bytes | Mapping) or not isinstance(tools, Iterable | None):
-        raise TypeError(f"Tools are a list of functions, or of objects with a descriptor and run, not {tools!r}.")
+        raise TypeError(f"`tools` must be a list of functions or tool objects, not {tools!r}.")
     made = tuple(map(as_tool, tools or ()))
     names = list(map(checked_name, made))
     for name in names:
         if names.count(name) > 1:
-            raise ValueError(f"Two tools have the name {name!r}: give one another, as in tool(function, name=…).")
+            raise ValueError(f"Two tools have the name {name!r}. Rename one with tool(function, name=…).")
     return made
 
 
@@ -492,23 +499,23 @@ def checked_choice(choice: ToolChoice | None, tools: Sequence[Tool]) -> str | No
         case None | "auto" | "none":
             return choice
     if not tools:
-        raise ValueError(f"tool_choice={choice!r} needs tools: give tools=[…].")
+        raise ValueError(f"tool_choice={choice!r} needs tools. Pass tools=[…].")
     names = list(map(tool_name, tools))
     if choice not in ("required", *names):
         known = ", ".join(map(repr, ("auto", "none", "required", *names)))
-        raise ValueError(f"tool_choice={choice!r} is no tool: it can be {known}.")
+        raise ValueError(f"tool_choice={choice!r} isn't one of {known}.")
     return choice
 
 
 def as_tool(value: object) -> Tool:
     """Return a tool as it is, or make one of a function."""
     if isinstance(value, type):
-        raise TypeError(f"{value.__name__} is a class: give an instance of it, or a function.")
+        raise TypeError(f"{value.__name__} is a class. Pass an instance of it, or a function.")
     if is_tool(value):
         return cast(Tool, value)
     if callable(value):
         return FunctionTool(value)
-    raise TypeError(f"{value!r} is no tool: give a function, or an object with a descriptor and run.")
+    raise TypeError(f"{value!r} isn't a tool. Pass a function, or an object with `descriptor` and `run`.")
 
 
 def is_tool(value: object) -> bool:

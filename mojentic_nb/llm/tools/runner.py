@@ -180,9 +180,9 @@ class ToolRunner:
 
     def __init__(self, max_concurrency: int = 16, *, timeout: float | None = None) -> None:
         if max_concurrency < 1:
-            raise ValueError(f"max_concurrency={max_concurrency!r} lets nothing run: give 1 or more.")
+            raise ValueError(f"`max_concurrency` must be at least 1, not {max_concurrency!r}.")
         if timeout is not None and not timeout > 0:  # nor is NaN
-            raise ValueError(f"timeout={timeout!r} lets nothing run: give seconds, or None for no limit.")
+            raise ValueError(f"`timeout` must be more than 0 seconds, or None for no limit, not {timeout!r}.")
         self.max_concurrency = max_concurrency
         self.timeout = timeout
 

@@ -59,14 +59,14 @@ def give_up(_: LLMToolCall) -> bool:
     raise asyncio.CancelledError
 
 
-FAILED = "The call was not run, asking for approval failed: "
+FAILED = "The call didn't run: `approve` raised "
 DENIALS = {
     "no": (lambda _: False, "The call was denied."),
     "nothing": (lambda _: None, "The call was denied."),
     "a reason": (lambda call: f"no {call.name} today", "The call was denied: no act today."),
     "a sentence": (lambda _: "no!", "The call was denied: no!"),
     "half a character": (lambda _: "\ud83d", "The call was denied: \ufffd."),
-    "something else": (lambda _: 1, "The call was denied: the answer was int, and only True lets it run."),
+    "something else": (lambda _: 1, "The call was denied: `approve` returned int. Only True allows a call."),
     "an error": (fail, FAILED + "OSError: no terminal"),
 }
 
@@ -153,7 +153,7 @@ def test_nobody_is_there_to_approve(how: str, count: int):
     events = events_of(calling(how, [Tool(log, "act", approval=True)], *["act"] * count))
 
     assert log.calls == 0
-    assert outputs(events) == ["The call was denied: it needs approval, and nobody is there to give it."] * count
+    assert outputs(events) == ["The call was denied: it needs approval, and no one can be asked."] * count
     assert {result.outcome for result in results(events)} == {"denied"}
 
 
@@ -165,7 +165,7 @@ def test_nobody_is_asked_about_what_fails_anyway(how: str, count: int):
 
     events = events_of(calling(how, [Tool(Log(), "act")], *["nowhere"] * count, approve=decide))
 
-    assert outputs(events) == ["LookupError: There is no tool 'nowhere'; there are: act."] * count
+    assert outputs(events) == ["LookupError: Unknown tool 'nowhere'. The tools are: act."] * count
 
 
 @COUNTS

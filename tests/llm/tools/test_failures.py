@@ -150,7 +150,7 @@ def test_calls_that_can_not_be_run_are_told_apart(how: str):
     assert_run(events)
     assert [result.outcome for result in results(events)] == ["failed", "failed", "failed", "done"]
     unknown, unreadable, unwanted, good = outputs(events)
-    assert unknown == "LookupError: There is no tool 'nowhere'; there are: where."
+    assert unknown == "LookupError: Unknown tool 'nowhere'. The tools are: where."
     assert unreadable == "ValueError: The arguments aren't JSON: {"
     assert "unexpected keyword argument 'x'" in unwanted
     assert good == "here"

@@ -349,14 +349,14 @@ WRONG = [
         {"city": "Nice", "day": [1], "nights": [1]},
         "day should be a valid date, got [1]; nights should be a valid integer, got [1].",
     ),
-    ({"town": "Nice", "day": "2026-12-24"}, f"city is missing; there is no town. {ALL}"),
+    ({"town": "Nice", "day": "2026-12-24"}, f"city is missing; town is unknown. {ALL}"),
     ({"city": "Nice", "day": "2026-12-24", "unit": "q"}, "unit should be 'a' or 'b', got \"q\"."),
     ({"city": None, "day": "2026-12-24"}, "city should be a valid string, got null."),
     ({"city": "N", "day": "2026-12-24", "place": {"country": "FR"}}, "place.city is missing."),
     ({"city": ["é" * 99], "day": "2026-12-24"}, f'city should be a valid string, got ["{"é" * 57}….'),
     (
         {"a": 1, "b": 1, "c": 1, "d": 1},
-        f"city is missing; day is missing; there is no a; there is no b; there is no c; and 1 more. {ALL}",
+        f"city is missing; day is missing; a is unknown; b is unknown; c is unknown; and 1 more. {ALL}",
     ),
 ]
 
@@ -372,7 +372,7 @@ def test_the_model_is_told_in_one_line_what_is_wrong_with_its_arguments(argument
 def test_an_unknown_field_is_told_without_the_list_of_arguments():
     def stay(range: Range): ...  # noqa: A002
 
-    with pytest.raises(ValueError, match=r"^there is no range\.hours\.$"):
+    with pytest.raises(ValueError, match=r"^range\.hours is unknown\.$"):
         tool(stay).run(range={"start": "2026-12-24", "hours": 1})
 
 
@@ -384,7 +384,7 @@ def test_a_missing_part_is_told_as_a_missing_argument_is():
 
 
 def test_a_function_without_parameters_takes_none():
-    with pytest.raises(ValueError, match=r"^there is no a\. The arguments are: none\.$"):
+    with pytest.raises(ValueError, match=r"^a is unknown\. The arguments are: none\.$"):
         tool(no_parameters).run(a=1)
 
 
@@ -419,7 +419,7 @@ def test_a_model_mends_its_call_by_what_it_is_told(how: str):
 
     assert [result.is_error for result in results] == [True, False]
     assert gateway.requests[1].messages[-1].content == (
-        "ValueError: city is missing; there is no town; days should be a valid integer, unable to parse string as an "
+        "ValueError: city is missing; town is unknown; days should be a valid integer, unable to parse string as an "
         'integer, got "two". The arguments are: city, days.'
     )
     assert gateway.requests[2].messages[-1].content == "Sunny in Nice for 2 days."
@@ -660,17 +660,17 @@ def connected(city: str, to: Connection): ...
 
 
 NO_TOOLS = [
-    (star, "A model gives arguments by name, so star() can't take *values: take a list."),
+    (star, "star() can't be a tool: a model can't give *values. Use a list instead."),
     (unknown, "The hint of 'city' in unknown() can't be resolved: NameError: name 'Town' is not defined"),
     (broken, "The hint of 'city' in broken() can't be resolved: SyntaxError: "),
     (
         connected,
-        f"A model can't give connected() its to: {Connection!r}: no JSON fits it",
+        f"connected() can't be a tool: JSON can't represent its parameter `to` ({__name__}.Connection). Use another",
     ),
-    (max, "max() does not tell its parameters: wrap it in a function that does."),
+    (max, "The parameters of max() are unknown. Wrap it in a function with type hints."),
     (lambda a: a, "A lambda has no name: give one, as in tool(lambda city: …, name=…)."),
-    (Adder, f"A tool is made of a function, not of {Adder!r}."),
-    (3, "A tool is made of a function, not of 3."),
+    (Adder, f"{Adder!r} isn't a function, so it can't be a tool."),
+    (3, "3 isn't a function, so it can't be a tool."),
 ]
 
 
@@ -685,13 +685,13 @@ def test_what_no_model_can_call_is_told_when_the_tool_is_made(function, told: st
 
 @pytest.mark.parametrize("name", ["", "größe", "a b", "a" * 65])
 def test_a_name_that_providers_refuse_is_told_when_the_tool_is_made(name: str):
-    with pytest.raises(ValueError, match=r"can't be a tool's name, which has up to 64 of a-z, A-Z, 0-9, _ and -"):
+    with pytest.raises(ValueError, match=r"isn't a valid tool name\. .* up to 64 ASCII letters, digits, `_` and `-`"):
         tool(add, name=name)
 
 
 @pytest.mark.parametrize("timeout", [0, -1, float("nan")])
 def test_a_timeout_lets_something_run(timeout: float):
-    with pytest.raises(ValueError, match=f"timeout={timeout} lets nothing run"):
+    with pytest.raises(ValueError, match=f"`timeout` must be more than 0 seconds, or None for no limit, not {timeout}"):
         tool(add, timeout=timeout)
 
 
@@ -814,17 +814,17 @@ class Nameless:
 
 METHODS = ["stream", "astream", "generate", "agenerate", "generate_stream", "agenerate_stream"]
 NO_LISTS = [
-    (add, TypeError, r"Tools are a list, also if there is but one: give \[add\]\."),
-    (tool(add), TypeError, r"Tools are a list, also if there is but one: give \[add\]\."),
-    (Weather(), TypeError, r"Tools are a list, also if there is but one: give \[<weather\.Weather object"),
-    ("add", TypeError, "Tools are a list of functions, or of objects with a descriptor and run, not 'add'"),
-    ({"a": add}, TypeError, "Tools are a list of functions, or of objects with a descriptor and run, not {'a'"),
-    (3, TypeError, "Tools are a list of functions, or of objects with a descriptor and run, not 3"),
-    ([Weather], TypeError, "Weather is a class: give an instance of it, or a function"),
-    ([{"type": "function"}], TypeError, "{'type': 'function'} is no tool: give a function, or an object with a"),
+    (add, TypeError, r"`tools` must be a list. Pass \[add\]\."),
+    (tool(add), TypeError, r"`tools` must be a list. Pass \[add\]\."),
+    (Weather(), TypeError, r"`tools` must be a list. Pass \[<weather\.Weather object"),
+    ("add", TypeError, "`tools` must be a list of functions or tool objects, not 'add'"),
+    ({"a": add}, TypeError, "`tools` must be a list of functions or tool objects, not {'a'"),
+    (3, TypeError, "`tools` must be a list of functions or tool objects, not 3"),
+    ([Weather], TypeError, "Weather is a class. Pass an instance of it, or a function"),
+    ([{"type": "function"}], TypeError, "{'type': 'function'} isn't a tool. Pass a function, or an object with"),
     ([Nameless()], TypeError, "The descriptor of .* has no name: it has to be like"),
-    ([star], TypeError, r"star\(\) can't take \*values"),
-    ([add, Weather(), add], ValueError, "Two tools have the name 'add': give one another, as in tool"),
+    ([star], TypeError, r"star\(\) can't be a tool: a model can't give \*values"),
+    ([add, Weather(), add], ValueError, "Two tools have the name 'add'. Rename one with tool"),
 ]
 
 
@@ -840,9 +840,9 @@ def test_what_is_no_tool_is_told_at_the_call(method: str, tools, kind: type[Exce
 @pytest.mark.parametrize(
     ("tools", "choice", "told"),
     [
-        (None, "required", r"tool_choice='required' needs tools: give tools=\[…\]\."),
-        ([], "add", r"tool_choice='add' needs tools: give tools=\[…\]\."),
-        ([add], "sum", "tool_choice='sum' is no tool: it can be 'auto', 'none', 'required', 'add'"),
+        (None, "required", r"tool_choice='required' needs tools\. Pass tools=\[…\]\."),
+        ([], "add", r"tool_choice='add' needs tools\. Pass tools=\[…\]\."),
+        ([add], "sum", "tool_choice='sum' isn't one of 'auto', 'none', 'required', 'add'"),
     ],
 )
 @pytest.mark.parametrize("method", METHODS)

@@ -172,5 +172,5 @@ def test_the_time_of_a_call_is_measured_from_its_own_start(how: str):
 
 @pytest.mark.parametrize("make", [lambda: ToolRunner(0), lambda: AsyncParallelToolRunner(-1)])
 def test_a_limit_that_lets_nothing_run(make: Callable):
-    with pytest.raises(ValueError, match="lets nothing run: give 1 or more"):
+    with pytest.raises(ValueError, match="`max_concurrency` must be at least 1"):
         make()

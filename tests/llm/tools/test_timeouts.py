@@ -41,7 +41,7 @@ def test_a_tool_that_takes_too_long_is_given_up(how: str, company: list[Tool], r
     assert_run(events)
     result = results(events)[-1]
     assert (result.outcome, result.is_error) == ("timed_out", True)
-    assert result.output == kept(run)[-1] == "hang had no result after 0.05 s, and was given up."
+    assert result.output == kept(run)[-1] == "hang timed out after 0.05 s."
     assert result.duration >= SHORT
     assert isinstance(result.display, TimeoutError)
     assert outputs(events)[:-1] == ["other"] * len(company)
@@ -70,7 +70,7 @@ def test_an_attribute_that_is_no_time_means_something_else(how: str, timeout: ob
 
     events = events_of(calling(how, tools, runner=ToolRunner(timeout=0.5)))
 
-    assert outputs(events) == ["there", "hang had no result after 0.5 s, and was given up."]
+    assert outputs(events) == ["there", "hang timed out after 0.5 s."]
 
 
 @pytest.mark.parametrize("how", BOTH)
@@ -110,7 +110,7 @@ def test_what_a_tool_that_was_given_up_says_is_ignored(how: str):
     assert [result.outcome for result in results(events)] == ["timed_out", "timed_out", "done"]
     assert [value for value in reports(events) if not isinstance(value, ToolResult)] == ["in time"]
     assert kept(run)[-1] == "last"
-    assert all("given up" in content for content in kept(run)[:2])
+    assert all("timed out" in content for content in kept(run)[:2])
 
 
 @pytest.mark.parametrize("how", BOTH)
@@ -167,5 +167,5 @@ def test_a_tool_that_refuses_to_be_cancelled_is_given_up_nevertheless(how: str):
 
 @pytest.mark.parametrize("timeout", [0, -1.5, float("nan")])
 def test_a_time_that_lets_nothing_run(timeout: float):
-    with pytest.raises(ValueError, match="lets nothing run: give seconds, or None for no limit"):
+    with pytest.raises(ValueError, match="`timeout` must be more than 0 seconds, or None for no limit"):
         ToolRunner(timeout=timeout)

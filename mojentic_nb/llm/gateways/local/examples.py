@@ -45,8 +45,8 @@ ANSWERS = (
 FAILURES = (
     (
         "Who wrote Hamlet?",
-        'find_book(title="Hamlet") = find_book had no result after 10 s, and was given up.',
-        "I could not find the book: there was no result after 10 seconds.",
+        'find_book(title="Hamlet") = find_book timed out after 10 s.',
+        "I could not find the book: it timed out after 10 seconds.",
     ),
     ("What does it cost?", 'price(item="it") = ValueError: no such item', "I could not find the price: no such item."),
     (
@@ -83,8 +83,8 @@ DENIALS = (
     ),
 )
 # As `llm/tools` writes them: an error by its type and message.
-FAILED = re.compile(r"\w*(?:Error|Exception)\b|.* was given up\.$")
-DENIED = re.compile(r"The call was (?:denied|not run)")
+FAILED = re.compile(r"\w*(?:Error|Exception)\b|.* timed out after .* s\.$")
+DENIED = re.compile(r"The call (?:was denied|didn't run)")
 
 
 def answers_like(results: Sequence[str]) -> Sequence[tuple[str, str, str]]:

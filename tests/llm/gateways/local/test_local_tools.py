@@ -139,7 +139,7 @@ def test_a_call_that_is_cut_off_is_not_run(broker: LLMBroker):
 
 
 def test_a_name_that_no_tool_has(broker: LLMBroker):
-    with pytest.raises(ValueError, match="^tool_choice='divide' is no tool: it can be .*'multiply'.$"):
+    with pytest.raises(ValueError, match="^tool_choice='divide' isn't one of .*'multiply'.$"):
         broker.generate(ask("What is 12 times 17?"), [Multiply()], tool_choice="divide")
 
 

@@ -60,12 +60,12 @@ DENIED = "The call was denied."
 RESULTS = {
     "results": (["Sunny.", "Errors are rare."], "It is 384400 km to the moon."),
     "a denied call": ([DENIED], "I could not turn on the lamp: the call was denied."),
-    "a failed call": (["KeyError: 'Rome'"], "I could not find the book: there was no result after 10 seconds."),
+    "a failed call": (["KeyError: 'Rome'"], "I could not find the book: it timed out after 10 seconds."),
     "one that took too long": (
-        ["weather had no result after 5 s, and was given up."],
-        "I could not find the book: there was no result after 10 seconds.",
+        ["weather timed out after 5 s."],
+        "I could not find the book: it timed out after 10 seconds.",
     ),
-    "all of them failed": ([DENIED, "OSError"], "I could not find the book: there was no result after 10 seconds."),
+    "all of them failed": ([DENIED, "OSError"], "I could not find the book: it timed out after 10 seconds."),
     "one that did not fail": ([DENIED, "Sunny."], "It is 384400 km to the moon."),
 }
 
