@@ -94,6 +94,7 @@ MESSAGES = Group(
         ),
         Case("MessageBuilder().build()", "The builder has nothing in it.", "Add text, a file or an image."),
         Case("MessageBuilder().add_file('notes.txt')", "No file is at this path.", "Correct the path."),
+        Case("MessageBuilder().add_file('.')", "The path leads to a folder.", "Pass the path of a file in it."),
         Case("MessageBuilder().add_files('*.md')", "No file matches.", "Correct the pattern."),
         Case(
             "MessageBuilder().add_file('data.bin')",

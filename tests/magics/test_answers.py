@@ -232,11 +232,7 @@ def test_an_object_that_failed_is_no_empty_table(nb: Notebook, monkeypatch):
     with capture_output() as captured:
         result = nb.ask("--as list[Trip]", "So?", says('{"value": [1]}'), says('{"value": [2]}'))
 
-<<<<<<< HEAD
     assert "didn't match `list[Trip]` (0: Input should be an object), twice." in str(result.error_in_exec)
-=======
-    assert "didn't match `list[Trip]` (0: Input should be an object)" in str(result.error_in_exec)
->>>>>>> wording
     assert len(captured.outputs) == 1
     assert "There are no rows." not in str(captured.outputs[0].data)
 

@@ -124,7 +124,8 @@ def test_a_tool_alone_runs_in_the_callers_thread_and_starts_none():
         events = events_of(calling("sync", [Tool(count)]))
 
     assert outputs(events) == ["42"]
-    assert reports(events) == [before]
+    (during,) = reports(events)
+    assert set(during) <= set(before)
     database.close()
 
 
