@@ -4,7 +4,7 @@ A server in a process of its own streams answers of 20,000 pieces of text, an ev
 them. CPU is what this process takes, the kernel's work for it included, from the call to the answer's end; a ratio is
 the median of those of five pairs of runs, ours and theirs in turn. The events arrive in one of two ways:
 
-- *16 together*: 16 in each HTTP chunk, as those of a fast model come through a proxy. The limits are for these.
+- *16 together*: 16 in each HTTP chunk, as those of a fast model come through a proxy.
 - *one by one*: each in an HTTP chunk of its own, as a server on this machine flushes them. Most of the cost is then the
   HTTP library's, which both sides share, and a reader that keeps up with the server pays for more and smaller reads.
 
@@ -56,7 +56,9 @@ MESSAGES = [{"role": "user", "content": ASKED}]
 Pieces = Callable[[str], Iterator[object]]
 """Iterates the pieces of text in the answer of the model of that name."""
 Reader = Callable[[str], int]
-"""Reads that answer, and tells how many pieces it saw."""
+"""Reads that answer, and returns how many pieces it saw."""
+Limits = dict[int, float]
+"""Limits of the ratio of CPU, by how many pieces arrive together."""
 
 
 def openai_event(delta: str, finish_reason: str = "null") -> str:
@@ -260,8 +262,8 @@ def cpu(read: Reader, model: str) -> float:
     return spent / PIECES * 1e6
 
 
-def sides(url: str) -> list[tuple[str, str, Pieces, Pieces, float]]:
-    """Each comparison's name, its path at the server, our pieces and theirs, and the limit of the ratio of CPU."""
+def sides(url: str) -> list[tuple[str, str, Pieces, Pieces, Limits]]:
+    """Return each comparison's name, its path at the server, our pieces and theirs, and the limits of the ratio."""
     chat, api = "/v1/chat/completions", url + "/v1"
     our_openai = partial(broker, OpenAIGateway("key", api))
     our_anthropic = partial(broker, AnthropicGateway("key", url))
@@ -270,19 +272,19 @@ def sides(url: str) -> list[tuple[str, str, Pieces, Pieces, float]]:
     their_anthropic = partial(anthropic_sdk, anthropic.Anthropic(api_key="key", base_url=url))
     their_ollama = partial(ollama_sdk, ollama.Client(url))
     return [
-        ("OpenAI", chat, our_openai, their_openai, 0.3),
-        ("Anthropic", "/v1/messages", our_anthropic, their_anthropic, 0.5),
-        ("Ollama", "/api/chat", our_ollama, their_ollama, 0.5),
+        ("OpenAI", chat, our_openai, their_openai, {TOGETHER: 0.08, 1: 0.17}),
+        ("Anthropic", "/v1/messages", our_anthropic, their_anthropic, {TOGETHER: 0.25, 1: 0.52}),
+        ("Ollama", "/api/chat", our_ollama, their_ollama, {TOGETHER: 0.5, 1: 0.8}),
     ]
 
 
-def readers(url: str) -> Iterator[tuple[str, str, Reader, Reader, float | None]]:
+def readers(url: str) -> Iterator[tuple[str, str, Reader, Reader, Limits]]:
     """The same with readers, and those that are asynchronous."""
-    for name, path, ours, theirs, limit in sides(url):
-        yield name, path, partial(count, ours), partial(count, theirs), limit
+    for name, path, ours, theirs, limits in sides(url):
+        yield name, path, partial(count, ours), partial(count, theirs), limits
         if name == "OpenAI":
             api = url + "/v1"
-            yield "OpenAI, async", path, partial(async_broker, api), partial(async_openai_sdk, api), None
+            yield "OpenAI, async", path, partial(async_broker, api), partial(async_openai_sdk, api), {}
 
 
 def compare_text(url: str) -> Iterator[bool]:
@@ -291,14 +293,12 @@ def compare_text(url: str) -> Iterator[bool]:
     for together, how in (TOGETHER, f"{TOGETHER} together"), (1, "one by one"):
         print(f"\n{f'µs of CPU a piece, {how}':<36}   bytes    ours  theirs   ratio   limit")
         model = f"text-{together}"
-        for name, path, ours, theirs, limit in compared:
+        for name, path, ours, theirs, limits in compared:
             alone = median(cpu(partial(http_library, http, url + path), model) for _ in range(PAIRS))
             pairs = [(cpu(ours, model), cpu(theirs, model)) for _ in range(PAIRS)]
             ratio = median(our / their for our, their in pairs)
             our, their = (median(side) for side in zip(*pairs, strict=True))
-            yield told(
-                f"{name:<36}{alone:>8.1f}{our:>8.1f}{their:>8.1f}", ratio, limit if together == TOGETHER else None
-            )
+            yield told(f"{name:<36}{alone:>8.1f}{our:>8.1f}{their:>8.1f}", ratio, limits.get(together))
 
 
 def first_piece(read: Pieces, model: str) -> float:
