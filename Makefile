@@ -12,7 +12,7 @@ JS  := mojentic_nb/display/js
 # The tests start many Python processes, which would compile every module anew in an image that sets this.
 unexport PYTHONDONTWRITEBYTECODE
 # Python tests run on all cores, each file's in one process; WORKERS= runs them one by one.
-WORKERS ?= -n logical --maxprocesses=8 --dist loadfile
+WORKERS ?= -n logical --maxprocesses=8 --dist loadfile --no-loadscope-reorder
 SAY := @printf '\n==> %s\n'
 # Jupyter refuses to run as root, as in a container, unless told that it is meant.
 ROOT_ARGS := $(if $(filter 0,$(shell id -u)),--allow-root)

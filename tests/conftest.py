@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -34,14 +35,23 @@ SLOW = [
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each Hypothesis test for ``make fuzz``, and what takes long for ``make quick``."""
-    slow = [TESTS / name for name in SLOW]
+    """Mark each Hypothesis test for ``make fuzz``, and what takes long for ``make quick``.
+
+    What takes long begins first, so that no core is left with it at the end.
+    """
     for item in items:
         fuzz = is_hypothesis_test(getattr(item, "obj", None)) or item.get_closest_marker("fuzz")
         if fuzz:
             item.add_marker("fuzz")
-        if fuzz or any(item.path.is_relative_to(path) for path in slow):
+        if fuzz or is_slow(item.path):
             item.add_marker("slow")
+    items.sort(key=lambda item: not is_slow(item.path))
+
+
+@cache
+def is_slow(path: Path) -> bool:
+    """Return whether SLOW names the file or a folder that it is in."""
+    return any(path.is_relative_to(TESTS / name) for name in SLOW)
 
 
 @pytest.fixture

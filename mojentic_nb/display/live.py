@@ -19,7 +19,7 @@ import traitlets
 from IPython.display import DisplayHandle, display
 
 from mojentic_nb.llm import AsyncRun, Event, LLMToolCall, Run, ToolProgress
-from mojentic_nb.llm.concurrency import in_background
+from mojentic_nb.llm.concurrency import in_background, set_to
 from mojentic_nb.llm.text import printable, printable_json
 from mojentic_nb.llm.tools.running import RUNNING
 
@@ -349,12 +349,8 @@ SHOWING: ContextVar[LiveView | None] = ContextVar("mojentic_nb_view", default=No
 @contextmanager
 def shown_by(view: LiveView) -> Iterator[None]:
     """Tell code within the block that `view` shows it."""
-    around = SHOWING.get()
-    SHOWING.set(view)
-    try:
+    with set_to(SHOWING, view):
         yield
-    finally:
-        SHOWING.set(around)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,8 @@ from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
+from mojentic_nb.llm.concurrency import set_to
+
 from .surface import TICK
 
 __all__ = ["Turns"]
@@ -63,11 +65,10 @@ class Turns:
             self._check(ticket, around)
             self._line.append(ticket)
         self._advance()
-        held.set((*around, ticket))
         try:
-            yield ticket
+            with set_to(held, (*around, ticket)):
+                yield ticket
         finally:
-            held.set(around)
             with self._lock:
                 self._line = [each for each in self._line if each is not ticket]
             self._advance()

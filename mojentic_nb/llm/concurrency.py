@@ -8,13 +8,14 @@ import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from .cancellation import Cancellation
 
-__all__ = ["PATIENCE", "Raised", "from_own_loop", "in_background", "in_thread", "pause", "settled"]
+__all__ = ["PATIENCE", "Raised", "from_own_loop", "in_background", "in_thread", "pause", "set_to", "settled"]
 
 Item = TypeVar("Item")
 END = object()
@@ -42,6 +43,21 @@ def in_background(function: Callable[[], Item]) -> Future[Item]:
 
     threading.Thread(target=run, daemon=True).start()
     return future
+
+
+@contextmanager
+def set_to(variable: ContextVar[Item], value: Item) -> Iterator[None]:
+    """Set `variable` to `value` within the block.
+
+    The garbage collector may end the block of an abandoned coroutine in another context, which keeps its own value.
+    """
+    before = variable.get()
+    variable.set(value)
+    try:
+        yield
+    finally:
+        if variable.get() is value:
+            variable.set(before)
 
 
 async def in_thread(items: Generator[Item, None, None]) -> AsyncGenerator[Item, None]:

@@ -214,6 +214,7 @@ def test_where_a_turn_would_never_come_it_is_refused(gate: Path):
     async def both() -> None:
         first = asyncio.create_task(view.awatch(broker.astream(QUESTION, [tool(name="look")(alook)])))
         while "one" not in shown(view):
+            assert not first.done(), first
             await asyncio.sleep(0)
         for show in (view.watch, view.show):
             with pytest.raises(RuntimeError, match=REFUSED):
