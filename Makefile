@@ -13,8 +13,6 @@ JS  := mojentic_nb/display/js
 unexport PYTHONDONTWRITEBYTECODE
 # Python tests run on all cores, each file's in one process; WORKERS= runs them one by one.
 WORKERS ?= -n logical --maxprocesses=8 --dist loadfile --no-loadscope-reorder
-# Draws with pyplot in a kernel, which a second busy process disturbs.
-ALONE := tests/display/test_displaying.py
 SAY := @printf '\n==> %s\n'
 # Jupyter refuses to run as root, as in a container, unless told that it is meant.
 ROOT_ARGS := $(if $(filter 0,$(shell id -u)),--allow-root)
@@ -44,8 +42,7 @@ lab: $(VENV)/.lab
 
 test: $(VENV)/.test
 	$(SAY) "Python tests, with the coverage of mojentic_nb/llm and mojentic_nb/tracer"
-	@$(PY) -m pytest tests --ignore=tests/browser --ignore=tests/fresh --ignore=$(ALONE) --cov $(WORKERS)
-	@$(PY) -m pytest $(ALONE)
+	@$(PY) -m pytest tests --ignore=tests/browser --ignore=tests/fresh --cov $(WORKERS)
 	$(SAY) "Notebooks, run and compared with their saved outputs"
 	@$(PY) tests/notebooks.py
 	$(SAY) "JupyterLab in a browser"

@@ -37,6 +37,8 @@ def test_what_a_tool_displays_is_in_its_card(frontend: Frontend):
 
 
 LEFT_OPEN = """
+from mojentic_nb.llm import tool
+
 plt.plot([2, 1])
 view = LiveView()
 
@@ -45,12 +47,12 @@ def leave_open(title):
     ax.set_title(title)
     return "drawn"
 
+@tool(sequential=True)  # pyplot isn't thread-safe
 def fail():
     display(fig_of_mine)
     plt.figure().subplots().plot([1, 2])
     raise ValueError("no")
 
-fail.sequential = True  # pyplot isn't thread-safe
 fig_of_mine = {"text/html": "<b>shown</b>", "text/plain": "shown"}
 display_raw = display
 def display(data):
