@@ -84,7 +84,7 @@ NO_MESSAGES = {
     " rows and \0 columns": "a table in a prompt, which the model reads",
     "A name appears twice": "caught where it is raised: it tells whether JSON is canonical",
     "It isn't a file": "caught by the same module, whose error quotes it",
-    "There is nothing to show": "each table that can be empty has words of its own",
+    "Nothing to show": "each table that can be empty has words of its own",
     "The model still called tools at the limit": "only for a transcript fed by hand: a run raises the error",
 }
 

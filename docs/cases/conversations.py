@@ -145,7 +145,7 @@ BROKER = Group(
             "The settings have a class of their own.",
             "Write them as the message shows.",
         ),
-        Case("CompletionConfig(temprature=0)", "There is no such setting.", "Correct it."),
+        Case("CompletionConfig(temprature=0)", "`CompletionConfig` has no setting of this name.", "Correct the name."),
         Case(
             "scripted('The Nile.').generate(QUESTION, config=CompletionConfig(), temperature=0)",
             "The setting is passed twice, and the config counts.",

@@ -328,13 +328,13 @@ class Approvals:
         return decision if self._open.setdefault(block, decision) is decision else None
 
     def close(self, block: int) -> None:
-        """Forget the decision, which is no longer awaited."""
+        """Remove the decision on the card of that block."""
         del self._open[block]
 
     def decide(self, block: int, *, approved: bool) -> None:
         """Decide about the call of that block if its decision is awaited."""
         if decision := self._open.get(block):
-            with suppress(InvalidStateError):  # decided already, or no longer awaited
+            with suppress(InvalidStateError):  # it was decided or cancelled before
                 decision.set_result(approved)
 
     def deny_all(self) -> None:

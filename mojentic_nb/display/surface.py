@@ -51,7 +51,7 @@ TICK = 0.1  # seconds; an idle event loop doesn't notice that the cell was inter
 def surface(view: str = "auto") -> Surface:
     """Choose how to show an answer: as `view` says, or else the environment variable MOJENTIC_NB_DISPLAY.
 
-    Outside a kernel there are no widgets, so the answer is text. nbclient, nbconvert, papermill and nbval run a kernel
+    Widgets need a kernel, so elsewhere the answer is text. nbclient, nbconvert, papermill and nbval run a kernel
     without standard input: no one watches, and a widget would leave its state in the notebook. Raises
     :class:`~mojentic_nb.llm.errors.ConfigurationError`.
     """

@@ -39,7 +39,7 @@ def checked_messages(messages: object) -> list[LLMMessage]:
     """
     read = read_messages(messages)
     if not read:
-        raise ValueError('There are no messages. Give at least one, as in [LLMMessage("Hello")].')
+        raise ValueError('`messages` is empty. Pass at least one message, as in [LLMMessage("Hello")].')
     for number, message in enumerate(read, 1):
         if is_empty(message):
             raise ValueError(f"Message {number} of {len(read)} is the user's and is empty. Give it text or an image.")

@@ -179,7 +179,7 @@ def chats(session: Session) -> Table:
         for name, chat in session.notebook.chats.items()
         if chat.exchanges
     ]
-    return Table(("chat", "exchanges", "tokens"), rows, "There are no conversations.")
+    return Table(("chat", "exchanges", "tokens"), rows, "No conversations yet.")
 
 
 def forget(session: Session, chat: str = MAIN) -> None:
@@ -193,7 +193,7 @@ def known_chat(session: Session, name: str) -> list[CellExchange]:
     """Return the exchanges of a conversation. Raises UsageError for a name that no cell has used."""
     chats = session.notebook.chats
     if name != MAIN and name not in chats:
-        raise UsageError(f"There is no chat {name!r}. The chats are {', '.join(sorted({MAIN, *chats}))}.")
+        raise UsageError(f"Unknown chat {name!r}. The chats are {', '.join(sorted({MAIN, *chats}))}.")
     return list(chats[name].exchanges)
 
 
@@ -235,7 +235,7 @@ def alias(session: Session, name: str = "", *spec: str) -> Table:
             session.aliases = {**session.aliases, name: " ".join(map(quote, spec))}
         except TraitError as error:
             raise UsageError(str(error)) from error
-    return Table(("alias", "model"), list(session.aliases.items()), "There are no aliases.")
+    return Table(("alias", "model"), list(session.aliases.items()), "No aliases defined.")
 
 
 def config(session: Session) -> Table:
@@ -263,7 +263,7 @@ def last_error(unexplained: BaseException | None) -> BaseException:
     if isinstance(error, UsageError | PromptError | LLMError):
         error = unexplained or error
     if error is None:
-        raise UsageError("There is no error to explain.")
+        raise UsageError("No error to explain: no cell has raised one.")
     return error
 
 

@@ -34,7 +34,7 @@ class Table:
 
     header: Sequence[str]
     rows: Sequence[Sequence[object]]
-    empty: str = "There is nothing to show."
+    empty: str = "Nothing to show."
 
     def __repr__(self) -> str:
         if not self.rows:
@@ -111,7 +111,7 @@ def as_table(value: object) -> Table:
     if isinstance(value, list):
         rows = [dict(row) if isinstance(row, BaseModel) else {"value": row} for row in value]
         header = list(dict.fromkeys(name for row in rows for name in row))
-        return Table(header, [[cell_text(row.get(name)) for name in header] for row in rows], "There are no rows.")
+        return Table(header, [[cell_text(row.get(name)) for name in header] for row in rows], "No rows.")
     return Table(("value",), [(cell_text(value),)])
 
 

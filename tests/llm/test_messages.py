@@ -203,7 +203,7 @@ def test_the_callers_dicts_are_never_changed():
 
 
 REFUSED = {
-    "no messages": ([], "There are no messages. Give at least one, as in"),
+    "no messages": ([], "`messages` is empty. Pass at least one message, as in"),
     "a user who says nothing": ([HELLO, LLMMessage()], "Message 2 of 2 is the user's and is empty. Give it text or"),
     "a user who says only space": ([LLMMessage(" \n")], "Message 1 of 1 is the user's and is empty"),
     "a dict without parts": ([{"role": "user", "content": []}], "Message 1 of 1 is the user's and is empty"),

@@ -209,7 +209,7 @@ def test_a_list_of_models_becomes_a_data_frame_and_a_table(nb: Notebook, monkeyp
         ("str", f'{{"value": "{"x" * 600}"}}', f">{'x' * 499}…<"),
         ("list[int]", '{"value": [1, 2]}', "value"),
         ("int", '{"value": 4}', "4"),
-        ("list[Trip]", '{"value": []}', "There are no rows."),
+        ("list[Trip]", '{"value": []}', "No rows."),
         ("Journey", '{"first": {"city": "Oslo", "days": 3}}', "Hurried, whose text can"),
     ],
 )
@@ -234,7 +234,7 @@ def test_an_object_that_failed_is_no_empty_table(nb: Notebook, monkeypatch):
 
     assert "didn't match `list[Trip]` (0: Input should be an object), twice." in str(result.error_in_exec)
     assert len(captured.outputs) == 1
-    assert "There are no rows." not in str(captured.outputs[0].data)
+    assert "No rows." not in str(captured.outputs[0].data)
 
 
 def test_a_time_that_is_up_ends_the_answer_and_says_so(nb: Notebook, capsys: pytest.CaptureFixture):

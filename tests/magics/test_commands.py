@@ -80,7 +80,7 @@ def test_tools_are_listed(said, monkeypatch):
 
 def test_conversations_are_listed_shown_and_forgotten(said, model: Loopback):
     assert "The conversation is empty." in said("%llm history")
-    assert "There are no conversations." in said("%llm chats")
+    assert "No conversations yet." in said("%llm chats")
     model.play(*(Reply([completion(text)]) for text in ("one " * 60, "two")))
     said("%%llm\nFirst?")
     said("%%llm -c other\nSecond?")
@@ -95,7 +95,7 @@ def test_conversations_are_listed_shown_and_forgotten(said, model: Loopback):
     assert "Second?   two" in said("%llm history other")
     assert said("%llm forget") == "Forgot 1 exchange of main.\n"
     assert said("%llm forget") == "Forgot 0 exchanges of main.\n"
-    assert "UsageError: There is no chat 'nope'. The chats are main, other." in said("%llm history nope")
+    assert "UsageError: Unknown chat 'nope'. The chats are main, other." in said("%llm history nope")
 
 
 def test_usage_is_told_by_cell_and_by_model(said, model: Loopback):
@@ -124,7 +124,7 @@ def explained(model: Loopback) -> str:
 
 def test_the_last_error_is_explained_with_its_cell(said, model: Loopback):
     said("import sys; sys.__dict__.pop('last_value', 0)")
-    assert "UsageError: There is no error to explain." in said("%llm explain")
+    assert "UsageError: No error to explain" in said("%llm explain")
     said("ratio = 1 / 0  # {{ nothing }}")
     said("6 * 7")
     model.play(Reply([completion("You divided by zero.")]))
@@ -191,7 +191,7 @@ def test_an_alias_has_an_address_and_the_name_of_a_key(said, model: Loopback, mo
     monkeypatch.delenv("OPENAI_BASE_URL")
     monkeypatch.setenv("MY_KEY", "sk-secret")
     model.play(Reply([completion("a")]))
-    assert "There are no aliases." in said("%llm alias")
+    assert "No aliases defined." in said("%llm alias")
 
     told = said(f"%llm alias mine openai:gpt-x --base-url {model.url} --key-variable MY_KEY")
     told += said("%%llm -m mine\nWell?") + said("%llm config") + said("%llm models local")
@@ -237,7 +237,7 @@ def test_an_alias_that_is_none_is_refused_by_the_setting(said, caplog: pytest.Lo
     said("%config LLMMagics.aliases = {'a': 'b'}")
 
     assert "The alias 'a' doesn't name a model" in caplog.text
-    assert "There are no aliases." in said("%llm alias")
+    assert "No aliases defined." in said("%llm alias")
 
 
 ERRORS = {
@@ -413,7 +413,7 @@ def test_a_setting_that_can_not_be_is_told_when_the_extension_is_loaded(bare_she
     bare_shell.run_cell("get_ipython().config.LLMMagics.max_context = 100")
     bare_shell.run_cell("%load_ext mojentic_nb")
     bare_shell.run_cell("%llm chats")
-    assert "There are no conversations." in capsys.readouterr().out
+    assert "No conversations yet." in capsys.readouterr().out
     bare_shell.run_cell("%unload_ext mojentic_nb")
     bare_shell.config.clear()
 

@@ -16,7 +16,8 @@ from mojentic_nb.llm.events import ToolResult
 from mojentic_nb.llm.messages import LLMToolCall
 from mojentic_nb.llm.request import Tool, tool_name
 
-from .function import FunctionTool, defaults_of
+from .function import FunctionTool
+from .parameters import defaults_of
 from .results import described, drained, failed
 
 __all__ = ["Approve", "Job", "ToolBatch"]

@@ -20,7 +20,7 @@ from mojentic_nb.llm import LLMBroker, LLMToolCall, StepFinish, ToolCallEnd, too
 from mojentic_nb.llm.cancellation import Cancellation
 from mojentic_nb.llm.gateways import ScriptedGateway
 from mojentic_nb.llm.tools import FunctionTool, LLMTool, ToolBatch, ToolRunner
-from mojentic_nb.llm.tools.function import defaults_of
+from mojentic_nb.llm.tools.parameters import defaults_of
 
 KINDS = ["plain hook", "async hook"]
 COUNTS = pytest.mark.parametrize("count", [1, 2], ids=["alone", "together"])

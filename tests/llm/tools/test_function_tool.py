@@ -659,6 +659,17 @@ class Connection: ...
 def connected(city: str, to: Connection): ...
 
 
+class Square(BaseModel):
+    side: int
+
+
+class Circle(BaseModel):
+    radius: int
+
+
+def draw(shape: Annotated[Square | Circle, Field(discriminator="kind")]): ...
+
+
 NO_TOOLS = [
     (star, "star() can't be a tool: a model can't give *values. Use a list instead."),
     (unknown, "The hint of 'city' in unknown() can't be resolved: NameError: name 'Town' is not defined"),
@@ -667,6 +678,7 @@ NO_TOOLS = [
         connected,
         f"connected() can't be a tool: JSON can't represent its parameter `to` ({__name__}.Connection). Use another",
     ),
+    (draw, "draw() can't be a tool: Model 'Square' needs a discriminator field for key 'kind' (its parameter `shape`"),
     (max, "The parameters of max() are unknown. Wrap it in a function with type hints."),
     (lambda a: a, "A lambda has no name: give one, as in tool(lambda city: …, name=…)."),
     (Adder, f"{Adder!r} isn't a function, so it can't be a tool."),
