@@ -32,6 +32,7 @@ from mojentic_nb.llm.gateways.transport import Timeout, Wire
 from mojentic_nb.llm.request import Request
 
 LIMIT = 0.1  # seconds from the stop to the end of the request
+OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # once: it reads all certificates, for 0.2 s
 QUESTION = [LLMMessage(content="Tell me a long story.")]
 END = [StepFinish("cancelled"), Finish("cancelled")]
 
@@ -473,7 +474,7 @@ def idle(gateway: LocalGateway) -> float:
     )
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(slots, timeout=PATIENCE) as answer:
+        with OPENER.open(slots, timeout=PATIENCE) as answer:
             if not any(slot["is_processing"] for slot in json.load(answer)):
                 return time.monotonic()
     pytest.fail("the model went on")
