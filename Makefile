@@ -41,7 +41,7 @@ lab: $(VENV)/.lab
 	@exec $(PY) -m jupyterlab notebooks/01_quickstart.ipynb $(ROOT_ARGS) $(LAB_ARGS)
 
 test: $(VENV)/.test
-	$(SAY) "Python tests, with the coverage of mojentic_nb/llm and mojentic_nb/tracer"
+	$(SAY) "Python tests, with their coverage of mojentic_nb"
 	@$(PY) -m pytest tests --ignore=tests/browser --ignore=tests/fresh --cov $(WORKERS)
 	$(SAY) "Notebooks, run and compared with their saved outputs"
 	@$(PY) tests/notebooks.py

@@ -85,7 +85,6 @@ NO_MESSAGES = {
     "A name appears twice": "caught where it is raised: it tells whether JSON is canonical",
     "It isn't a file": "caught by the same module, whose error quotes it",
     "Nothing to show": "each table that can be empty has words of its own",
-    "The model still called tools at the limit": "only for a transcript fed by hand: a run raises the error",
 }
 
 

@@ -32,7 +32,6 @@ PERIOD = 0.25  # seconds between two updates of numbers: nobody reads faster, an
 FINISHES: dict[FinishReason, str] = {
     "length": "cut off at max_tokens",
     "content_filter": "ended by the content filter",
-    "max_steps": "ended at the limit of tool rounds",
 }
 
 Ending = Literal["done", "stopped", "failed"]

@@ -158,7 +158,6 @@ class Transcript:
 NOTICES = {
     "length": "The answer was cut off at max_tokens. Raise it for the rest.",
     "content_filter": "The provider's content filter ended the answer. Rephrase the question.",
-    "max_steps": "The model still called tools at the limit of rounds. Raise max_tool_iterations, or ask for less.",
 }
 
 

@@ -33,8 +33,7 @@ def register(shell: InteractiveShell) -> None:
         )
     shell.register_magics(magics)
     magics.cells.register()
-    if completer := shell.Completer:
-        completer.custom_matchers.append(matcher_for(magics))
+    shell.Completer.custom_matchers.append(matcher_for(magics))
 
 
 def unregister(shell: InteractiveShell) -> None:
@@ -47,8 +46,8 @@ def unregister(shell: InteractiveShell) -> None:
     for kind, functions in magics.magics.items():
         for name in functions:
             manager.magics[kind].pop(name, None)
-    if completer := shell.Completer:
-        completer.custom_matchers[:] = [matcher for matcher in completer.custom_matchers if not is_ours(matcher)]
+    matchers = shell.Completer.custom_matchers
+    matchers[:] = [matcher for matcher in matchers if not is_ours(matcher)]
 
 
 def owner_of(shell: InteractiveShell, name: str) -> str:

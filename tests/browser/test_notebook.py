@@ -1,17 +1,13 @@
-"""The live view in Notebook 7."""
+"""The live view in Notebook 7, which the server of JupyterLab serves as well."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-from lab import free_port, own_folders, serving, write_notebook
+from lab import write_notebook
 from livelab import SETUP
 from playwright.sync_api import Page, expect
 
-OPTIONS = "--no-browser --allow-root --ServerApp.port_retries=0 --IdentityProvider.token="
 ANSWER = """
 run = asking([*text('Some of **it**'), gates / 'more', *text(' and more'), gates / 'never', END]).astream(QUESTION)
 await LiveView('paced:one').ashow(run)
@@ -19,19 +15,10 @@ print(run.finish_reason)
 """
 
 
-@pytest.fixture
-def url(tmp_path: Path) -> Iterator[str]:
-    """A Notebook that serves one with an answer, whose gates are in its folder: its address."""
+def test_an_answer_streams_is_stopped_and_saved(page: Page, served: str, home: Path, tmp_path: Path):
     source = f"{SETUP}\ngates = Path({str(tmp_path)!r})\n{ANSWER}"
-    write_notebook(tmp_path / "answer.ipynb", [source])
-    port = free_port()
-    command = [sys.executable, "-m", "notebook", f"--ServerApp.port={port}", *OPTIONS.split()]
-    with serving(command, port, cwd=tmp_path, log=tmp_path / "server.log", env=own_folders(tmp_path)) as url:
-        yield url
-
-
-def test_an_answer_streams_is_stopped_and_saved(page: Page, url: str, tmp_path: Path):
-    page.goto(f"{url}/notebooks/answer.ipynb")
+    write_notebook(home / "notebooks" / "answer.ipynb", [source])
+    page.goto(f"{served}/notebooks/answer.ipynb")
     expect(page.locator(".jp-NotebookKernelStatus-fade")).to_have_text("", timeout=60_000)  # it has nothing to say
     cell = page.locator(".jp-Notebook .jp-Cell").first
     cell.click()

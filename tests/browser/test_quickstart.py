@@ -7,7 +7,7 @@ import re
 from lab import ASK, ASK_AGAIN, CHECK, LOAD, PYTHON, Lab
 
 
-def test_the_answer_grows_while_the_cell_runs(lab: Lab):
+def test_the_answer_grows_while_the_cell_runs_and_every_cell_runs(lab: Lab):
     lab.open("01_quickstart.ipynb")
     lab.run_all()
     answer = lab.cell(ASK).locator(".mnb .mnb-md").first
@@ -27,13 +27,7 @@ def test_the_answer_grows_while_the_cell_runs(lab: Lab):
     assert len(second) > len(first)
     assert len(lab.text(ASK)) > len(second)
     assert re.search(r"local:SmolLM2-135M-Instruct · \d+ tokens in, \d+ out · ", lab.text(ASK))
-
-
-def test_every_cell_runs(lab: Lab):
-    lab.open("01_quickstart.ipynb")
-    lab.run_all()
     lab.wait_until_done(CHECK)
-
     assert "local:SmolLM2-135M-Instruct" in lab.text(ASK_AGAIN)
     assert len(lab.text(PYTHON)) > 40
     assert lab.text(CHECK).strip() == "All is there."

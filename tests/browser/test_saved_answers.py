@@ -9,7 +9,6 @@ import pytest
 from display.attacks import ATTACKS, LARGE, LATEX, said_everywhere
 from display.render.test_html import CALLED, Outline, result
 from display.views import transcript_of
-from lab import serving_notebooks
 from nbconvert import HTMLExporter
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from playwright.sync_api import Page, Route
@@ -78,28 +77,29 @@ def test_a_web_page_made_of_the_notebook_is_harmless_and_whole(
     )
 
 
-def test_an_untrusted_notebook_keeps_every_word_and_folds(page: Page, notebook: nbformat.NotebookNode, tmp_path: Path):
+def test_an_untrusted_notebook_keeps_every_word_and_folds(
+    page: Page, notebook: nbformat.NotebookNode, served: str, home: Path
+):
     """JupyterLab's sanitizer takes what it does not know; of an answer it takes no word and no fold."""
     page.add_init_script("window.hits = 0; window.pwned = () => { window.hits += 1 }")
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    with serving_notebooks(tmp_path) as url:
-        nbformat.write(notebook, tmp_path / "notebooks" / "untrusted.ipynb")
-        page.goto(f"{url}/doc/tree/untrusted.ipynb?reset")
-        output = page.locator(".jp-OutputArea-output").first
-        output.wait_for(timeout=60_000)
+    nbformat.write(notebook, home / "notebooks" / "untrusted.ipynb")
+    page.goto(f"{served}/doc/tree/untrusted.ipynb?reset")
+    output = page.locator(".jp-OutputArea-output").first
+    output.wait_for(timeout=60_000)
 
-        # Formulas are typeset in the meantime.
-        [before, after] = [part.split() for part in Outline(as_html(transcript_of(ANSWER))).text.split("$\\alpha_1$")]
-        last = page.locator(".jp-OutputArea-output").nth(len(LATEX) + 1)
-        last.locator("mjx-container").wait_for(state="attached", timeout=60_000)
-        text = words(output.evaluate("node => node.textContent"))
-        assert text[: len(before)] == before
-        assert text[1 - len(after) :] == after[1:]  # its comma is one word with what the formula says
-        assert output.locator("details").count() == 2
-        assert output.locator("mjx-container").count() == 1
-        assert last.locator("mjx-container").inner_html() == output.locator("mjx-container").inner_html()
-        harmful = "mjx-container :is([href], .jp-Dialog, [id=jupyterapp], [style*=fixed], [style*=url])"
-        assert page.locator(harmful).count() == 0
-        assert page.evaluate("window.hits") == 0
-        assert not [one for one in asked if ".invalid" in one]
+    # Formulas are typeset in the meantime.
+    [before, after] = [part.split() for part in Outline(as_html(transcript_of(ANSWER))).text.split("$\\alpha_1$")]
+    last = page.locator(".jp-OutputArea-output").nth(len(LATEX) + 1)
+    last.locator("mjx-container").wait_for(state="attached", timeout=60_000)
+    text = words(output.evaluate("node => node.textContent"))
+    assert text[: len(before)] == before
+    assert text[1 - len(after) :] == after[1:]  # its comma is one word with what the formula says
+    assert output.locator("details").count() == 2
+    assert output.locator("mjx-container").count() == 1
+    assert last.locator("mjx-container").inner_html() == output.locator("mjx-container").inner_html()
+    harmful = "mjx-container :is([href], .jp-Dialog, [id=jupyterapp], [style*=fixed], [style*=url])"
+    assert page.locator(harmful).count() == 0
+    assert page.evaluate("window.hits") == 0
+    assert not [one for one in asked if ".invalid" in one]

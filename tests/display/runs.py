@@ -32,7 +32,7 @@ OBJECTS = st.binary(max_size=9) | st.builds(object) | st.builds(ValueError, TEXT
 VALUES = JSONS | OBJECTS | st.dictionaries(TEXT, JSONS, max_size=3)
 OUTCOMES = st.sampled_from(["done", "failed", "denied", "timed_out", "cancelled"])
 USAGES = st.builds(Usage, *[st.integers(0, 5)] * 4)
-FINISHES = ["stop", "length", "content_filter", "cancelled", "max_steps"]
+FINISHES = ["stop", "length", "content_filter", "cancelled"]
 
 
 @st.composite

@@ -76,3 +76,41 @@ def test_figures_that_a_tool_leaves_open_are_in_its_card(frontend: Frontend):
     assert frontend.printed() == "['text', 'image', 'html', 'image']\n['drawn\\n\\n[printed]\\n[displayed image]']\n"
     frontend.run("print(second.content, len(second.image_paths), plt.get_fignums(), cards[1]['error']['message'])")
     assert frontend.printed() == "ValueError: no\n\n[printed]\nshown\n[displayed image] 1 [] no\n"
+
+
+NOT_KEPT = """
+import asyncio, ipywidgets
+from IPython.display import display
+from matplotlib import pyplot as plt
+%matplotlib inline
+view = LiveView()
+
+def show():
+    sys.stdout.writelines(["one\\n", "two\\n"])
+    display({"text/plain": "begun"}, raw=True, display_id="progress")
+    display({"text/plain": "done"}, raw=True, display_id="progress", update=True)
+    display(ipywidgets.Label("a widget"))
+    return "shown"
+
+async def meanwhile():
+    display({"text/plain": "mine"}, raw=True)
+    plt.plot([1, 2])
+    (gates / "go").touch()
+
+broker = asking([gates / "go", *call("show"), CALLS], [*text("Well."), END])
+run = broker.astream(QUESTION, [show])
+await asyncio.gather(view.ashow(run), meanwhile())
+(message,) = [message for message in run.messages if message.role.value == "tool"]
+"""
+
+
+def test_widgets_and_what_the_cell_itself_displays_stay_outside_of_the_card(frontend: Frontend):
+    """While the answer streams. Of what a tool displays and then updates, the model is shown the first version."""
+    frontend.run(NOT_KEPT)
+    assert len(frontend.of("display_data", "a widget")) == 1
+    assert len(frontend.of("display_data", "'mine'")) == 1
+    assert len(frontend.of("display_data", "image/png")) == 1
+    assert "a widget" not in frontend.saved()["text/plain"]
+    frontend.run("print([message.content], message.image_paths)")
+
+    assert frontend.printed() == "['shown\\n\\n[printed]\\none\\ntwo\\nbegun'] None\n"

@@ -448,7 +448,6 @@ def test_numbers_that_only_grow_are_told_four_times_a_second():
         ("stop", "done", ""),
         ("length", "done", "cut off at max_tokens"),
         ("content_filter", "done", "ended by the content filter"),
-        ("max_steps", "done", "ended at the limit of tool rounds"),
         ("cancelled", "stopped", "stopped after 1 token"),
     ],
 )

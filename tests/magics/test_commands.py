@@ -297,6 +297,7 @@ ERRORS = {
     "%%llm\n{{ Kind().mean() }}": "{{ Kind().mean() }} failed: Mean: <exception str() failed>",
     "%%llm\n{{ Kind() }}": "{{ Kind() }} can't be shown to the model: KeyError: 'mean'",
     "%%llm\n{{ later() }}": "{{ later() }} is a coroutine. Await it in its own cell first, then insert the result.",
+    "%%llm\n{{ Promise() }}": "{{ Promise() }} is a Promise. Await it in its own cell first, then insert the result.",
 }
 
 
@@ -353,6 +354,8 @@ class Kind:
     def mean(self): raise Mean
     def __str__(self): raise KeyError("mean")
 async def later(): pass
+class Promise:
+    def __await__(self): return iter([])
 """
 
 

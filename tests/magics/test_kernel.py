@@ -12,8 +12,8 @@ from clicks import needs_clicks
 from jupyter_client.manager import KernelManager
 from loopback import Hold, Loopback, Reply, chunk, completion, sse, tool_call
 
-LONG = "%%llm -m local\nTell me a very long story about the sea."
-
+LONG = "%%llm -m local -o story\nTell me a very long story about the sea."
+BRIEF = "%%llm -m local --max-tokens 8\nHello"
 
 SHOWN = ("stream", "display_data", "update_display_data", "execute_result", "error", "comm_open", "comm_msg")
 
@@ -76,7 +76,7 @@ class Kernel:
 
 @pytest.fixture
 def kernel():
-    """A kernel of the test's own, with the extension loaded."""
+    """A kernel of the test's own, with the extension loaded, for a test that kills it or needs a second one."""
     kernel = Kernel()
     kernel.run("%load_ext mojentic_nb")
     yield kernel
@@ -143,11 +143,11 @@ def test_a_burst_arrives_whole_each_character_once_and_in_few_messages(shared: K
     assert "20,000 out" in saved(messages)["text/plain"]
 
 
-def test_an_interrupt_stops_the_generation_and_keeps_the_answer(kernel: Kernel):
-    messages = kernel.messages(kernel.start(LONG))
+def test_an_interrupt_stops_the_generation_and_keeps_the_answer(shared: Kernel):
+    messages = shared.messages(shared.start(LONG))
     first = begun(messages)
 
-    kernel.manager.interrupt_kernel()
+    shared.manager.interrupt_kernel()
     rest = list(messages)
 
     assert saved(rest)["text/plain"].startswith(text([*first, *rest]).strip())
@@ -155,10 +155,10 @@ def test_an_interrupt_stops_the_generation_and_keeps_the_answer(kernel: Kernel):
     (error,) = [message["content"] for message in rest if message["msg_type"] == "error"]
     assert error["ename"] == "KeyboardInterrupt"
     assert error["traceback"] == ["KeyboardInterrupt"]
-    assert kernel.value(SLOT_GOES_IDLE) == "True"
-    assert kernel.value("6 * 7") == "42"
-    assert kernel.value("len(_2) > 0, _2.finish_reason") == "(True, 'cancelled')"
-    assert "SmolLM2" in saved(kernel.run("%%llm -m local\nHello"))["text/plain"]
+    assert shared.value(SLOT_GOES_IDLE) == "True"
+    assert shared.value("6 * 7") == "42"
+    assert shared.value("len(story) > 0, story.finish_reason") == "(True, 'cancelled')"
+    assert "SmolLM2" in saved(shared.run(BRIEF))["text/plain"]
 
 
 SLOT_GOES_IDLE = """
@@ -183,21 +183,21 @@ def test_an_error_is_one_line_and_the_kernel_goes_on(shared: Kernel):
     assert shared.value("6 * 7") == "42"
 
 
-def test_a_model_that_crashes_does_not_take_the_kernel_along(kernel: Kernel):
-    messages = kernel.messages(kernel.start(LONG))
+def test_a_model_that_crashes_does_not_take_the_kernel_along(shared: Kernel):
+    messages = shared.messages(shared.start(LONG))
     begun(messages)
 
-    kernel.models()[0].send_signal(signal.SIGSEGV)
+    shared.models()[0].send_signal(signal.SIGSEGV)
     (error,) = [message for message in messages if message["msg_type"] == "error"]
 
     assert error["content"]["ename"] == "ProviderUnavailableError"
     assert "killed by signal 11" in error["content"]["evalue"]
-    assert "SmolLM2" in saved(kernel.run("%%llm -m local\nHello"))["text/plain"]
+    assert "SmolLM2" in saved(shared.run(BRIEF))["text/plain"]
 
 
 @pytest.mark.parametrize("generating", [True, False])
 def test_a_killed_kernel_leaves_no_model_behind(kernel: Kernel, generating: bool):
-    messages = kernel.messages(kernel.start(LONG if generating else "%%llm -m local\nHello"))
+    messages = kernel.messages(kernel.start(LONG if generating else BRIEF))
     begun(messages) if generating else list(messages)
     assert len(kernel.models()) == 1
     processes = kernel.descendants()
@@ -208,27 +208,23 @@ def test_a_killed_kernel_leaves_no_model_behind(kernel: Kernel, generating: bool
     assert left == []
 
 
-def test_a_restarted_kernel_leaves_no_model_behind(kernel: Kernel):
-    kernel.run("%%llm -m local\nHello")
-    processes = kernel.descendants()
+def test_a_restarted_kernel_leaves_no_model_behind(shared: Kernel):
+    shared.run(BRIEF)
+    processes = shared.descendants()
 
-    kernel.manager.restart_kernel()
+    shared.manager.restart_kernel()
 
     assert processes
     assert not psutil.wait_procs(processes, 5)[1]
+    shared.client.wait_for_ready(60)
 
 
-def test_two_notebooks_share_nothing(kernel: Kernel):
-    other = Kernel()
-    try:
-        other.run("%load_ext mojentic_nb")
-        for each in (kernel, other):
-            each.run("%%llm -m local\nHello")
+def test_two_notebooks_share_nothing(shared: Kernel, kernel: Kernel):
+    for each in (shared, kernel):
+        each.run(BRIEF)
 
-        assert len(kernel.models()) == len(other.models()) == 1
-        assert kernel.models() != other.models()
-    finally:
-        other.close()
+    assert len(shared.models()) == len(kernel.models()) == 1
+    assert shared.models() != kernel.models()
 
 
 @pytest.fixture
@@ -257,6 +253,39 @@ def test_the_answer_streams_while_the_cell_runs(asked: Kernel, server: Loopback)
     assert kinds.count("display_data") == kinds.count("update_display_data") == 1
     assert "openai:m" in saved(shown)["text/html"]
     assert saved(shown)["text/plain"].startswith(text(shown))
+
+
+def test_the_table_of_an_object_fills_in_while_the_cell_runs(asked: Kernel, server: Loopback):
+    hold = Hold()
+    server.replies.clear()
+    server.play(
+        Reply(
+            [sse(chunk('{"city": "Oslo"'), done=False), hold, sse(chunk(', "days": 3}'), chunk(finish_reason="stop"))]
+        )
+    )
+    asked.run("import pydantic\nclass Trip(pydantic.BaseModel):\n    city: str\n    days: int")
+
+    messages = asked.messages(asked.start("%%llm --as Trip -o trip\nWhere to?"))
+    tables = (each["content"]["data"].get("text/plain", "") for each in messages if each["msg_type"] in TABLES)
+    first = next(table for table in tables if "Oslo" in table and "field" in table)
+    hold.release()
+    last = [table for table in tables if "field" in table][-1]
+
+    assert [line.split() for line in first.splitlines()] == [["field", "value"], ["city", "Oslo"], ["days"]]
+    assert [line.split() for line in last.splitlines()] == [["field", "value"], ["city", "Oslo"], ["days", "3"]]
+    assert asked.value("trip.object") == "Trip(city='Oslo', days=3)"
+
+
+TABLES = ("display_data", "update_display_data")
+
+
+def test_the_trace_is_a_picture(asked: Kernel):
+    asked.run("%%llm\nWell?")
+
+    (output,) = asked.run("%llm trace")
+
+    assert output["msg_type"] == "execute_result"
+    assert "<table" in output["content"]["data"]["text/html"]
 
 
 def test_a_run_that_nobody_watches_is_one_static_output(asked: Kernel):

@@ -118,11 +118,11 @@ def test_a_key_or_an_address_that_is_changed_counts_in_the_next_cell(shell, mode
 
 
 def test_a_local_model_stays_loaded_from_cell_to_cell(shell):
-    shell.run_cell("%%llm -m local\nHello")
+    shell.run_cell("%%llm -m local --max-tokens 8\nHello")
     (gateway,) = shell.magics_manager.registry["LLMMagics"].notebook.local.values()
     pid = gateway.process.pid
 
-    shell.run_cell("%%llm -m local\nHello")
+    shell.run_cell("%%llm -m local --max-tokens 8\nHello")
 
     assert gateway.process.pid == pid
     assert len(shell.magics_manager.registry["LLMMagics"].notebook.local) == 1
@@ -230,7 +230,7 @@ def test_unloading_leaves_no_trace(bare_shell: InteractiveShell, model: Loopback
 
 
 def test_unloading_ends_the_model_that_was_started(shell):
-    shell.run_cell("%%llm -m local\nHello")
+    shell.run_cell("%%llm -m local --max-tokens 8\nHello")
     (gateway,) = shell.magics_manager.registry["LLMMagics"].notebook.local.values()
     process = gateway.process
 
