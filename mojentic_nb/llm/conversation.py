@@ -38,7 +38,7 @@ from .request import Request, Tally, Tool
 from .step import NOT_RUN, Step
 from .structured import Answer
 from .tools.batch import Approve, ToolBatch
-from .tracing import Tracer, enter_tool, tell
+from .tracing import Tracer, begin, enter_tool, tell
 
 __all__ = ["Conversation"]
 
@@ -84,7 +84,7 @@ class Conversation:
         self._tool_choice = tool_choice if self._tools else None
         self._approve = approve
         self._answer = answer
-        self._tracer = None if tracer is None else tracer.begin(correlation_id)
+        self._tracer = begin(tracer, correlation_id)
         self._max_retries = max_retries
         self._messages = checked_messages(messages)
         self._finish_reason: FinishReason | None = None

@@ -476,6 +476,27 @@ def test_an_interpreter_that_cannot_be_started(monkeypatch: pytest.MonkeyPatch):
         ask(gateway)
 
 
+def test_a_process_that_ends_before_it_reads_its_options():
+    """They are longer than a pipe takes at once, so that writing them fails, and closing the pipe as well."""
+    gone = process.ModelOptions("a.gguf", "x" * 200_000, 512, 1, 0, -1, {})
+    false = shutil.which("false")
+    assert false is not None
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "executable", false)
+        with pytest.raises(ConfigurationError, match=r"^llama.cpp can't load a.gguf. It ended with exit code 1: .*$"):
+            process.ModelProcess(gone)
+
+
+def test_a_gateway_whose_constructor_raised_has_a_repr():
+    """A traceback shows it."""
+    failed = LocalGateway.__new__(LocalGateway)
+    with pytest.raises(ConfigurationError):
+        failed.__init__("no-such-file.gguf")
+
+    assert repr(failed) == "LocalGateway(None)"
+
+
 def test_a_port_that_is_taken():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
