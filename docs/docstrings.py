@@ -51,9 +51,9 @@ def move_help(attribute: griffe.Attribute) -> None:
 
 
 def take_parameters(method: griffe.Function) -> None:
-    """Give a method with the decorator ``@asks(other)`` the parameters of that other method."""
+    """Give a method with the decorator ``@with_parameters_of(other)`` the parameters of that other method."""
     for decorator in method.decorators:
-        if (named := re.fullmatch(r"asks\((\w+)\)", str(decorator.value))) and method.parent:
+        if (named := re.fullmatch(r"with_parameters_of\((\w+)\)", str(decorator.value))) and method.parent:
             method.parameters = method.parent.members[named[1]].parameters
 
 

@@ -30,6 +30,7 @@ LAYERS = [
     ["llm.structured"],
     ["llm.step", "llm.readers"],
     ["llm.conversation"],
+    ["llm.incomplete"],
     ["llm.run"],
     ["llm.object_stream"],
     ["llm.broker", "llm.chat_session", "llm.llm_broker"],

@@ -154,7 +154,7 @@ LOCAL = Group(
             "Pass `tool_choice` (`--tool-choice required`), or use a larger model.",
             when="`-t` with the embedded model",
             given="def depth(river: str): return 11",
-            pick="UserWarning",
+            pick="OmissionWarning",
         ),
     ],
 )

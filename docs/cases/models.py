@@ -251,6 +251,14 @@ KEYS = Group(
         ),
         Case(
             ASK,
+            "The server wants the request sent to another one, which you didn't name.",
+            "If you trust that one, use its address; otherwise ask whoever runs the first.",
+            when="an address that redirects to another server",
+            replies=lambda: [Reply(status=308, headers={"location": "https://models.example.org/v1/chat"})],
+            pick="Error",
+        ),
+        Case(
+            ASK,
             "What answers at this address isn't a model's server.",
             "Use the address of the API.",
             when="a server that sends oversized headers",

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from io import SEEK_END, StringIO
 from typing import Any, Literal, NotRequired, TypedDict
 
-from mojentic_nb.llm.text import mended
+from mojentic_nb.llm.text import join_surrogates
 
 __all__ = [
     "LEVELS",
@@ -168,7 +168,7 @@ class Blocks:
 
     def add(self, **block: object) -> int:
         """Add a block, and return its index."""
-        block = {name: mended(value) if isinstance(value, str) else value for name, value in block.items()}
+        block = {name: join_surrogates(value) if isinstance(value, str) else value for name, value in block.items()}
         text = StringIO()
         text.write(str(block.get(growing_field(block), "")))
         self._blocks.append(block)
@@ -179,7 +179,7 @@ class Blocks:
     def append(self, index: int, delta: str) -> None:
         """Append `delta` to the text of a block, or to a call's arguments."""
         if delta:
-            delta = mended(delta)
+            delta = join_surrogates(delta)
             self._texts[index].write(delta)
             self._ops.append(["append", index, growing_field(self._blocks[index]), delta])
 
@@ -192,7 +192,7 @@ class Blocks:
 
     def replace(self, index: int, text: str) -> None:
         """Replace the growing text of a block."""
-        text = mended(text)
+        text = join_surrogates(text)
         if text != self.text(index):
             self._texts[index] = StringIO(text)
             self._texts[index].seek(0, SEEK_END)

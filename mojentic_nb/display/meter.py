@@ -21,7 +21,7 @@ from mojentic_nb.llm import (
     ToolResult,
     Usage,
 )
-from mojentic_nb.llm.text import mended
+from mojentic_nb.llm.text import join_surrogates
 
 from .blocks import Status
 from .render.labels import AT_ONCE
@@ -43,7 +43,7 @@ class Meter:
     def __init__(self, model: str, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._begun = clock()
-        self._model = mended(model)
+        self._model = join_surrogates(model)
         self._state: str = "waiting"
         self._finish = ""
         self._usage = Usage()  # of the completed requests

@@ -30,6 +30,7 @@ transcript, has the transcript's state. Every character of the answer is in exac
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from typing import get_args
@@ -52,7 +53,7 @@ from mojentic_nb.llm import (
     Usage,
 )
 from mojentic_nb.llm.events import ToolOutcome
-from mojentic_nb.llm.text import mended
+from mojentic_nb.llm.text import join_surrogates
 
 from .blocks import LEVELS, Block, Blocks, Op, State
 from .meter import Meter
@@ -161,6 +162,18 @@ NOTICES = {
 }
 
 
+# Of the errors that a run retries: what they advise, and the run does.
+ADVICE = re.compile(r" (Retry later|Retry after [\d.e+]+ s|Wait, or check your quota|Ask again)\.")
+
+
+def describe_retry(retry: Retry) -> str:
+    """Return why a request failed and when it is sent again, without the advice to do so."""
+    reason = ADVICE.sub("", retry.reason, count=1)
+    end = "" if reason.endswith((".", "!", "?", "…")) else "."
+    pause = f" in {retry.delay:.1f} s" if retry.delay >= AT_ONCE else ""
+    return f"{reason}{end} Trying again{pause} (retry {retry.attempt})."
+
+
 class Fold:
     """Adds the events of one run to `blocks`, within the tool block `parent` if it has one; `seconds` is the clock.
 
@@ -214,9 +227,8 @@ class Fold:
                 self._result(event)
             case Notice(text):
                 self.notice("warning", text)
-            case Retry(attempt, delay, reason):
-                pause = f" in {delay:.1f} s" if delay >= AT_ONCE else ""
-                self.notice("warning", f"{reason} Trying again{pause} (retry {attempt}).")
+            case Retry():
+                self.notice("warning", describe_retry(event))
             case Finish():
                 self._finish(event)
 
@@ -311,7 +323,9 @@ class Fold:
         self._whole[id(call)] = (call, index)
         if not call.error and not is_same_json(self._blocks.text(index), call.json_arguments()):
             self._blocks.replace(index, call.json_arguments())
-        self._blocks.set(index, state="waiting", name=mended(call.name), summary=summarize_arguments(call.arguments))
+        self._blocks.set(
+            index, state="waiting", name=join_surrogates(call.name), summary=summarize_arguments(call.arguments)
+        )
 
     def _run_calls(self) -> None:
         self._close_text()

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from .messages import LLMToolCall
-from .text import mended
+from .text import join_surrogates
 
 __all__ = ["nests_deeper", "parse_call"]
 
@@ -29,7 +29,7 @@ def parse_arguments(text: str) -> dict[str, Any]:
         if isinstance(value, str):  # JSON within JSON, as some models write it
             value = json.loads(value)
         if "\\ud" in text.lower():  # an escape may be half a character
-            value = json.loads(mended(json.dumps(value, ensure_ascii=False)))
+            value = json.loads(join_surrogates(json.dumps(value, ensure_ascii=False)))
         json.dumps(value, allow_nan=False)  # Python reads NaN and Infinity, which aren't JSON
         if nests_deeper(value, DEEPEST):
             raise RecursionError  # noqa: TRY301 (as json does at a depth that differs between versions of Python)

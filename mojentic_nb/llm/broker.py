@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import uuid
-import warnings
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from functools import wraps
-from inspect import signature
-from typing import Any, Concatenate, ParamSpec, TypedDict, TypeVar, Unpack
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Any, TypedDict, Unpack
 
 from .compat import as_gateway
-from .config import CompletionConfig
+from .config import SETTINGS, CompletionConfig, config_of
 from .conversation import Conversation
 from .gateways.ollama import OllamaGateway
+from .incomplete import warn_if_incomplete
 from .object_stream import AsyncObjectStream, ObjectStream
 from .openai_messages import Message
-from .run import AsyncRun, Run, warn_if_incomplete
+from .run import AsyncRun, Run
+from .signatures import with_parameters_of
 from .structured import Answer, AnswerType, Object
 from .tools.batch import Approve
 from .tools.function import ToolChoice, Tools, as_tools, checked_choice
@@ -24,10 +23,6 @@ from .tracing import Tracer
 
 __all__ = ["LLMBroker", "Options"]
 
-P = ParamSpec("P")
-Question = TypeVar("Question")
-Result = TypeVar("Result")
-
 
 class Options(TypedDict, total=False):
     """What each method takes by name only."""
@@ -35,23 +30,6 @@ class Options(TypedDict, total=False):
     model: str | None
     tool_choice: ToolChoice | None
     approve: Approve | None
-
-
-def asks(
-    prepare: Callable[Concatenate[LLMBroker, P], Question],
-) -> Callable[[Callable[[LLMBroker, Question], Result]], Callable[Concatenate[LLMBroker, P], Result]]:
-    """Give a method the parameters of `prepare`. The method itself gets what `prepare` returns."""
-
-    def decorate(method: Callable[[LLMBroker, Question], Result]) -> Callable[Concatenate[LLMBroker, P], Result]:
-        @wraps(method)
-        def ask(self: LLMBroker, /, *args: P.args, **options: P.kwargs) -> Result:
-            return method(self, prepare(self, *args, **options))
-
-        returns = signature(method).return_annotation
-        vars(ask)["__signature__"] = signature(prepare).replace(return_annotation=returns)
-        return ask
-
-    return decorate
 
 
 class LLMBroker:
@@ -140,45 +118,45 @@ class LLMBroker:
         answer = Answer(AnswerType(object_model))
         return self._conversation(messages, tools, config, correlation_id, options, answer), answer
 
-    @asks(_text)
+    @with_parameters_of(_text)
     def stream(self, conversation: Conversation) -> Run:
         """Ask, and return the run: iterate it for its events."""
         self._check_streaming(conversation)
         return self._run(conversation)
 
-    @asks(_text)
+    @with_parameters_of(_text)
     def astream(self, conversation: Conversation) -> AsyncRun:
         """Ask, and return the run: iterate it for its events with ``async for``."""
         self._check_streaming(conversation)
         return self._arun(conversation)
 
-    @asks(_text)
+    @with_parameters_of(_text)
     def generate_stream(self, conversation: Conversation) -> Iterator[str]:
         """Ask, and iterate the answer's text as it arrives."""
         self._check_streaming(conversation)
         return self._run(conversation).text(warn=True)
 
-    @asks(_text)
+    @with_parameters_of(_text)
     def agenerate_stream(self, conversation: Conversation) -> AsyncIterator[str]:
         """Ask, and iterate the answer's text with ``async for``."""
         self._check_streaming(conversation)
         return self._arun(conversation).text(warn=True)
 
-    @asks(_text)
+    @with_parameters_of(_text)
     def generate(self, conversation: Conversation) -> str:
         """Ask, and return the whole answer."""
         text = "".join(self._run(conversation, whole=True).text())
         warn_if_incomplete(conversation, stacklevel=4)
         return text
 
-    @asks(_text)
+    @with_parameters_of(_text)
     async def agenerate(self, conversation: Conversation) -> str:
         """Ask, and return the whole answer, asynchronously."""
         text = "".join([piece async for piece in self._arun(conversation, whole=True).text()])
         warn_if_incomplete(conversation)
         return text
 
-    @asks(_object)
+    @with_parameters_of(_object)
     def generate_object(self, asked: tuple[Conversation, Answer[Object]]) -> Object:
         """Ask for a value of the type `object_model`, and return it.
 
@@ -189,20 +167,20 @@ class LLMBroker:
         conversation, answer = asked
         return ObjectStream(conversation, self._run(conversation, whole=True), answer).read()
 
-    @asks(_object)
+    @with_parameters_of(_object)
     async def agenerate_object(self, asked: tuple[Conversation, Answer[Object]]) -> Object:
         """The same, asynchronously."""
         conversation, answer = asked
         return await AsyncObjectStream(conversation, self._arun(conversation, whole=True), answer).read()
 
-    @asks(_object)
+    @with_parameters_of(_object)
     def stream_object(self, asked: tuple[Conversation, Answer[Object]]) -> ObjectStream[Object]:
         """Ask for a value of the type `object_model`, and iterate it as it grows."""
         conversation, answer = asked
         self._check_streaming(conversation, otherwise="generate_object()")
         return ObjectStream(conversation, self._run(conversation), answer)
 
-    @asks(_object)
+    @with_parameters_of(_object)
     def astream_object(self, asked: tuple[Conversation, Answer[Object]]) -> AsyncObjectStream[Object]:
         """The same for ``async for``."""
         conversation, answer = asked
@@ -252,24 +230,3 @@ class LLMBroker:
         gateway = as_gateway(self.adapter)
         if hasattr(gateway, "can_stream") and not gateway.can_stream(conversation.model):
             raise NotImplementedError(f"{conversation.model!r} can't stream at {self.adapter!r}. Use {otherwise}.")
-
-
-SETTINGS = ("temperature", "num_ctx", "num_predict", "max_tokens")
-
-
-def config_of(config: CompletionConfig | None, *values: float | None) -> CompletionConfig:
-    """Return the `config`, or else the one that the `values` of single settings make."""
-    settings: dict[str, Any] = {name: value for name, value in zip(SETTINGS, values, strict=True) if value is not None}
-    if config is None:
-        return CompletionConfig(**settings)
-    if not isinstance(config, CompletionConfig):
-        raise TypeError(
-            f"`config` must be a CompletionConfig, such as CompletionConfig(temperature=0), not {config!r}."
-        )
-    if settings:
-        warnings.warn(
-            f"`config` replaces single settings, so these have no effect: {', '.join(settings)}. Put them into it.",
-            DeprecationWarning,
-            stacklevel=4,
-        )
-    return config

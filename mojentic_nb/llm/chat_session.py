@@ -12,10 +12,11 @@ from .broker import LLMBroker
 from .compat import as_gateway
 from .config import CompletionConfig
 from .conversation import Conversation
+from .incomplete import warn_if_incomplete
 from .message_composers import MessageBuilder
-from .messages import LLMMessage, MessageRole, is_empty
-from .openai_messages import Message, read_message
-from .run import AsyncRun, Run, warn_if_incomplete
+from .messages import LLMMessage, MessageRole
+from .openai_messages import Message, is_empty, read_message
+from .run import AsyncRun, Run
 from .tools.batch import Approve
 from .tools.function import ToolChoice, Tools
 from .window import FittingGateway, Measured, Tokenizer, Window, append_message, check_follows

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .validation import complaint
 
-__all__ = ["CompletionConfig", "ReasoningEffort"]
+__all__ = ["SETTINGS", "CompletionConfig", "ReasoningEffort", "config_of"]
 
 ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
@@ -69,3 +70,24 @@ class CompletionConfig(BaseModel):
         """The schema in `response_format`, if there is one."""
         schema = ((self.response_format or {}).get("json_schema") or {}).get("schema")
         return schema if isinstance(schema, dict) else None
+
+
+SETTINGS = ("temperature", "num_ctx", "num_predict", "max_tokens")
+
+
+def config_of(config: CompletionConfig | None, *values: float | None) -> CompletionConfig:
+    """Return the `config`, or else the one that the `values` of single settings make."""
+    settings: dict[str, Any] = {name: value for name, value in zip(SETTINGS, values, strict=True) if value is not None}
+    if config is None:
+        return CompletionConfig(**settings)
+    if not isinstance(config, CompletionConfig):
+        raise TypeError(
+            f"`config` must be a CompletionConfig, such as CompletionConfig(temperature=0), not {config!r}."
+        )
+    if settings:
+        warnings.warn(
+            f"`config` replaces single settings, so these have no effect: {', '.join(settings)}. Put them into it.",
+            DeprecationWarning,
+            stacklevel=4,
+        )
+    return config

@@ -35,14 +35,13 @@ from .events import (
 from .messages import LLMMessage, MessageRole
 from .openai_messages import Message, checked_messages
 from .request import Request, Tally, Tool
-from .step import NOT_RUN, Step
+from .step import NOT_RUN, Step, sendable
 from .structured import Answer
 from .tools.batch import Approve, ToolBatch
-from .tracing import Tracer, enter_tool, tell
+from .tracing import Tracer, begin, enter_tool, tell
 
 __all__ = ["Conversation"]
 
-NO_ANSWER = "(no answer)"
 DELTAS = (TextDelta, ReasoningDelta, ToolCallDelta)
 LONGEST_WAIT = 60.0  # seconds; if a provider asks for more, the error is raised instead
 
@@ -84,7 +83,7 @@ class Conversation:
         self._tool_choice = tool_choice if self._tools else None
         self._approve = approve
         self._answer = answer
-        self._tracer = None if tracer is None else tracer.begin(correlation_id)
+        self._tracer = begin(tracer, correlation_id)
         self._max_retries = max_retries
         self._messages = checked_messages(messages)
         self._finish_reason: FinishReason | None = None
@@ -277,19 +276,3 @@ class Conversation:
     def _trace(self, happening: Request | Event | Exception) -> None:
         if self._tracer is not None:
             tell(self._tracer, happening)
-
-
-def sendable(message: LLMMessage) -> LLMMessage:
-    """Return `message` as providers accept it: an object as JSON, and some text for an assistant that said nothing.
-
-    Some refuse an empty message, and some refuse two messages of the user's in a row, so it can't be left out.
-    """
-    if message.tool_calls or (message.content or "").strip():
-        return message
-    if message.object is not None:
-        content = message.object.model_dump_json()
-    elif message.role is MessageRole.Assistant:
-        content = NO_ANSWER
-    else:
-        return message
-    return message.model_copy(update={"content": content, "thinking": None, "reasoning_details": None})

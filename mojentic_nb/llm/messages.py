@@ -20,7 +20,7 @@ from pydantic import (
 
 from .validation import complaint, suggestion
 
-__all__ = ["LLMMessage", "LLMToolCall", "MessageRole", "is_empty"]
+__all__ = ["LLMMessage", "LLMToolCall", "MessageRole"]
 
 
 class MessageRole(Enum):
@@ -130,9 +130,3 @@ class LLMMessage(BaseModel):
         if isinstance(value, dict):
             return Fields.model_validate(value)
         return RootModel[Any](value) if isinstance(value, list | str | int | float) else value
-
-
-def is_empty(message: LLMMessage) -> bool:
-    """Return whether `message` is the user's and has nothing to send."""
-    content = (message.content or "").strip() or message.image_paths or message.object is not None
-    return message.role is MessageRole.User and not content

@@ -13,9 +13,9 @@ from typing import Any
 
 from .arguments import parse_call
 from .events import FinishReason
-from .messages import LLMMessage, LLMToolCall, MessageRole, is_empty
+from .messages import LLMMessage, LLMToolCall, MessageRole
 
-__all__ = ["FINISH_REASONS", "Message", "checked_messages", "read_call", "read_message", "read_messages"]
+__all__ = ["FINISH_REASONS", "Message", "checked_messages", "is_empty", "read_call", "read_message", "read_messages"]
 
 # Servers have several names for them; an unknown one is a stop.
 FINISH_REASONS: dict[str, FinishReason] = {
@@ -44,6 +44,12 @@ def checked_messages(messages: object) -> list[LLMMessage]:
         if is_empty(message):
             raise ValueError(f"Message {number} of {len(read)} is the user's and is empty. Give it text or an image.")
     return read
+
+
+def is_empty(message: LLMMessage) -> bool:
+    """Return whether `message` is the user's and has nothing to send."""
+    content = (message.content or "").strip() or message.image_paths or message.object is not None
+    return message.role is MessageRole.User and not content
 
 
 def read_messages(messages: object) -> list[LLMMessage]:

@@ -1,6 +1,7 @@
 """One request to the model: its events become the assistant's message, and the results of its calls those after it.
 
-:class:`ThinkTags` turns reasoning that a server leaves in the text into events.
+:class:`ThinkTags` turns reasoning that a server leaves in the text into events. :func:`sendable` makes a
+message of an earlier step one that providers accept.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from .events import (
 )
 from .messages import LLMMessage, LLMToolCall, MessageRole
 
-__all__ = ["NOT_RUN", "Step"]
+__all__ = ["NOT_RUN", "Step", "sendable"]
 
 OPEN, CLOSE = "<think>", "</think>"
+NO_ANSWER = "(no answer)"
 NOT_RUN = "The call was stopped before it had a result."
 
 
@@ -164,3 +166,19 @@ class Step:
             image_paths=list(result.images) or None,
             is_error=result.is_error,
         )
+
+
+def sendable(message: LLMMessage) -> LLMMessage:
+    """Return `message` as providers accept it: an object as JSON, and some text for an assistant that said nothing.
+
+    Some refuse an empty message, and some refuse two messages of the user's in a row, so it can't be left out.
+    """
+    if message.tool_calls or (message.content or "").strip():
+        return message
+    if message.object is not None:
+        content = message.object.model_dump_json()
+    elif message.role is MessageRole.Assistant:
+        content = NO_ANSWER
+    else:
+        return message
+    return message.model_copy(update={"content": content, "thinking": None, "reasoning_details": None})

@@ -11,7 +11,7 @@ import re
 import unicodedata
 from functools import partial
 
-__all__ = ["JOINERS", "SURROGATE", "fence_after", "mended", "printable", "printable_json", "printable_prose"]
+__all__ = ["JOINERS", "SURROGATE", "fence_after", "join_surrogates", "printable", "printable_json", "printable_prose"]
 
 SURROGATE = re.compile("[\ud800-\udfff]")
 # Controls except tabs and line ends, directions, Unicode's separators of lines, what it calls default ignorable, and
@@ -31,7 +31,7 @@ JOINERS = "\u200c\u200d"
 # Scripts in which a joiner within a word changes how its letters look, by the first word of their letters' names.
 JOINED = {"ARABIC", "SYRIAC", "NKO", "MONGOLIAN", "DEVANAGARI", "BENGALI", "GURMUKHI", "GUJARATI", "ORIYA", "TAMIL"}
 JOINED |= {"TELUGU", "KANNADA", "MALAYALAM", "SINHALA", "TIBETAN", "MYANMAR", "KHMER", "BALINESE", "JAVANESE"}
-FENCE = re.compile(r" {0,3}(`{3,}|~{3,})([^`]*)")
+FENCE = re.compile(r" {0,3}(`{3,}(?=[^`]*$)|~{3,}).*")  # https://spec.commonmark.org/0.31.2/#fenced-code-blocks
 STRING = re.compile(r'("(?:[^"\\]|\\.)*+"?+(?:\s*:)?)', re.DOTALL)
 
 
@@ -56,9 +56,8 @@ def printable_prose(text: str) -> str:
 def fence_after(fence: str, line: str) -> str:
     """Return the fence of the Markdown code block that is open after `line`, before which `fence` is; "" for none."""
     if not fence:
-        return opened[1] if (opened := FENCE.fullmatch(line)) else ""
-    mark = line.strip(" \t\r")
-    return "" if mark.startswith(fence) and not mark.strip(fence[0]) else fence
+        return opened[1] if (opened := FENCE.match(line)) else ""
+    return "" if re.match(rf" {{0,3}}{fence}{fence[0]}*[ \t\r]*$", line) else fence
 
 
 def printable_json(text: str) -> str:
@@ -98,8 +97,8 @@ def script(character: str) -> str:
     return unicodedata.name(character, "").partition(" ")[0] if is_letter else ""
 
 
-def mended(text: str) -> str:
-    """`text` with pairs of surrogates joined, and a replacement for each that is alone."""
+def join_surrogates(text: str) -> str:
+    """Return `text` with pairs of surrogates joined, and those that are alone replaced."""
     if text.isascii() or not SURROGATE.search(text):
         return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -9,7 +9,7 @@ from .events import Event
 from .messages import LLMToolCall
 from .request import Request
 
-__all__ = ["RunTracer", "ToolTracer", "Tracer", "enter_tool", "tell"]
+__all__ = ["RunTracer", "ToolTracer", "Tracer", "begin", "enter_tool", "report", "tell"]
 
 
 class RunTracer(Protocol):
@@ -47,20 +47,28 @@ class Tracer(Protocol):
         ...
 
 
+def begin(tracer: Tracer | None, correlation_id: str) -> RunTracer | None:
+    """Return the `tracer` of a new run; None if there is none, or if it fails."""
+    try:
+        return None if tracer is None else tracer.begin(correlation_id)
+    except Exception as error:  # noqa: BLE001 (whatever it is, the answer is worth more than its trace)
+        report(error)
+        return None
+
+
 def tell(tracer: RunTracer, happening: Request | Event | Exception) -> None:
     """Report to `tracer`. Its errors don't end the run."""
     try:
         tracer.record(happening)
-    except Exception as error:  # noqa: BLE001 (whatever it is, the answer is worth more than its trace)
+    except Exception as error:  # noqa: BLE001 (as above)
         report(error)
 
 
 def enter_tool(tracer: RunTracer | None, call: LLMToolCall) -> None:
     """Let `tracer` prepare the context of a tool, if it can. Its errors don't end the run."""
-    if not isinstance(tracer, ToolTracer):
-        return
     try:
-        tracer.enter(call)
+        if isinstance(tracer, ToolTracer):
+            tracer.enter(call)
     except Exception as error:  # noqa: BLE001 (as above)
         report(error)
 

@@ -12,7 +12,6 @@ proportion.
 from __future__ import annotations
 
 import json
-import warnings
 from bisect import bisect_left
 from collections.abc import Sequence, Sized
 from dataclasses import dataclass, replace
@@ -118,7 +117,7 @@ class FittingGateway(GatewayFilter):
     """Leaves out of each request of one run the oldest exchanges that no longer fit.
 
     A model that reads less than the window's limit refuses a longer request. It is asked once more without the older
-    half of the messages, with a warning. `asked` tells whether there was a request at all, `left_out` counts the
+    half of the messages, with a notice. `asked` tells whether there was a request at all, `left_out` counts the
     exchanges that are no longer sent.
     """
 
@@ -174,10 +173,12 @@ class Fitting(Passage):
         more = fitting.window.excess(sent, Measured(), fitting.window.estimate(sent) // 2)
         self._before_halving = fitting.left_out
         fitting.left_out += more
-        warnings.warn(
-            f"{self.request.model!r} can't read max_context={fitting.window.limit} tokens: the oldest exchanges "
-            f"({more}) are left out. Give the session a lower max_context.",
-            stacklevel=2,
+        oldest = "The oldest exchange was" if more == 1 else f"The {more} oldest exchanges were"
+        self.notices.append(
+            Notice(
+                f"{oldest} left out: {self.request.model!r} can't read max_context={fitting.window.limit} tokens. "
+                "Give the session a lower max_context."
+            )
         )
         return True
 

@@ -26,15 +26,15 @@ __all__ = [
 ]
 
 NO_USAGE = Usage()
-AT_ONCE = 0.01  # seconds; the pieces of a whole answer are microseconds apart, which tells nothing of the model
+AT_ONCE = 0.01  # seconds; the pieces of a whole answer are microseconds apart, whatever the speed of the model
 
 
 @dataclass(frozen=True, slots=True)
 class TracerEvent:
     """Something that happened, at `timestamp`.
 
-    All that belongs together has the same `correlation_id`, all of one run the same `run_id` as well, which is empty
-    for what a program recorded by hand.
+    Events that belong together have the same `correlation_id`. Those of one run also have the same `run_id`, which is
+    empty if a program recorded the event by hand.
     """
 
     timestamp: float
@@ -42,19 +42,19 @@ class TracerEvent:
     run_id: str = ""
 
     def printable_summary(self) -> str:
-        """The event for a person to read: a line, and those below it that tell more."""
+        """Return the event for a person to read: one line, and details below it."""
         when = datetime.fromtimestamp(self.timestamp).astimezone().isoformat(" ", "milliseconds")
-        return "\n   ".join([f"[{when}] {type(self).__name__} {self.correlation_id}".rstrip(), *self._told()])
+        return "\n   ".join([f"[{when}] {type(self).__name__} {self.correlation_id}".rstrip(), *self._details()])
 
-    def _told(self) -> list[str]:
+    def _details(self) -> list[str]:
         return []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LLMCallTracerEvent(TracerEvent):
-    """A request is sent. `messages` are those that the run's request before did not have.
+    """A request is sent. `messages` are those that the run's previous request didn't have.
 
-    `output_type` is *json* where an object, or JSON, was asked for.
+    `output_type` is *json* if the request asks for an object, or for JSON.
     """
 
     model: str
@@ -66,9 +66,9 @@ class LLMCallTracerEvent(TracerEvent):
     top_k: int | None = None
     output_type: str | None = None
 
-    def _told(self) -> list[str]:
-        said = [f"{message.role.value}: {short(message.content or '')}" for message in self.messages]
-        return [f"model: {self.model}", *said, *([f"tools: {', '.join(self.tools)}"] if self.tools else [])]
+    def _details(self) -> list[str]:
+        messages = [f"{message.role.value}: {short(message.content or '')}" for message in self.messages]
+        return [f"model: {self.model}", *messages, *([f"tools: {', '.join(self.tools)}"] if self.tools else [])]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +80,7 @@ class RetryTracerEvent(TracerEvent):
     delay: float
     reason: str
 
-    def _told(self) -> list[str]:
+    def _details(self) -> list[str]:
         return [f"attempt {self.attempt} after {seconds(self.delay)}: {short(self.reason)}"]
 
 
@@ -103,10 +103,10 @@ class TimedTracerEvent(TracerEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LLMResponseTracerEvent(TimedTracerEvent):
-    """A request was answered, or failed with `error`, of the class `error_type`; a cancelled one was answered in part.
+    """A request has a reply, or failed with `error`, of the class `error_type`; a cancelled one has a part of a reply.
 
-    The time that retries took is in `duration` and `time_to_first_token`. `response_id` and `response_model` are what
-    the provider calls the response and the model that gave it.
+    `duration` and `time_to_first_token` include the time that retries took. `response_id` and `response_model` are the
+    provider's names for the response and the model that wrote it.
     """
 
     model: str
@@ -123,23 +123,23 @@ class LLMResponseTracerEvent(TimedTracerEvent):
 
     @property
     def tokens_per_second(self) -> float | None:
-        """How fast the answer came after its first token; None where that can't be told, as of one in one piece."""
+        """How fast the answer arrived after its first token; None if that is unknown, as for one that arrived whole."""
         if self.time_to_first_token is None or self.usage.output_tokens < 2:
             return None
         time = self.duration - self.time_to_first_token
         return (self.usage.output_tokens - 1) / time if time >= AT_ONCE else None
 
-    def _told(self) -> list[str]:
+    def _details(self) -> list[str]:
         calls = [f"calls: {short(call.name)}({short(call.json_arguments())})" for call in self.tool_calls]
-        said = [f"content: {short(self.content)}"] if self.content else []
+        content = [f"content: {short(self.content)}"] if self.content else []
         first = "" if self.time_to_first_token is None else f", first token after {seconds(self.time_to_first_token)}"
         ended = f"{self.finish_reason or short(self.error or '')} after {seconds(self.duration)}{first}"
-        return [f"model: {self.model}", *said, *calls, ended, *counted(self.usage)]
+        return [f"model: {self.model}", *content, *calls, ended, *counted(self.usage)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolCallTracerEvent(TimedTracerEvent):
-    """A tool was called; `result` is what the model is told, `outcome` how it went."""
+    """A tool was called; `result` is the text that the model reads, `outcome` how the call ended."""
 
     tool_name: str
     arguments: Mapping[str, Any]
@@ -149,7 +149,7 @@ class ToolCallTracerEvent(TimedTracerEvent):
     call_id: str | None = None
     caller: str | None = None
 
-    def _told(self) -> list[str]:
+    def _details(self) -> list[str]:
         return [
             f"{short(self.tool_name)}({short(str(dict(self.arguments)))})",
             f"{self.outcome} after {seconds(self.duration)}: {short(self.result)}",
@@ -158,7 +158,7 @@ class ToolCallTracerEvent(TimedTracerEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolBatchTracerEvent(TimedTracerEvent):
-    """All calls of one step are answered."""
+    """All calls of one step have results."""
 
     tool_names: tuple[str, ...]
     success_count: int
@@ -166,7 +166,7 @@ class ToolBatchTracerEvent(TimedTracerEvent):
     batch_id: str = ""
     caller: str | None = None
 
-    def _told(self) -> list[str]:
+    def _details(self) -> list[str]:
         counts = f"{self.success_count} done, {self.failure_count} not"
         return [f"{', '.join(self.tool_names)}: {counts}, after {seconds(self.duration)}"]
 
@@ -181,18 +181,18 @@ class RunTracerEvent(TimedTracerEvent):
     error: str | None = None
     error_type: str | None = None
 
-    def _told(self) -> list[str]:
+    def _details(self) -> list[str]:
         return [f"{self.finish_reason or short(self.error or '')} after {seconds(self.duration)}", *counted(self.usage)]
 
 
 def short(text: str, length: int = 100) -> str:
-    """`text` on one line, every character of it visible, cut off after `length` characters."""
+    """Return `text` on one line, with every character visible, cut off after `length` characters."""
     line = "".join(letter if letter.isprintable() else " " for letter in printable(text[: length + 1]))
     return line if len(line) <= length else f"{line[: length - 1]}…"
 
 
 def seconds(time: float) -> str:
-    """A time, with the digits that matter."""
+    """Return a time with its unit, rounded to the digits that matter."""
     if time < 0.01:
         return f"{time * 1000:.1f} ms"
     if time < 1:
@@ -203,12 +203,12 @@ def seconds(time: float) -> str:
 
 
 def tokens(usage: Usage) -> str:
-    """Tokens in and out, and how many of the former came from the provider's cache; nothing where none were counted."""
+    """Return the tokens in and out, and how many came from the provider's cache; "" if none were counted."""
     cached = f" ({usage.cached_tokens:,} cached)" if usage.cached_tokens else ""
     about = "≈" * usage.estimated
     return f"{about}{usage.input_tokens:,}{cached} → {about}{usage.output_tokens:,}" if usage != NO_USAGE else ""
 
 
 def counted(usage: Usage) -> list[str]:
-    """The line about the tokens, if any were counted."""
+    """Return the line about the tokens, if any were counted."""
     return [f"tokens: {tokens(usage)}"] if usage != NO_USAGE else []

@@ -19,28 +19,28 @@ __all__ = ["lines", "plain"]
 
 
 def lines(events: Iterable[TracerEvent]) -> Iterable[str]:
-    """A line for each event, without secrets, and in ASCII only, so that it survives any encoding."""
+    """Yield a line for each event, without secrets, and in ASCII only, so that it survives any encoding."""
     redaction = Redaction.of_secrets()
     for event in events:
         yield json.dumps(redaction.value(as_json(event)), default=str) + "\n"
 
 
 def as_json(event: TracerEvent) -> dict[str, Any]:
-    """The event's fields after its type's name; those of a usage stand beside the others, for tables."""
-    told: dict[str, Any] = {"type": type(event).__name__}
+    """Return the event's type and fields; those of a usage are fields of their own, for tables."""
+    found: dict[str, Any] = {"type": type(event).__name__}
     for field in fields(event):
         value = getattr(event, field.name)
         if isinstance(value, Usage):
-            told |= {part.name: getattr(value, part.name) for part in fields(value)}
+            found |= {part.name: getattr(value, part.name) for part in fields(value)}
         else:
-            told[field.name] = plain(value)
+            found[field.name] = plain(value)
     if isinstance(event, LLMResponseTracerEvent):
-        told["tokens_per_second"] = event.tokens_per_second
-    return told
+        found["tokens_per_second"] = event.tokens_per_second
+    return found
 
 
 def plain(value: object) -> object:
-    """A value as JSON can say it; what it can't is said as text."""
+    """Return `value` as JSON, with text in place of what JSON can't represent."""
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json", exclude_none=True)
     if isinstance(value, tuple):
@@ -51,7 +51,7 @@ def plain(value: object) -> object:
 
 
 def finite(value: object) -> object:
-    """The value with what JSON has no number for as text: infinities, and what is no number."""
+    """Return `value` with text in place of numbers that JSON doesn't have: infinities and NaN."""
     match value:
         case float() if value - value != 0:
             return str(value)

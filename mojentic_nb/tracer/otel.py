@@ -1,8 +1,8 @@
 """The tracer's events as OpenTelemetry spans, by its conventions for generative AI.
 
-Those conventions are still in development (https://github.com/open-telemetry/semantic-conventions-genai); this is what
-they said in November 2026. A run is a span ``invoke_agent``, in which each request is a span ``chat {model}`` and each
-tool call one ``execute_tool {name}``. Needs the extra ``otel``.
+Those conventions are still in development (https://github.com/open-telemetry/semantic-conventions-genai); the spans
+follow them as of November 2026. A run is a span ``invoke_agent``, in which each request is a span ``chat {model}`` and
+each tool call one ``execute_tool {name}``. Needs the extra ``otel``.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ except ImportError as error:
 
 __all__ = ["OpenTelemetryExporter"]
 
-MOST_OPEN = 1000  # runs; one that never ends is not held for ever
+MOST_OPEN = 1000  # runs; one that never ends isn't kept forever
 PORTS = {"http": 80, "https": 443}
 
 Attributes = dict[str, Any]
@@ -65,8 +65,8 @@ class OpenTelemetryExporter:
 
     `provider_name` is who answers, by the conventions' names: *openai*, *anthropic*, *mistral_ai* and so on, or your
     own. `base_url` is the server's address, for the attributes ``server.address`` and ``server.port``. Spans go to
-    `tracer_provider`, by default the program's. What was said and what tools were told is not among them unless
-    `capture_content` is set. A run is a child of the span in which it began, and what a tool does is a child of the
+    `tracer_provider`, by default the program's. They have the messages, and the arguments and results of tools, only
+    with `capture_content`. A run is a child of the span in which it began, and what a tool does is a child of the
     tool's span. Raises ValueError for a `base_url` that isn't one.
     """
 
@@ -86,7 +86,7 @@ class OpenTelemetryExporter:
         self._lock = threading.Lock()
 
     def __call__(self, event: TracerEvent) -> None:
-        """Take an event; a span is made when what it tells of is over."""
+        """Make the span of what `event` ends, and note what it begins."""
         run = self._run(event)
         match event:
             case LLMCallTracerEvent():
@@ -105,7 +105,7 @@ class OpenTelemetryExporter:
     def enter(self, call: LLMToolCall, started: float, correlation_id: str, run_id: str) -> None:
         """Make the span of a tool the current one in the tool's own context, which is the one that this is called in.
 
-        A tool that was given up, and goes on when its run is over, has no span any more.
+        A tool that goes on after its run is over has no span any more.
         """
         with self._lock:
             if (run := self._open.get((correlation_id, run_id))) is None:
@@ -116,7 +116,7 @@ class OpenTelemetryExporter:
         attach(set_span_in_context(run.tools[key]))
 
     def _run(self, event: TracerEvent) -> OpenRun:
-        """The run that the event belongs to; the span of a new one starts."""
+        """Return the run that the event belongs to; start the span of a new one."""
         key = (event.correlation_id, event.run_id)
         with self._lock:
             if key not in self._open:
@@ -150,18 +150,18 @@ class OpenTelemetryExporter:
             "error.type": event.error_type,
         }
         if self.capture_content:
-            attributes["gen_ai.input.messages"] = said(run.messages)
+            attributes["gen_ai.input.messages"] = encode_messages(run.messages)
             answer = LLMMessage(
                 role=MessageRole.Assistant,
                 content=event.content,
                 thinking=event.reasoning,
                 tool_calls=list(event.tool_calls),
             )
-            attributes["gen_ai.output.messages"] = said([answer], event.finish_reason)
+            attributes["gen_ai.output.messages"] = encode_messages([answer], event.finish_reason)
         span = self._span(run, f"chat {event.model}", SpanKind.CLIENT, event.started, attributes)
         for retry in run.retries:
-            told: Attributes = {"attempt": retry.attempt, "delay": retry.delay, "reason": retry.reason}
-            span.add_event("retry", told, timestamp=nanoseconds(retry.timestamp))
+            details: Attributes = {"attempt": retry.attempt, "delay": retry.delay, "reason": retry.reason}
+            span.add_event("retry", details, timestamp=nanoseconds(retry.timestamp))
         run.retries.clear()
         end(span, event.timestamp, event.error)
 
@@ -209,7 +209,7 @@ class OpenTelemetryExporter:
         }
 
     def _request_attributes(self, operation: str, model: str | None) -> Attributes:
-        """What is known when a span starts, by which samplers decide."""
+        """Return the attributes that are known when a span starts, which samplers decide by."""
         attributes = {
             "gen_ai.operation.name": operation,
             "gen_ai.provider.name": self.provider_name,
@@ -219,7 +219,7 @@ class OpenTelemetryExporter:
 
 
 def read_server(base_url: str | None) -> Attributes:
-    """The attributes that say where a server is. Raises ValueError for what isn't an address."""
+    """Return the attributes with the address of a server. Raises ValueError for an invalid one."""
     if base_url is None:
         return {}
     address = urlsplit(base_url)
@@ -236,24 +236,24 @@ def end(span: Span, timestamp: float, error: str | None) -> None:
 
 
 def nanoseconds(time: float) -> int:
-    """A time as OpenTelemetry counts it."""
+    """Return a time in seconds in OpenTelemetry's unit."""
     return int(time * 1e9)
 
 
 def known(attributes: Attributes) -> Attributes:
-    """The attributes that have a value."""
+    """Return the attributes that have a value."""
     return {key: value for key, value in attributes.items() if value is not None}
 
 
-def said(messages: list[LLMMessage], finish_reason: str | None = None) -> str:
-    """The messages as the conventions' JSON has them, without secrets."""
+def encode_messages(messages: list[LLMMessage], finish_reason: str | None = None) -> str:
+    """Return the messages in the conventions' JSON, without secrets."""
     redaction = Redaction.of_secrets()
-    told = [{"role": message.role.value, "parts": redaction.value(parts(message))} for message in messages]
-    return json.dumps([message | ({"finish_reason": finish_reason} if finish_reason else {}) for message in told])
+    encoded = [{"role": message.role.value, "parts": redaction.value(parts(message))} for message in messages]
+    return json.dumps([message | ({"finish_reason": finish_reason} if finish_reason else {}) for message in encoded])
 
 
 def parts(message: LLMMessage) -> list[dict[str, Any]]:
-    """What a message consists of."""
+    """Return the parts of a message, as the conventions name them."""
     calls: list[LLMToolCall] = message.tool_calls or []
     if message.role is MessageRole.Tool:
         return [{"type": "tool_call_response", "id": call.id, "response": message.content} for call in calls]

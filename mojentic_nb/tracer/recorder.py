@@ -321,20 +321,22 @@ class TracerSystem(ReportedCalls):
         self.enabled = False
 
     def waterfall(self, correlation_id: str | None = None) -> Waterfall:
-        """When each request and each tool call began and ended: of the last run, or of all that has that id.
+        """Return when each request and tool call began and ended: of the last run, or of all events with that id.
 
         Print it, or have a notebook show it. Raises LookupError for an id that no event has.
         """
         events = self.get_events(correlation_id=correlation_id)
         if correlation_id is not None:
             if not events:
-                raise LookupError(f"No event has the correlation id {correlation_id!r}: see get_events().")
+                raise LookupError(
+                    f"No event has the correlation id {correlation_id!r}. `get_events()` lists those that exist."
+                )
             return Waterfall(events)
         last = events[-1:]
         return Waterfall([event for event in events if run_of(event) == run_of(*last)])
 
     def to_jsonl(self, path_or_file: str | PathLike[str] | TextIO | None = None) -> str | None:
-        """The events as JSON, an object a line: written to that path or file, else returned.
+        """Write the events as JSON, one object per line, to a path or file, or return them.
 
         ``pandas.read_json(path, lines=True)`` makes a table of them.
         """

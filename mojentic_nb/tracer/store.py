@@ -74,7 +74,7 @@ class EventStore:
         ]
 
     def get_last_n_events(self, n: int, event_type: type[Kind] | None = None) -> list[Kind]:
-        """The last `n` events, of that type; fewer where there are fewer."""
+        """Return the last `n` events of that type, or all if there are fewer."""
         return self.get_events(event_type)[-n:] if n > 0 else []
 
     def clear(self) -> None:

@@ -52,7 +52,7 @@ class Row:
 
 
 class Timeline:
-    """The rows of `events` in the order of their beginnings, and what can be said of all of them."""
+    """The rows of `events`, ordered by when they began, and a summary of all of them."""
 
     def __init__(self, events: Sequence[TracerEvent]) -> None:
         self.rows = sorted(clipped(rows(events)), key=lambda row: (row.start, row.kind != "request"))
@@ -64,11 +64,11 @@ class Timeline:
 
     @property
     def duration(self) -> float:
-        """How long it took from the first beginning to the last end."""
+        """How many seconds passed from the first beginning to the last end."""
         return self.end - self.start
 
     def summary(self) -> str:
-        """All of it in a line."""
+        """The summary, in one line."""
         if not self.rows:
             return "No requests."
         counted = [counts(self.rows, "request"), counts(self.rows, "tool", "tool call"), counts(self.rows, "retry")]
@@ -83,7 +83,7 @@ class Timeline:
 
 
 def rows(events: Iterable[TracerEvent]) -> list[Row]:
-    """A row for each of `events` that took its time, and one for each request that is not answered yet."""
+    """Return a row for each of `events` that took time, and one for each request without a reply."""
     found: list[Row] = []
     sent: dict[tuple[str, str], LLMCallTracerEvent] = {}
     last = 0.0
@@ -109,7 +109,7 @@ def rows(events: Iterable[TracerEvent]) -> list[Row]:
 
 
 def request(event: LLMResponseTracerEvent) -> Row:
-    """The row of a request."""
+    """Return the row of a request."""
     return Row(
         "request",
         event.model,
@@ -124,41 +124,41 @@ def request(event: LLMResponseTracerEvent) -> Row:
 
 
 def described(event: LLMResponseTracerEvent | RunTracerEvent) -> str:
-    """The error of a request or a run, if it failed."""
+    """Return the error of a request or a run; "" if it didn't fail."""
     return ": ".join(filter(None, [event.error_type, event.error]))
 
 
 def tool(event: ToolCallTracerEvent) -> Row:
-    """The row of a tool call; one that failed says why."""
+    """Return the row of a tool call, with the reason if it failed."""
     failure = (event.result or "failed") if event.is_error else ""
     return Row("tool", event.tool_name, began(event), event.timestamp, event.outcome, failure)
 
 
 def began(event: TimedTracerEvent) -> float:
-    """When it began."""
+    """Return when the event began."""
     return event.timestamp - positive(event.duration)
 
 
 def positive(time: float) -> float:
-    """A duration that can be drawn, whatever a program recorded."""
+    """Return a duration that can be drawn, whatever a program recorded."""
     return time if math.isfinite(time) and time > 0 else 0.0
 
 
 def clipped(found: list[Row]) -> list[Row]:
-    """The rows with the waits that were ended before their time cut off at the end of all else."""
+    """Return the rows; a wait that was cut short ends with the last of the other rows."""
     end = max((row.end for row in found if row.kind != "retry"), default=math.inf)
     return [replace(row, end=max(row.start, min(row.end, end))) if row.kind == "retry" else row for row in found]
 
 
 def counts(found: Iterable[Row], kind: str, name: str = "") -> str:
-    """How many rows there are of a kind; nothing if there are none."""
+    """Return the number of rows of a kind in words; nothing if there are none."""
     count = sum(row.kind == kind for row in found)
     plural = "retries" if kind == "retry" else f"{name or kind}s"
     return f"{count:,} {plural if count > 1 else name or kind}" if count else ""
 
 
 def ticks(duration: float, most: int = 6) -> list[tuple[float, str]]:
-    """Round times from 0 to `duration`, at most `most` after the first, and what to write at them."""
+    """Return round times from 0 to `duration`, at most `most` after the first, with their labels."""
     if duration <= 0:
         return [(0.0, "0")]
     unit, name = next((unit, name) for limit, unit, name in UNITS if duration < limit)
@@ -184,7 +184,7 @@ TICK = "font-weight:normal;white-space:nowrap;opacity:0.7"
 INSIDE = 88  # percent of the scale; what is written further on would stick out
 WRAPPED = CELL.replace("nowrap", "normal").replace("22px", "1.4")
 FAILED = f";color:{COLOURS['error']}"
-INDENT = "&nbsp;" * 4  # of what is no request; padding would be lost where styles are
+INDENT = "&nbsp;" * 4  # of rows below a request; padding would be lost where styles are removed
 BARS = 32  # characters of the text's bars
 FORMULA = re.compile(r"\$|\\(?=[\\()\[\]{}]|begin|end)")  # where one begins
 
@@ -297,7 +297,7 @@ class Waterfall:
         return Place(left, width, 100 * (first / (row.end - row.start)) if first else 0.0)
 
     def _bar(self, row: Row) -> str:
-        """The row's bar as text."""
+        """Return the row's bar as text."""
         place = self._place(row)
         left = min(int(place.left * BARS / 100), BARS - 1)
         width = max(1, min(round(place.width * BARS / 100), BARS - left))
@@ -307,22 +307,22 @@ class Waterfall:
 
 
 def escaped(text: str) -> str:
-    """`text` for HTML, as it reads: no markup, and no formulas, which JupyterLab would typeset."""
+    """Return `text` for HTML as it is: without markup, and without formulas, which JupyterLab would typeset."""
     return FORMULA.sub(r"<span>\g<0></span>", html.escape(text))
 
 
 def name(row: Row) -> str:
-    """What the row is called; what is no request is set in."""
+    """Return the row's name; all but requests are indented."""
     return short(row.name.strip(), 32) if row.kind == "request" else f"  {short(row.name.strip(), 30)}"
 
 
 def colour(row: Row) -> str:
-    """The kind by which the row is coloured."""
+    """Return the kind that decides the row's colour."""
     return "error" if row.failure and row.kind != "retry" else row.kind
 
 
 def values(row: Row) -> list[str]:
-    """What stands in the columns after the bar."""
+    """Return the columns after the bar."""
     return [
         seconds(row.end - row.start) if row.kind != "error" else "",
         "" if row.first is None else seconds(row.first),
@@ -333,5 +333,5 @@ def values(row: Row) -> list[str]:
 
 
 def ended(row: Row) -> str:
-    """How the row ended, and why if it failed, on a line."""
+    """Return how the row ended, and why if it failed, in one line."""
     return ": ".join(filter(None, [values(row)[-1], short(row.failure, 80)]))

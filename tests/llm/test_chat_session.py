@@ -641,8 +641,11 @@ def test_a_notice_does_not_keep_older_exchanges_from_being_left_out():
         list(chat.stream(question))
     gateway.limit = gateway.size(gateway.requests[-1].messages)
 
-    with pytest.warns(UserWarning, match="the oldest exchanges"):
-        assert list(chat.stream("Fourth?"))[-1].finish_reason == "stop"
+    events = list(chat.stream("Fourth?"))
+
+    (notice,) = [event.text for event in events if isinstance(event, Notice) and "exchange" in event.text]
+    assert notice.startswith("The 2 oldest exchanges were left out: 'a-model' can't read max_context=")
+    assert events[-1].finish_reason == "stop"
 
 
 def test_the_providers_count_is_what_counts():
@@ -736,7 +739,9 @@ def test_a_model_that_can_read_less_is_asked_once_more_with_less(how: str):
     for number in range(5):
         send(chat, how, f"Question {number}?")
 
-    with pytest.warns(UserWarning, match=r"'a-model' can't read max_context=32768 tokens: the oldest exchanges \(3\)"):
+    with pytest.warns(
+        UserWarning, match=r"The 3 oldest exchanges were left out: 'a-model' can't read max_context=32768"
+    ):
         assert send(chat, how, "Question 5?") == "Fine, thanks."
 
     assert [m.content for m in chat.messages if m.role is USER] == ["Question 3?", "Question 4?", "Question 5?"]
@@ -752,7 +757,7 @@ def test_nothing_is_lost_where_that_does_not_help(how: str):
         send(chat, how, f"Question {number}?")
     before = chat.messages
 
-    with pytest.warns(UserWarning, match="oldest exchanges"), pytest.raises(ContextWindowError):
+    with pytest.warns(UserWarning, match="oldest exchanges? w"), pytest.raises(ContextWindowError):
         send(chat, how, "long " * 200)
 
     assert chat.messages == before
@@ -768,7 +773,7 @@ def test_what_was_left_out_for_that_stays_out_in_the_next_round(how: str):
         send(chat, how, f"Question {number}?")
     gateway.script = [[echo(1, 4)], ["Done."]]
 
-    with pytest.warns(UserWarning, match="oldest exchanges"):
+    with pytest.warns(UserWarning, match="oldest exchanges? w"):
         assert send(chat, how, "Question 5?") == "Done."
 
     assert [len(request.messages) for request in gateway.requests[5:]] == [12, 6, 8]
@@ -780,7 +785,7 @@ def test_a_round_that_is_refused_anew_is_asked_once_more_anew():
     for number in range(4):
         chat.send(f"Question {number}?")
 
-    with pytest.warns(UserWarning, match="oldest exchanges"):
+    with pytest.warns(UserWarning, match="oldest exchanges? w"):
         assert chat.send("Question 4?").endswith("5")
 
 
@@ -793,7 +798,7 @@ def test_nothing_is_lost_where_a_result_is_too_long(how: str):
     before = chat.messages
     gateway.script = [[echo(1, 4000)]]
 
-    with pytest.warns(UserWarning, match="oldest exchanges"), pytest.raises(ContextWindowError):
+    with pytest.warns(UserWarning, match="oldest exchanges? w"), pytest.raises(ContextWindowError):
         send(chat, how, "Question 2?")
 
     assert chat.messages[: len(before)] == before
@@ -835,7 +840,7 @@ def test_a_server_that_refuses_what_is_too_long(name: str, how: str, server: Loo
     for number in "123":
         assert send(chat, how, f"Question {number}?") == number
 
-    with pytest.warns(UserWarning, match="oldest exchanges"):
+    with pytest.warns(UserWarning, match="oldest exchanges? w"):
         assert send(chat, how, "Question 4?") == "4"
 
     assert [len(chat_of(request.body)) for request in server.requests[:3]] == [1, 3, 5]

@@ -108,6 +108,8 @@ def test_json_shows_all_in_names_and_joins_in_values():
         ("``\n{}\n``\n", False),
         ("``` `x`\n{}\n", False),
         ("    ```\n{}\n    ```\n", False),
+        ("~~~ `x`\n{}\n~~~\n", True),
+        ("```\nx\n    ```\n{}\n```\n", True),
     ],
 )
 def test_joiners_stay_in_prose_and_not_in_fenced_code(block: str, inside: bool):

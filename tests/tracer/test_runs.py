@@ -34,6 +34,7 @@ from mojentic_nb.llm import (
 )
 from mojentic_nb.llm.errors import MaxToolIterationsExceededError, ProviderUnavailableError, RateLimitError
 from mojentic_nb.llm.gateways import ScriptedGateway
+from mojentic_nb.llm.tools import CurrentDateTimeTool
 from mojentic_nb.llm.tools.results import ToolOutput
 from mojentic_nb.tracer import (
     EventStore,
@@ -542,6 +543,51 @@ def test_a_tracer_that_fails_does_not_break_the_run_and_is_heard(how: str):
 
     assert events[-1].finish_reason == "stop"
     assert kinds(tracer) == [*REQUEST, *END]
+
+
+class Failing:
+    """A tracer whose method with that name fails."""
+
+    def __init__(self, method: str) -> None:
+        self.failing = method
+
+    def begin(self, _: str) -> Failing:
+        return self._called("begin")
+
+    def record(self, _: object) -> None:
+        self._called("record")
+
+    @property
+    def enter(self) -> object:
+        return self._called("enter") and (lambda _: None)
+
+    def record_tool_call(self, *_: object, **__: object) -> None:
+        self._called("record_tool_call")
+
+    def _called(self, method: str) -> Failing:
+        if method == self.failing:
+            raise LookupError(method)
+        return self
+
+
+@pytest.mark.parametrize("how", BOTH)
+@pytest.mark.parametrize("method", ["begin", "record", "enter"])
+def test_whatever_of_a_tracer_fails_the_run_goes_on(method: str, how: str):
+    asked = LLMBroker("a-model", ScriptedGateway([ROUND, "Sunny."]), tracer=Failing(method))
+
+    with pytest.warns(RuntimeWarning, match=f"The tracer failed, the run goes on: LookupError: {method}"):
+        events = events_of(begin(asked, how, QUESTION, TOOLS))
+
+    assert events[-1].finish_reason == "stop"
+
+
+def test_a_tool_called_without_a_model_returns_its_result_though_its_tracer_fails():
+    tool = CurrentDateTimeTool(tracer=Failing("record_tool_call"))
+
+    with pytest.warns(RuntimeWarning, match="The tracer failed, the run goes on: LookupError: record_tool_call"):
+        called = tool.call_tool()
+
+    assert called["content"][0]["text"]
 
 
 @pytest.mark.parametrize("tracer", ["yes", TracerSystem])

@@ -336,7 +336,7 @@ def test_the_last_run_or_all_of_an_id():
     assert tracer._repr_html_() == tracer.waterfall()._repr_html_()
     assert "2 requests" in str(tracer.waterfall("b"))
     assert "model-1" in str(tracer.waterfall("a"))
-    with pytest.raises(LookupError, match=r"No event has the correlation id 'c': see get_events\(\)"):
+    with pytest.raises(LookupError, match=r"No event has the correlation id 'c'. `get_events\(\)` lists"):
         tracer.waterfall("c")
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from mojentic_nb.display.blocks import Block, ToolBlock
 from mojentic_nb.display.transcript import Transcript
-from mojentic_nb.llm.text import printable, printable_json, printable_prose
+from mojentic_nb.llm.text import fence_after, printable, printable_json, printable_prose
 
 from .labels import call_title, fence, group_by_parent, reasoning_title, result_text, status_line, status_words
 from .values import indent_json, one_line
@@ -111,12 +111,5 @@ def close_fence(text: str) -> str:
     """Close the code block that `text` may leave open, which would swallow what follows."""
     open_fence = ""
     for line in text.split("\n"):
-        found = re.match(r" {0,3}(`{3,}|~{3,})(.*)", line)
-        if not found:
-            continue
-        run, rest = found.groups()
-        if not open_fence:
-            open_fence = "" if run[0] == "`" and "`" in rest else run
-        elif run.startswith(open_fence) and not rest.strip():
-            open_fence = ""
+        open_fence = fence_after(open_fence, line)
     return f"{text}\n{open_fence}" if open_fence else text

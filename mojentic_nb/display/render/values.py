@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from pydantic_core import to_json, to_jsonable_python
 
-from mojentic_nb.llm.text import mended
+from mojentic_nb.llm.text import join_surrogates
 
 __all__ = ["cut", "indent_json", "is_same_json", "one_line", "summarize_arguments", "to_indented_json", "to_text"]
 
@@ -18,14 +18,14 @@ LONGEST_SUMMARY = 80
 
 def cut(text: str, limit: int = LONGEST) -> str:
     """Cut `text` to `limit` characters, and say how many are left out."""
-    text = mended(text)
+    text = join_surrogates(text)
     return text if len(text) <= limit else f"{text[:limit]}\n… ({len(text) - limit:,} more characters)"
 
 
 def to_text(value: object) -> str:
     """Return ``str(value)``, or why that fails."""
     try:
-        return mended(str(value))
+        return join_surrogates(str(value))
     except Exception as error:  # noqa: BLE001 (from code that isn't ours)
         return f"<{type(value).__name__}, whose text can't be had: {type(error).__name__}>"
 
@@ -68,7 +68,7 @@ def one_line(value: object, limit: int = LONGEST_LINE) -> str:
             text = json.dumps(to_jsonable_python(value, fallback=str), ensure_ascii=False)
         except Exception:  # noqa: BLE001 (from code that isn't ours, or the value contains itself)
             text = to_text(value)
-    line = " ".join(mended(text[: 10 * limit]).split())
+    line = " ".join(join_surrogates(text[: 10 * limit]).split())
     return line if len(line) <= limit else f"{line[: limit - 1]}…"
 
 

@@ -22,9 +22,18 @@ from mojentic_nb.llm.errors import (
     RateLimitError,
 )
 
-from .keys import Key
+from .keys import Key, RedirectedError
 
-__all__ = ["NO_IMAGES", "Server", "broken", "no_answer", "retry_after", "status_error", "unreachable_error"]
+__all__ = [
+    "NO_IMAGES",
+    "Server",
+    "broken",
+    "no_answer",
+    "redirected",
+    "retry_after",
+    "status_error",
+    "unreachable_error",
+]
 
 # The status that fits an error inside a response with status 200, by the error's code or type.
 # https://platform.openai.com/docs/guides/error-codes, https://platform.claude.com/docs/en/api/errors
@@ -229,6 +238,15 @@ def advise_on_address(server: Server) -> str:
         case "ANTHROPIC_API_KEY" if has_version:
             return f"Remove `{path}` from the end of the base URL."
     return "Check the base URL."
+
+
+def redirected(server: Server, error: RedirectedError) -> ConfigurationError:
+    """Return our error for a server that redirects requests to another one."""
+    setting = "`host` or `OLLAMA_HOST`" if server.key_variable == "OLLAMA_API_KEY" else "the base URL"
+    return ConfigurationError(
+        f"{server.name} redirects requests to {error}, another server. Nothing was sent there. "
+        f"If that is the right server, set {setting} to its address."
+    )
 
 
 def unreachable_error(server: Server, words: str = "") -> ProviderUnavailableError:

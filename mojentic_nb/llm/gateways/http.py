@@ -35,8 +35,8 @@ from mojentic_nb.llm.gateway_filter import GatewayFilter, Passage
 from mojentic_nb.llm.messages import LLMMessage
 from mojentic_nb.llm.request import Request
 
-from .failures import NO_IMAGES, Server, broken, no_answer, retry_after, status_error, unreachable_error
-from .keys import NO_KEY, STAND_IN, Key, ambient_headers
+from .failures import NO_IMAGES, Server, broken, no_answer, redirected, retry_after, status_error, unreachable_error
+from .keys import NO_KEY, STAND_IN, Key, RedirectedError, ambient_headers
 from .transport import LIMITS, Hooks, Lines, LoopLines, Timeout, Wire, proxy_checked, tls_context
 from .wire.decoding import Decoder, Paused, StreamError
 
@@ -89,7 +89,8 @@ class HTTPGateway(GatewayFilter):
             await self._async_lines.aclose()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._server.host!r})"
+        host = self._server.host if hasattr(self, "_server") else None  # None if the constructor raised an error
+        return f"{type(self).__name__}({host!r})"
 
     def sees(self, model: str) -> bool:
         """Return whether `model` reads images, as far as is known."""
@@ -346,6 +347,10 @@ class SDKGateway(HTTPGateway):
         match error:
             case self._sdk.APIStatusError():
                 return self._status_error(error.status_code, error.body, error.message, model, error.response.headers)
+            case (RedirectedError() as redirect) | self._sdk.APIConnectionError(
+                __cause__=RedirectedError() as redirect
+            ):
+                return redirected(self._server, redirect)
             case self._sdk.APIConnectionError() if isinstance(error.__cause__, httpx2.ConnectError):
                 return unreachable_error(self._server)
             case self._sdk.APIConnectionError():

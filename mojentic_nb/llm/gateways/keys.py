@@ -1,8 +1,8 @@
 """A provider's API key: sent with each request, and hidden everywhere else.
 
 An SDK keeps its key in attributes, headers and local variables, all of which a traceback may show. So it gets a
-stand-in, and :meth:`Key.sign` puts the key into each request when the HTTP library sends it. A request that is
-redirected to another server has neither the key nor other headers that only the first server may see.
+stand-in, and :meth:`Key.sign` puts the key into each request when the HTTP library sends it. It also stops a request
+that is redirected to another server, which must see neither the key nor the conversation.
 """
 
 from __future__ import annotations
@@ -16,19 +16,17 @@ from typing import Any
 from mojentic_nb.llm.errors import ConfigurationError
 from mojentic_nb.llm.redaction import forms_of, occurrences, replace_spans
 
-__all__ = ["NO_KEY", "STAND_IN", "Key", "ambient_headers"]
+__all__ = ["NO_KEY", "STAND_IN", "Key", "RedirectedError", "ambient_headers"]
 
 NO_KEY = "none"  # for servers that need no key, since the SDKs require one
 STAND_IN = "(key of mojentic_nb)"
-# Headers that any server may see. The HTTP library sends a cookie only to its domain. With the last ones, the SDKs
-# describe themselves, and remember which kind of response to return.
-PUBLIC = re.compile(
-    "accept(-encoding)?|anthropic-version|connection|content-(length|type)|cookie|host|transfer-encoding|user-agent"
-    "|x-stainless-.*"
-)
 SIGNED = {"authorization": f"Bearer {STAND_IN}", "x-api-key": STAND_IN}
 HIDDEN = "(the key)"
 SHORT = 8  # characters; a key as short as "none" or "ollama" is hidden only as a whole word
+
+
+class RedirectedError(Exception):
+    """A server redirects a request to another one. The message is that one's address."""
 
 
 class Key:
@@ -66,14 +64,15 @@ class Key:
     def sign(self, request: Any, server: Any) -> None:  # noqa: ANN401 (httpx's or httpx2's)
         """Replace the stand-in in the headers of `request` by the key, or remove the header if there is no key.
 
-        If the request goes to another server than that with the URL `server`, remove all headers that aren't public.
+        Raises RedirectedError if the request goes to another server than that with the URL `server`.
         """
-        away = not is_at(request.url, server)
+        if not is_at(request.url, server):
+            raise RedirectedError(f"{request.url.scheme}://{request.url.netloc.decode()}")
         for name, value in list(request.headers.items()):
-            if (away and not PUBLIC.fullmatch(name)) or (STAND_IN in value and not self):
-                del request.headers[name]
-            elif STAND_IN in value:
+            if STAND_IN in value and self:
                 request.headers[name] = value.replace(STAND_IN, self._secret)
+            elif STAND_IN in value:
+                del request.headers[name]
 
     def hide(self, text: str) -> str:
         """Return `text` without the key, also where it is escaped."""

@@ -19,9 +19,9 @@ from mojentic_nb.llm.compat import MojenticCalls, StreamingResponse
 from mojentic_nb.llm.errors import ConfigurationError, LLMError, ModelNotFoundError
 from mojentic_nb.llm.request import Request
 
-from .failures import Server, broken, no_answer, unreachable_error
+from .failures import Server, broken, no_answer, redirected, unreachable_error
 from .http import ASYNCHRONOUS_CLIENT, HTTPGateway
-from .keys import STAND_IN, Key
+from .keys import STAND_IN, Key, RedirectedError
 from .transport import LIMITS, Hooks, Lines, LoopLines, Timeout, Wire, proxy_checked, tls_context
 from .wire.ollama_chat import OllamaDecoder, encode
 
@@ -136,6 +136,8 @@ class OllamaGateway(HTTPGateway, MojenticCalls):
             case ConnectionError() | httpx.ConnectError() | httpx.ConnectTimeout():
                 advice = "Start it with `ollama serve`, or set `OLLAMA_HOST` to its address."
                 return unreachable_error(self._server, f"Can't reach Ollama at {self._server.host}. {advice}")
+            case RedirectedError():
+                return redirected(self._server, error)
             case httpx.HTTPError():
                 return broken(self._server, error) if wire.answered else no_answer(self._server, error)
         return None

@@ -20,7 +20,7 @@ from .function import FunctionTool
 from .parameters import defaults_of
 from .results import described, drained, failed
 
-__all__ = ["Approve", "Job", "ToolBatch"]
+__all__ = ["Approve", "PendingCall", "ToolBatch"]
 
 Approve = Callable[[LLMToolCall], bool | str | Awaitable[bool | str | None] | None]
 """Decides whether a call may run. Only True lets it; False, None or a text (the reason, for the model) doesn't. It may
@@ -43,7 +43,7 @@ class ToolBatch:
     enter: Callable[[LLMToolCall], object] = lambda _: None
 
 
-class Job:
+class PendingCall:
     """A call of a batch and its tool, None if no tool has that name.
 
     The arguments are checked once. `approve` gets a copy of the checked arguments, and the tool gets the same.

@@ -119,7 +119,7 @@ class FunctionTool(Generic[P, R]):
         )
 
     def __repr__(self) -> str:
-        return f"FunctionTool({self.name})"
+        return f"FunctionTool({getattr(self, 'name', None)})"  # None if the constructor raised an error
 
 
 @overload

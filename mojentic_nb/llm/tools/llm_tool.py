@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from mojentic_nb.llm.messages import LLMToolCall
 from mojentic_nb.llm.request import Tool, tool_name
+from mojentic_nb.llm.tracing import report
 
 from .results import done, drain
 
@@ -54,7 +55,10 @@ class LLMTool(ABC):
             value = drain(value)
         output = done(LLMToolCall(name=self.name, arguments=arguments), value).output
         if self.tracer is not None:
-            self.tracer.record_tool_call(self.name, arguments, output, correlation_id=correlation_id)
+            try:
+                self.tracer.record_tool_call(self.name, arguments, output, correlation_id=correlation_id)
+            except Exception as error:  # noqa: BLE001 (whatever it is, the result is worth more than its trace)
+                report(error)
         return {"content": [{"type": "text", "text": output, "annotations": None}]}
 
     @property

@@ -30,7 +30,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from mojentic_nb.llm.signatures import signature_of
-from mojentic_nb.llm.text import mended
+from mojentic_nb.llm.text import join_surrogates
 from mojentic_nb.llm.typed_dicts import replace_typed_dicts
 from mojentic_nb.llm.validation import complaint
 
@@ -132,7 +132,7 @@ class Parameters:
         try:
             # As JSON, which they came as: a date is a text, even if a model is strict.
             text = json.dumps(arguments, ensure_ascii=False, default=to_jsonable_python)
-            valid = self._model.model_validate_json(mended(text))
+            valid = self._model.model_validate_json(join_surrogates(text))
         except ValidationError as error:
             names = ", ".join(parameter.name for parameter in self._taken) or "none"
             raise ValueError(complaint(error, f"The arguments are: {names}.")) from error

@@ -14,7 +14,7 @@ from pydantic_core import to_jsonable_python
 from mojentic_nb.llm.events import Event, ToolOutcome, ToolResult
 from mojentic_nb.llm.messages import LLMToolCall
 from mojentic_nb.llm.pictures import data_uri, draw_picture, image_kind
-from mojentic_nb.llm.text import mended
+from mojentic_nb.llm.text import join_surrogates
 
 from .running import Printed
 
@@ -42,7 +42,7 @@ def done(call: LLMToolCall, value: object) -> ToolResult:
     parts = value if isinstance(value, ToolOutput) else ToolOutput(value, value)
     images: list[str] = []
     output = without_pictures(parts.output, images)
-    return ToolResult(call, mended(as_text(output)), display=parts.display, images=tuple(images))
+    return ToolResult(call, join_surrogates(as_text(output)), display=parts.display, images=tuple(images))
 
 
 def without_pictures(value: object, images: list[str], depth: int = DEEPEST) -> object:
@@ -74,14 +74,14 @@ def drawn(value: object) -> bytes | None:
 def failed(call: LLMToolCall, error: BaseException, outcome: ToolOutcome = "failed") -> ToolResult:
     """The result of a call that ended with `error`."""
     said = described(error) if outcome == "failed" else str(error)
-    return ToolResult(call, mended(said), is_error=True, display=error, outcome=outcome)
+    return ToolResult(call, join_surrogates(said), is_error=True, display=error, outcome=outcome)
 
 
 def with_printed(result: ToolResult, printed: Printed) -> ToolResult:
     """Return the result with what the tool printed and displayed, for the model and for a person."""
     printed.display_figures(result.display)
     if text := printed.text:
-        result = replace(result, output=f"{result.output}\n\n[printed]\n{mended(text)}")
+        result = replace(result, output=f"{result.output}\n\n[printed]\n{join_surrogates(text)}")
     if displayed := tuple(printed.displayed):
         images = [*result.images, *(each.image for each in displayed if each.image)]
         result = replace(result, images=tuple(images[:MOST_PICTURES]), displayed=displayed)
@@ -132,7 +132,7 @@ def as_text(value: object) -> str:
         return value
     try:
         jsonable = in_json(value)
-    except UnicodeEncodeError:  # half a character in a key; those in values are mended
+    except UnicodeEncodeError:  # half a character in a key; those in values are replaced
         jsonable = in_json(with_whole_keys(ANYTHING.dump_python(value, fallback=plain)))
     return jsonable if isinstance(jsonable, str) else json.dumps(jsonable, ensure_ascii=False)
 
@@ -143,10 +143,13 @@ def in_json(value: object) -> object:
 
 
 def with_whole_keys(value: object) -> object:
-    """The value with the keys of its dictionaries mended."""
+    """Return the value without lone surrogates in the keys of its dictionaries."""
     match value:
         case dict():
-            return {mended(key) if isinstance(key, str) else key: with_whole_keys(item) for key, item in value.items()}
+            return {
+                join_surrogates(key) if isinstance(key, str) else key: with_whole_keys(item)
+                for key, item in value.items()
+            }
         case list() | tuple():
             return [with_whole_keys(item) for item in value]
     return value

@@ -31,7 +31,7 @@ from itertools import groupby
 from mojentic_nb.llm.concurrency import PATIENCE, Raised, from_own_loop, in_background, settled
 from mojentic_nb.llm.events import Event, ToolProgress, ToolResult
 
-from .batch import Job, ToolBatch
+from .batch import PendingCall, ToolBatch
 from .llm_tool import find_tool
 from .results import done, failed, with_printed
 from .running import PRINTED, RUNNING, Printed
@@ -50,10 +50,10 @@ class Unawaited:
 
 
 class RunningTool:
-    """The tool of a `job` from its start to its result. Its time starts when this is made."""
+    """The tool of a `pending` call from its start to its result. Its time starts when this is made."""
 
-    def __init__(self, job: Job) -> None:
-        self._job = job
+    def __init__(self, pending: PendingCall) -> None:
+        self._pending = pending
         self._started = time.perf_counter()
         self._listening = True
         self._printed = Printed()
@@ -62,7 +62,7 @@ class RunningTool:
         """Run the tool in this thread. Yield its progress and at last its result, or what must be awaited."""
         context = copy_context()  # the tool's own: the caller's may change between two steps
         context.run(self._enter)
-        steps = self._job.steps()
+        steps = self._pending.steps()
         try:
             while isinstance(event := self._advance(partial(context.run, next, steps)), ToolProgress):
                 yield event
@@ -81,17 +81,17 @@ class RunningTool:
 
     async def _in_time(self, work: Awaitable[ToolResult]) -> ToolResult:
         try:
-            result = await settled(work, self._job.timeout)
+            result = await settled(work, self._pending.timeout)
         except TimeoutError:
-            return self._kept(self._job.overdue())
+            return self._kept(self._pending.overdue())
         finally:
             self._listening = False
         return self._failed(result.error) if isinstance(result, Raised) else result
 
     async def _run(self, emit: EmitEvent) -> ToolResult:
         self._enter()  # in this task
-        if self._job.is_async:
-            return await self._awaited(self._job.begin(), emit)
+        if self._pending.is_async:
+            return await self._awaited(self._pending.begin(), emit)
         loop = asyncio.get_running_loop()
 
         def tell(progress: ToolProgress) -> None:
@@ -140,7 +140,7 @@ class RunningTool:
         return Unawaited(value) if inspect.isawaitable(value) or inspect.isasyncgen(value) else self._done(value)
 
     def _progress(self, value: object) -> ToolProgress:
-        return ToolProgress(self._job.call.id or "", value, self._job.call)
+        return ToolProgress(self._pending.call.id or "", value, self._pending.call)
 
     def _tell(self, emit: EmitEvent, progress: ToolProgress, taken: threading.Event | None = None) -> None:
         if self._listening:
@@ -150,25 +150,25 @@ class RunningTool:
 
     def _done(self, value: object) -> ToolResult:
         try:
-            return self._kept(done(self._job.call, value))
+            return self._kept(done(self._pending.call, value))
         except Exception as error:  # noqa: BLE001 (of the value's own code)
             return self._failed(error)
 
     def _failed(self, error: BaseException) -> ToolResult:
         if isinstance(error, KeyboardInterrupt):
             raise error
-        return self._kept(failed(self._job.call, error))
+        return self._kept(failed(self._pending.call, error))
 
     def _enter(self) -> None:
         """Set up the tool's context: its call, where it prints, and the tracer's span."""
-        RUNNING.set(self._job.call)
+        RUNNING.set(self._pending.call)
         PRINTED.set(self._printed)
-        self._job.batch.enter(self._job.call)
+        self._pending.batch.enter(self._pending.call)
 
     def _kept(self, result: ToolResult) -> ToolResult:
         result = with_printed(result, self._printed)
         result = replace(result, duration=time.perf_counter() - self._started)
-        self._job.batch.keep(result)
+        self._pending.batch.keep(result)
         return result
 
 
@@ -188,34 +188,34 @@ class ToolRunner:
 
     def run(self, batch: ToolBatch) -> Generator[ToolEvent, None, None]:
         """Yield the tools' progress, and a result for each call when it is done; fewer if the run is cancelled."""
-        for jobs in self._groups(batch):
-            if len(jobs) == 1 and not jobs[0].is_async and jobs[0].timeout is None:
-                yield from run_alone(jobs[0])
+        for group in self._groups(batch):
+            if len(group) == 1 and not group[0].is_async and group[0].timeout is None:
+                yield from run_alone(group[0])
             else:
-                yield from self._together(jobs)
+                yield from self._together(group)
 
     async def arun(self, batch: ToolBatch) -> AsyncGenerator[ToolEvent, None]:
         """The same, asynchronously."""
-        for jobs in self._groups(batch):
-            async with aclosing(self._atogether(jobs)) as events:
+        for group in self._groups(batch):
+            async with aclosing(self._atogether(group)) as events:
                 async for event in events:
                     yield event
 
-    def _groups(self, batch: ToolBatch) -> Iterator[list[Job]]:
+    def _groups(self, batch: ToolBatch) -> Iterator[list[PendingCall]]:
         """Yield the groups of calls that may run at once, until the run is cancelled."""
-        jobs = [Job(call, find_tool(call.name, batch.tools), batch, self.timeout) for call in batch.calls]
+        calls = [PendingCall(call, find_tool(call.name, batch.tools), batch, self.timeout) for call in batch.calls]
 
-        def group_of(numbered: tuple[int, Job]) -> int:
-            number, job = numbered
-            return number if job.sequential or self.max_concurrency == 1 else -1
+        def group_of(numbered: tuple[int, PendingCall]) -> int:
+            number, pending = numbered
+            return number if pending.sequential or self.max_concurrency == 1 else -1
 
-        for _, group in groupby(enumerate(jobs), group_of):
+        for _, group in groupby(enumerate(calls), group_of):
             if not batch.cancellation.cancelled:
-                yield [job for _, job in group]
+                yield [pending for _, pending in group]
 
-    def _together(self, jobs: list[Job]) -> Generator[ToolEvent, None, None]:
-        """Run `jobs` on an event loop of their own and in threads. Approvals are asked for in this thread."""
-        with closing(from_own_loop(partial(self._perform, jobs), jobs[0].batch.cancellation)) as heard:
+    def _together(self, group: list[PendingCall]) -> Generator[ToolEvent, None, None]:
+        """Run a group of calls on an event loop of their own and in threads. Approvals are asked for in this thread."""
+        with closing(from_own_loop(partial(self._perform, group), group[0].batch.cancellation)) as heard:
             for event in heard:
                 if isinstance(event, Question):
                     event.put()
@@ -224,12 +224,12 @@ class ToolRunner:
                 else:
                     yield event
 
-    async def _atogether(self, jobs: list[Job]) -> AsyncGenerator[ToolEvent, None]:
-        """Run `jobs` on this event loop; those that would block it run in threads."""
+    async def _atogether(self, group: list[PendingCall]) -> AsyncGenerator[ToolEvent, None]:
+        """Run a group of calls on this event loop; those that would block it run in threads."""
         heard: asyncio.Queue[ToolEvent | Question | BaseException | None] = asyncio.Queue()
-        cancellation = jobs[0].batch.cancellation
+        cancellation = group[0].batch.cancellation
         stop = partial(heard.put_nowait, None)
-        work = asyncio.create_task(self._perform(jobs, heard.put_nowait))
+        work = asyncio.create_task(self._perform(group, heard.put_nowait))
         work.add_done_callback(lambda _: stop())
         try:
             with cancellation.on_cancel(partial(asyncio.get_running_loop().call_soon_threadsafe, stop)):
@@ -244,10 +244,10 @@ class ToolRunner:
             work.cancel()
             await asyncio.wait([work])
 
-    async def _perform(self, jobs: list[Job], emit: Emit) -> None:
-        """Run `jobs` on this event loop. Emit their events, questions to ask, and errors to raise."""
+    async def _perform(self, group: list[PendingCall], emit: Emit) -> None:
+        """Run a group of calls on this event loop. Emit their events, questions to ask, and errors to raise."""
         slots = asyncio.Semaphore(self.max_concurrency)
-        tasks = [asyncio.create_task(perform(job, slots, emit)) for job in jobs]
+        tasks = [asyncio.create_task(perform(pending, slots, emit)) for pending in group]
         try:
             await asyncio.wait(tasks)
         finally:
@@ -272,66 +272,66 @@ class AsyncParallelToolRunner(ToolRunner):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Whether a job may run. The reader of its events asks, since an interrupt has to end the question, too."""
+    """Whether a `pending` call may run. The reader of events asks, since an interrupt has to end the question, too."""
 
-    job: Job
+    pending: PendingCall
     answer: Future[object] = field(default_factory=Future)
 
     def put(self) -> None:
         """Ask, in this thread."""
-        self.answer.set_result(self.job.ask())
+        self.answer.set_result(self.pending.ask())
 
 
 Emit = Callable[[ToolEvent | Question | BaseException], None]
 
 
-async def perform(job: Job, slots: asyncio.Semaphore, emit: Emit) -> None:
+async def perform(pending: PendingCall, slots: asyncio.Semaphore, emit: Emit) -> None:
     """Run a call, if it may run, once a slot is free."""
     try:
-        refusal = await job.decision(await ask_reader(job, emit) if job.asks else job.ask())
+        refusal = await pending.decision(await ask_reader(pending, emit) if pending.asks else pending.ask())
         if refusal:
             emit(refusal)
-        elif not job.batch.cancellation.cancelled:
+        elif not pending.batch.cancellation.cancelled:
             async with slots:
-                await RunningTool(job).run_on_loop(emit)
+                await RunningTool(pending).run_on_loop(emit)
     except asyncio.CancelledError:
         raise
     except BaseException as error:  # noqa: BLE001 (the reader raises it; a task must not)
         emit(error)
 
 
-async def ask_reader(job: Job, emit: Emit) -> object:
+async def ask_reader(pending: PendingCall, emit: Emit) -> object:
     """Have the reader ask whether the call may run, and return the answer."""
-    question = Question(job)
+    question = Question(pending)
     emit(question)
     return await asyncio.wrap_future(question.answer)
 
 
-def run_alone(job: Job) -> Generator[ToolEvent, None, None]:
+def run_alone(pending: PendingCall) -> Generator[ToolEvent, None, None]:
     """Run a call in this thread, except for what must be awaited."""
-    refusal = decide_here(job)
+    refusal = decide_here(pending)
     if refusal:
         yield refusal
-    elif not job.batch.cancellation.cancelled:
-        yield from run_here(job)
+    elif not pending.batch.cancellation.cancelled:
+        yield from run_here(pending)
 
 
-def decide_here(job: Job) -> ToolResult | None:
+def decide_here(pending: PendingCall) -> ToolResult | None:
     """Return the result of a call that may not run; None if it may, or if the run was cancelled meanwhile."""
-    said = job.ask()
+    said = pending.ask()
     if not inspect.isawaitable(said):
-        return job.verdict(said)
+        return pending.verdict(said)
 
     async def decide(tell: Callable[[tuple[ToolResult | None]], None]) -> None:
-        tell((await job.decision(said),))
+        tell((await pending.decision(said),))
 
-    with closing(from_own_loop(decide, job.batch.cancellation)) as decisions:
+    with closing(from_own_loop(decide, pending.batch.cancellation)) as decisions:
         return next(decisions, (None,))[0]
 
 
-def run_here(job: Job) -> Generator[ToolEvent, None, None]:
+def run_here(pending: PendingCall) -> Generator[ToolEvent, None, None]:
     """Run a call in this thread until the run is cancelled."""
-    running, cancellation = RunningTool(job), job.batch.cancellation
+    running, cancellation = RunningTool(pending), pending.batch.cancellation
     with closing(running.run_here()) as events:
         for event in events:
             if isinstance(event, Unawaited):

@@ -56,7 +56,8 @@ class LocalGateway(MojenticCalls):
     SmolLM2-135M-Instruct, which is downloaded once. Its replies end after 2,048 tokens unless you set a limit.
 
     A forced tool call is constrained to the tool's JSON schema, so any model makes it. If the model may choose, one
-    whose chat template has no tools, such as the embedded one, answers without a call, and a UserWarning says so.
+    whose chat template has no tools, such as the embedded one, answers without a call, and a
+    :class:`~mojentic_nb.llm.Notice` says so.
 
     `n_ctx` is the context in tokens; `n_threads` defaults to half the CPUs, at most 4; `port` to any free one. The
     model is loaded at the first request, and again if its process has ended. :meth:`close`, or the end of the gateway
@@ -147,7 +148,7 @@ class LocalGateway(MojenticCalls):
         self.close()
 
     def __repr__(self) -> str:
-        return f"LocalGateway({self.model!r})"
+        return f"LocalGateway({getattr(self, 'model', None)!r})"  # None if the constructor raised an error
 
     def _start(self) -> tuple[ModelProcess, ServerGateway]:
         """Return the model's process, started if it isn't running, and the gateway to it."""

@@ -6,7 +6,6 @@ see :mod:`.serve`.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -15,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import weakref
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
@@ -93,7 +93,7 @@ class ModelProcess:
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None  # noqa: S101 (for the type checker: pipes were asked for)
         assert stdout is not None  # noqa: S101
-        with contextlib.suppress(BrokenPipeError):  # it ended before it read; there is no answer then
+        with suppress(OSError):  # it ended before it read; there is no answer then
             stdin.write(json.dumps({**asdict(self._options), "api_key": self.api_key}).encode() + b"\n")
             stdin.flush()
         answer = stdout.readline()
@@ -151,7 +151,8 @@ def stop(process: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
     process.kill()
     process.wait()
     for stream in filter(None, (process.stdin, process.stdout, errors)):
-        stream.close()
+        with suppress(OSError):  # closing a pipe that nobody reads any more, with options in it that weren't sent
+            stream.close()
 
 
 def exit_words(code: int) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
+from mojentic_nb.llm.events import Notice
+from mojentic_nb.llm.gateway_filter import Passage
 from mojentic_nb.llm.gateways.openai import OpenAIGateway
 from mojentic_nb.llm.gateways.wire.decoding import Decoder
 from mojentic_nb.llm.messages import MessageRole
@@ -36,11 +37,23 @@ class ServerGateway(OpenAIGateway):
             properties: Any = client.get(f"{process.url}/props", cast_to=object)
         self._knows_tools = bool(properties["chat_template_caps"]["supports_tools"])
         self._reads_images = bool(properties["modalities"]["vision"])
-        self._warned = False
 
     def sees(self, model: str) -> bool:
         """Return whether the model reads images."""
         return self._reads_images and super().sees(model)
+
+    def begin(self, request: Request) -> Passage:
+        """Begin to send `request`, with a notice if its tools are left out."""
+        passage = super().begin(request)
+        has_result = request.messages and request.messages[-1].role is MessageRole.Tool
+        if request.tools and not (self._knows_tools or has_result) and chosen(request) in (None, "auto"):
+            passage.notices.append(
+                Notice(
+                    f"The tools were left out: {request.model!r} can't choose to call one. Force a call with "
+                    "tool_choice='required' or the tool's name, or pass tool_choice='none'."
+                )
+            )
+        return passage
 
     def _encode(self, request: Request) -> dict[str, Any]:
         if tools := callable_tools(request):
@@ -49,8 +62,6 @@ class ServerGateway(OpenAIGateway):
             return super()._encode(request)
         if request.messages and request.messages[-1].role is MessageRole.Tool:
             return PRECISE | super()._encode(answer_request(request))
-        if request.tools and chosen(request) != "none":
-            self._warn(request.model)
         body = super()._encode(plain_request(request))
         return PRECISE | body if "response_format" in body else body
 
@@ -62,13 +73,3 @@ class ServerGateway(OpenAIGateway):
             case (tool,):
                 return CallDecoder(turn, tool_name(tool))
         return ChoiceDecoder(turn)
-
-    def _warn(self, model: str) -> None:
-        """Warn once that the model won't call a tool unless it is forced to."""
-        if not self._warned:
-            self._warned = True
-            warnings.warn(
-                f"{model!r} can't choose to call a tool. Force a call with tool_choice='required' or the tool's name, "
-                "or pass tool_choice='none'.",
-                stacklevel=2,
-            )

@@ -75,7 +75,8 @@ class RecordingGateway(GatewayFilter, MojenticCalls):
         self._recorded.add(key)
 
     def __repr__(self) -> str:
-        return f"RecordingGateway({self.gateway!r}, {str(self.path)!r})"
+        gateway, path = getattr(self, "gateway", None), getattr(self, "path", None)  # None if the constructor failed
+        return f"RecordingGateway({gateway!r}, {str(path)!r})"
 
 
 class Take(Passage):

@@ -82,7 +82,7 @@ class ReplayGateway(MojenticCalls):
             yield self._event(timed)
 
     def __repr__(self) -> str:
-        return f"ReplayGateway({str(self.path)!r})"
+        return f"ReplayGateway({str(getattr(self, 'path', None))!r})"  # None if the constructor raised an error
 
     def _event(self, timed: TimedEvent) -> ModelEvent:
         """Return the event, or raise the error."""

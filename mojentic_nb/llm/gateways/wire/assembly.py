@@ -22,7 +22,7 @@ from typing import Any
 from mojentic_nb.llm.arguments import parse_call
 from mojentic_nb.llm.events import ModelEvent, ReasoningDelta, TextDelta, ToolCallDelta, ToolCallEnd, ToolCallStart
 from mojentic_nb.llm.messages import LLMMessage, LLMToolCall
-from mojentic_nb.llm.text import SURROGATE, mended
+from mojentic_nb.llm.text import SURROGATE, join_surrogates
 
 from .fields import sendable
 
@@ -41,12 +41,12 @@ class Characters:
             return text
         text = self._half + text
         self._half = text[-1] if text and "\ud800" <= text[-1] <= "\udbff" else ""
-        return mended(text.removesuffix(self._half))
+        return join_surrogates(text.removesuffix(self._half))
 
     def end(self) -> str:
         """Return the replacement of half a character that was never completed."""
         half, self._half = self._half, ""
-        return mended(half)
+        return join_surrogates(half)
 
 
 class Prose:
@@ -113,7 +113,7 @@ class Calls:
             self._by_index[index] = call
         call.given_id = call.given_id or call_id
         if name and not call.name:
-            call.name = mended(name)
+            call.name = join_surrogates(name)
             call.id = self._unique(call)
             yield ToolCallStart(call.id, call.name)
             yield from call.deltas()
@@ -136,7 +136,7 @@ class Calls:
 
     def _unique(self, call: Call) -> str:
         taken = {other.id for other in self._calls}
-        given = mended(call.given_id or "")
+        given = join_surrogates(call.given_id or "")
         if given and given not in taken:
             return given
         return f"call_{self._turn}_{self._calls.index(call)}"

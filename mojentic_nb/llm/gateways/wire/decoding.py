@@ -86,32 +86,32 @@ class Decoder(ABC):
             yield from self.finish()
 
     def _events(self, documents: list[bytes]) -> Iterator[ModelEvent]:
+        self._empty = self._empty and not documents
         for document in documents:
-            self._empty = False
-            if document[:1] == b"[" and document.strip() == b"[DONE]":
-                self.done = True
-            else:
-                try:
-                    events = self.read(parse_document(document))
-                except (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError) as error:
-                    start = self.hide(document.decode(errors="replace"))[:80]
-                    raise IncompleteStreamError(
-                        f"The server sent {start!r}, which isn't a completion. Ask again, or check its address."
-                    ) from error
-                yield from events
+            try:
+                try:  # at a third of the standard library's cost
+                    body = from_json(document)
+                except ValueError as error:
+                    body = self._parse_odd(document, error)
+                events = () if self.done else self.read(body)
+            except (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError) as error:
+                start = self.hide(document.decode(errors="replace"))[:80]
+                raise IncompleteStreamError(
+                    f"The server sent {start!r}, which isn't a completion. Ask again, or check its address."
+                ) from error
+            yield from events
             if self.done:
                 yield from self.finish()
                 return
 
-
-def parse_document(document: bytes) -> Any:  # noqa: ANN401 (any JSON)
-    """Read a JSON document, at a third of the standard library's cost."""
-    try:
-        return from_json(document)
-    except ValueError as error:  # it is stricter: it refuses half a character, and a byte order mark
+    def _parse_odd(self, document: bytes, error: ValueError) -> Any:  # noqa: ANN401 (any JSON)
+        """Parse a document that the stricter parser refused with `error`; note that ``[DONE]`` is the last."""
+        if document.strip() == b"[DONE]":
+            self.done = True
+            return None
         if "recursion limit" in str(error):
-            raise
-        return json.loads(document.decode("utf-8-sig", errors="replace"))
+            raise error
+        return json.loads(document.decode("utf-8-sig", errors="replace"))  # with half a character, or a byte order mark
 
 
 def decode_chunks(decoder: Decoder, chunks: Iterable[bytes], most: int | None = None) -> Iterator[ModelEvent]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from mojentic_nb.llm.text import mended
+from mojentic_nb.llm.text import join_surrogates
 
 __all__ = ["drop_unset", "read_count", "read_index", "read_object", "read_objects", "read_text", "sendable"]
 
@@ -53,6 +53,6 @@ def sendable(value: dict[str, Any]) -> dict[str, Any]:
 
     A server may put these into what it wants back, but no HTTP client can send them.
     """
-    text = mended(json.dumps(value, ensure_ascii=False))
+    text = join_surrogates(json.dumps(value, ensure_ascii=False))
     made: dict[str, Any] = json.loads(text, parse_constant=lambda _: None)
     return made

@@ -13,7 +13,7 @@ from mojentic_nb.llm.errors import ConfigurationError
 from mojentic_nb.llm.events import ModelEvent, ReasoningDelta, StepFinish, TextDelta, Usage
 from mojentic_nb.llm.messages import LLMMessage, MessageRole
 from mojentic_nb.llm.request import Request, chosen, is_forced
-from mojentic_nb.llm.text import mended
+from mojentic_nb.llm.text import join_surrogates
 
 from .assembly import Calls
 from .decoding import Decoder, StreamError, identity
@@ -117,9 +117,9 @@ class OllamaDecoder(Decoder):
         message = body.get("message") or {}  # older servers leave it out of the last line
         events: list[ModelEvent] = []
         if text := message.get("thinking"):
-            events.append(ReasoningDelta(mended(text)))
+            events.append(ReasoningDelta(join_surrogates(text)))
         if text := message.get("content"):
-            events.append(TextDelta(mended(text)))
+            events.append(TextDelta(join_surrogates(text)))
         if calls := message.get("tool_calls"):
             events += self._called(calls)
         if body.get("done") is True:

@@ -91,12 +91,16 @@ class LineDecoder:
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """Return each line that `chunk` completes."""
-        self._pieces.append(chunk)
-        if b"\n" not in chunk:
+        whole, end, rest = chunk.rpartition(b"\n")
+        if not end:
+            self._pieces.append(chunk)
             return []
-        *lines, rest = b"".join(self._pieces).split(b"\n")
-        self._pieces = [rest]
-        return list(filter(bytes.strip, lines))
+        if self._pieces:
+            whole = b"".join((*self._pieces, whole))
+            self._pieces.clear()
+        if rest:
+            self._pieces.append(rest)
+        return list(filter(bytes.strip, whole.split(b"\n")))
 
     def end(self) -> list[bytes]:
         """Return a last line without its line end."""

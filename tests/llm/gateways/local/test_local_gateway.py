@@ -17,6 +17,7 @@ import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
+from typing import IO
 
 import psutil
 import pytest
@@ -474,6 +475,33 @@ def test_an_interpreter_that_cannot_be_started(monkeypatch: pytest.MonkeyPatch):
         pytest.raises(ConfigurationError, match="Can't start the model's process with '/no/python'"),
     ):
         ask(gateway)
+
+
+@pytest.mark.parametrize("size", [10, 200_000])
+def test_a_process_that_ends_before_it_reads_its_options(size: int, monkeypatch: pytest.MonkeyPatch):
+    """Short options are still to be sent when the pipe closes, long ones fail as they are written."""
+    false = shutil.which("false")
+    launch = process.launch
+
+    def launch_and_wait(errors: IO[bytes]) -> subprocess.Popen[bytes]:
+        launched = launch(errors)
+        launched.wait()
+        return launched
+
+    monkeypatch.setattr(sys, "executable", false)
+    monkeypatch.setattr(process, "launch", launch_and_wait)
+
+    with pytest.raises(ConfigurationError, match=r"^llama.cpp can't load a.gguf. It ended with exit code 1: .*$"):
+        process.ModelProcess(process.ModelOptions("a.gguf", "x" * size, 512, 1, 0, -1, {}))
+
+
+def test_a_gateway_whose_constructor_raised_has_a_repr():
+    """A traceback shows it."""
+    failed = LocalGateway.__new__(LocalGateway)
+    with pytest.raises(ConfigurationError):
+        failed.__init__("no-such-file.gguf")
+
+    assert repr(failed) == "LocalGateway(None)"
 
 
 def test_a_port_that_is_taken():
