@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from clicks import needs_clicks
 
 from .conftest import Frontend
 
@@ -67,6 +68,7 @@ def waiting(frontend: Frontend, block: int) -> dict:
     return blocks[block]
 
 
+@needs_clicks
 @pytest.mark.parametrize(
     ("call", "shown", "ran"),
     [
@@ -102,6 +104,7 @@ def test_what_the_card_shows_is_what_runs(frontend: Frontend, call: str, shown: 
     assert frontend.printed() == f"{[ran]}\n"
 
 
+@needs_clicks
 @pytest.mark.parametrize(("approved", "state"), [(True, "done"), (False, "denied")])
 def test_a_click_decides_about_a_call(frontend: Frontend, approved: bool, state: str):
     frontend.start(
@@ -119,6 +122,7 @@ def test_a_click_decides_about_a_call(frontend: Frontend, approved: bool, state:
     assert frontend.printed() == f"{state}\n"
 
 
+@needs_clicks
 def test_two_calls_of_one_id_are_two_questions(frontend: Frontend):
     frontend.start(
         "broker = asking([*made('1', 'delete', path='/x'), *made('1', 'delete', path='/y'), CALLS], [END])\n"
@@ -133,6 +137,7 @@ def test_two_calls_of_one_id_are_two_questions(frontend: Frontend):
     assert frontend.printed() == "['denied', 'done'] [('delete', '/y', 1, False)]\n"
 
 
+@needs_clicks
 def test_who_asks_twice_about_one_call_is_denied(frontend: Frontend):
     frontend.start(
         "async def approve(call):\n"
@@ -170,6 +175,7 @@ NESTED = {
 }
 
 
+@needs_clicks
 @pytest.mark.parametrize("approved", [True, False])
 @pytest.mark.parametrize("ask", NESTED.values(), ids=NESTED.keys())
 def test_an_inner_calls_question_is_on_a_card_in_its_tools_card(frontend: Frontend, ask: str, approved: bool):
@@ -219,6 +225,7 @@ def test_where_a_tool_keeps_the_kernel_from_hearing_a_click_input_asks(
     assert frontend.printed() == f"{[('delete', '/inner', 1, False)] * (answer == 'y')} {state}\n"
 
 
+@needs_clicks
 def test_a_question_ends_with_the_answer_that_it_is_for(frontend: Frontend, tmp_path: Path):
     """The tool was given up, and goes on in its thread: nobody waits there for ever, and nothing runs."""
     frontend.run(

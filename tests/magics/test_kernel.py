@@ -34,7 +34,7 @@ class Kernel:
 
     def start(self, code: str, *, watched: bool = True) -> str:
         """Run a cell; `watched` as JupyterLab does, else as nbclient does. Returns the request's id."""
-        return self.client.execute(code, allow_stdin=watched)
+        return self.client.execute(code, allow_stdin=watched, stop_on_error=False)
 
     def messages(self, request: str):
         """The messages of a cell, until it is done."""
