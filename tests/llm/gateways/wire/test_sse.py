@@ -54,6 +54,17 @@ def test_what_was_sent_comes_out(events: list[str], cuts: list[int]):
     assert decode(*(body[a:b] for a, b in pairwise(edges))) == list(filter(None, events))
 
 
+@given(st.lists(st.text(st.characters(exclude_characters="\n", codec="utf-8"))), st.lists(st.integers(0, 500)))
+def test_lines_come_out_as_they_were_sent(lines: list[str], cuts: list[int]):
+    body = "\n".join(lines).encode()
+    edges = [0, *sorted(cut for cut in cuts if cut < len(body)), len(body)]
+    decoder = LineDecoder()
+
+    decoded = [line for a, b in pairwise(edges) for line in decoder.feed(body[a:b])] + decoder.end()
+
+    assert decoded == [line.encode() for line in lines if line.encode().strip()]
+
+
 def test_half_a_line_end_in_the_end():
     assert decode(b"data: [DONE]\r") == ["[DONE]"]
 
