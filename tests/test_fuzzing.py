@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hypothesis import settings
 
-PROPERTY = "tests/llm/gateways/wire/test_sse.py"  # has one of Hypothesis' number of examples, 100
+PROPERTY = "tests/llm/gateways/wire/test_sse.py"  # has only ones of Hypothesis' number of examples, 100
 
 
 def test_make_fuzz_tries_as_many_times_more_as_it_is_told(project: Path):
@@ -24,7 +24,7 @@ def test_make_fuzz_tries_as_many_times_more_as_it_is_told(project: Path):
         check=True,
     )
 
-    assert re.findall(r"(\d+) passing", result.stdout) == ["300"]
+    assert set(re.findall(r"(\d+) passing", result.stdout)) == {"300"}
 
 
 def test_make_test_tries_the_same_examples_each_time():

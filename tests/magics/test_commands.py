@@ -360,6 +360,8 @@ class Promise:
 
 
 @pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of what earlier tests left open
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_bad_input_gets_one_line_and_sends_nothing(said, model: Loopback, subtests: pytest.Subtests):
     said("%llm alias keyless openai:m --key-variable NO_KEY")
     said(HOSTILE)
