@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hypothesis import settings
 
-PROPERTY = "tests/llm/gateways/wire/test_sse.py"  # has only ones of Hypothesis' number of examples, 100
+PROPERTY = "tests/llm/gateways/wire/test_sse.py"  # each of its tests tries Hypothesis' default of 100 examples
 
 
 def test_make_fuzz_tries_as_many_times_more_as_it_is_told(project: Path):

@@ -30,7 +30,6 @@ transcript, has the transcript's state. Every character of the answer is in exac
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable
 from typing import get_args
@@ -162,16 +161,11 @@ NOTICES = {
 }
 
 
-# Of the errors that a run retries: what they advise, and the run does.
-ADVICE = re.compile(r" (Retry later|Retry after [\d.e+]+ s|Wait, or check your quota|Ask again)\.")
-
-
 def describe_retry(retry: Retry) -> str:
-    """Return why a request failed and when it is sent again, without the advice to do so."""
-    reason = ADVICE.sub("", retry.reason, count=1)
-    end = "" if reason.endswith((".", "!", "?", "…")) else "."
+    """Return why a request failed and when it is sent again."""
+    end = "" if retry.reason.endswith((".", "!", "?", "…")) else "."
     pause = f" in {retry.delay:.1f} s" if retry.delay >= AT_ONCE else ""
-    return f"{reason}{end} Trying again{pause} (retry {retry.attempt})."
+    return f"{retry.reason}{end} Trying again{pause} (retry {retry.attempt})."
 
 
 class Fold:

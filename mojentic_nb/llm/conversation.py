@@ -223,7 +223,7 @@ class Conversation:
         if self._step.finish_reason is None:
             what = "answer broke off before its end" if self._step.seen else "reply ended before the answer began"
             error = IncompleteStreamError(f"The {what}. Ask again.")
-            error.transient = True
+            error.transient, error.advice = True, "Ask again."
             raise error
 
     def retry(self, error: Exception) -> Retry | None:
@@ -237,7 +237,7 @@ class Conversation:
         if attempt > self._max_retries or delay > LONGEST_WAIT:
             return None
         self._retries = attempt
-        retry = Retry(attempt, delay, str(error))
+        retry = Retry(attempt, delay, error.reason)
         self._trace(retry)
         return retry
 

@@ -56,6 +56,13 @@ class LLMError(Exception):
     """Whether the same request may succeed a little later."""
     retry_after: float | None = None
     """How long the provider asks to wait before that, in seconds."""
+    advice: str = ""
+    """The sentence of the message that advises sending the request again, if it has one."""
+
+    @property
+    def reason(self) -> str:
+        """The message without the `advice`, for when the request is sent again anyway."""
+        return str(self).replace(f" {self.advice}", "", 1) if self.advice else str(self)
 
     def __reduce__(self) -> tuple[type[LLMError], tuple[object, ...], dict[str, object]]:
         """What is pickled, on the way to another process: all but the run."""

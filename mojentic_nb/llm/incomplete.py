@@ -1,4 +1,4 @@
-"""Warning of an answer that isn't complete, for readers who get only its text."""
+"""The warning about an incomplete answer, for callers that get only the text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signatures of functions: reading them, also if annotations name unknown types, and taking over another one's."""
+"""Read signatures whose annotations name unknown types, and give a method the parameters of another one."""
 
 from __future__ import annotations
 

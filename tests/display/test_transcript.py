@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -36,8 +35,6 @@ from mojentic_nb.llm import (
     Usage,
 )
 from mojentic_nb.llm.gateways import ScriptedGateway
-from mojentic_nb.llm.gateways.failures import Server, broken, no_answer, status_error
-from mojentic_nb.llm.gateways.keys import Key
 from mojentic_nb.llm.tools import LLMTool
 
 WEATHER = LLMToolCall(id="1", name="weather", arguments={"city": "Paris", "days": 3})
@@ -88,30 +85,6 @@ def kinds(*events: Event) -> list[tuple[str, str]]:
 )
 def test_text_is_in_blocks_by_what_comes_between(events: list[Event], expected: list[tuple[str, str]]):
     assert kinds(*events) == expected
-
-
-BUSY = {"error": {"message": "Overloaded"}}
-SERVER = Server.at("http://127.0.0.1:8000", "OPENAI_API_KEY")
-REFUSED = partial(status_error, SERVER, body=BUSY, message="", model="m", key=Key(""))
-PASSING = {
-    "server error": (REFUSED(status=503), "127.0.0.1:8000 failed (status 503). It said: Overloaded."),
-    "busy": (REFUSED(status=409), "127.0.0.1:8000 couldn't answer now. It said: Overloaded."),
-    "limit": (
-        REFUSED(status=429),
-        "127.0.0.1:8000 refused the request: rate limit or quota reached (429). It said: Overloaded.",
-    ),
-    "limit with a time": (
-        REFUSED(status=429, wait=0.25),
-        "127.0.0.1:8000 refused the request: rate limit or quota reached (429). It said: Overloaded.",
-    ),
-    "no answer": (no_answer(SERVER, None), "127.0.0.1:8000 closed the connection before it answered."),
-    "broken": (broken(SERVER, OSError()), "The connection to 127.0.0.1:8000 broke in the middle of the reply."),
-}
-
-
-@pytest.mark.parametrize(("error", "reason"), PASSING.values(), ids=PASSING)
-def test_a_request_that_is_sent_again_comes_without_the_advice_to_do_so(error: LLMError, reason: str):
-    assert kinds(Retry(1, 1.5, str(error))) == [("notice", f"{reason} Trying again in 1.5 s (retry 1).")]
 
 
 def test_reasoning_lasts_until_something_else_comes():

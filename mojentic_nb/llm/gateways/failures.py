@@ -82,6 +82,7 @@ WRONG_SERVER = {
     "TooLong": "sent headers of more than 100 kB. Check that its address leads to a model's API.",
     "NotHTTP": "doesn't answer in HTTP. Check the port, and whether the address begins with `http` or `https`.",
 }
+LATER, AGAIN = "Retry later.", "Ask again."  # what a run does by itself
 NAMES = {"api.openai.com": "OpenAI", "api.anthropic.com": "Anthropic"}
 # How servers say that a model reads no images. Some say it with status 404 or 500. An image that is too large, of the
 # wrong format or behind a link that can't be read is refused in other words.
@@ -163,11 +164,12 @@ def status_error(
     name = server.name
     number = f" (status {status})" if status else ""
     kind: type[LLMError] = BadRequestError
+    advice = ""
     words = f"{name} refused the request{number}. It said: {said}"
     match meaning := read_status(status, body, text):
         case 401:
-            advice = " to a valid key" if server.host in NAMES else ", or pass `api_key` to the gateway"
-            kind, words = AuthenticationError, f"{name} refused the API key. Set `{server.key_variable}`{advice}."
+            how = " to a valid key" if server.host in NAMES else ", or pass `api_key` to the gateway"
+            kind, words = AuthenticationError, f"{name} refused the API key. Set `{server.key_variable}`{how}."
         case 403:
             kind = AuthenticationError
             words = f"{name} doesn't allow this request with your API key. It said: {said}"
@@ -175,9 +177,9 @@ def status_error(
             kind, words = not_found(server, text, said, model)
         case 402 | 429:
             kind = RateLimitError
-            advice = "Wait, or check your quota" if wait is None else f"Retry after {wait:g} s"
+            advice = "Wait, or check your quota." if wait is None else f"Retry after {wait:g} s."
             reached = f"rate limit or quota reached{f' ({status})' if status else ''}"
-            words = f"{name} refused the request: {reached}. {advice}. It said: {said}"
+            words = f"{name} refused the request: {reached}. {advice} It said: {said}"
         case _ if TOO_LONG.search(text):
             kind = ContextWindowError
             words = f"The messages are too long for {model!r}. Send less. It said: {said}"
@@ -187,11 +189,13 @@ def status_error(
                 f"`response_format`, or another model. It said: {said}"
             )
         case 408 | 409:
-            kind, words = ProviderUnavailableError, f"{name} couldn't answer now. Retry later. It said: {said}"
+            kind, advice = ProviderUnavailableError, LATER
+            words = f"{name} couldn't answer now. {advice} It said: {said}"
         case _ if meaning >= 500:
-            kind = ProviderUnavailableError
-            words = f"{name} failed{number}. Retry later. It said: {said}"
+            kind, advice = ProviderUnavailableError, LATER
+            words = f"{name} failed{number}. {advice} It said: {said}"
     error = kind(words)
+    error.advice = advice
     if meaning == 402 or USED_UP.search(text):
         error.transient = False
     return error
@@ -267,14 +271,16 @@ def no_answer(server: Server, error: BaseException | None) -> ProviderUnavailabl
         wrong.transient = False
         return wrong
     how = "didn't answer in time" if kind.endswith("Timeout") else "closed the connection before it answered"
-    return ProviderUnavailableError(f"{server.name} {how}. Retry later.")
+    unavailable = ProviderUnavailableError(f"{server.name} {how}. {LATER}")
+    unavailable.advice = LATER
+    return unavailable
 
 
 def broken(server: Server, error: BaseException) -> IncompleteStreamError:
     """Return our error for a connection that ended, or went silent, in the middle of a reply."""
     how = "went silent" if type(error).__name__.endswith("Timeout") else "broke"
-    incomplete = IncompleteStreamError(f"The connection to {server.name} {how} in the middle of the reply. Ask again.")
-    incomplete.transient = True
+    incomplete = IncompleteStreamError(f"The connection to {server.name} {how} in the middle of the reply. {AGAIN}")
+    incomplete.transient, incomplete.advice = True, AGAIN
     return incomplete
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any
 
 import pytest
@@ -21,6 +22,8 @@ from mojentic_nb.llm.errors import (
     RateLimitError,
 )
 from mojentic_nb.llm.gateways import AnthropicGateway, OllamaGateway, OpenAIGateway
+from mojentic_nb.llm.gateways.failures import Server, broken, no_answer, status_error
+from mojentic_nb.llm.gateways.keys import Key
 
 MODEL = "x/y"
 TOO_LONG = (ContextWindowError, "The messages are too long for 'x/y'. Send less.")
@@ -270,3 +273,33 @@ def test_an_error_within_an_answer_has_no_other_status_than_its_own(
     server.play(Reply([sse(body)]))
 
     assert_refused(broker(OpenAIGateway(KEY, f"{server.url}/v1")), kind, words)
+
+
+BUSY = {"error": {"message": "Overloaded"}}
+SERVER = Server.at("http://127.0.0.1:8000", "OPENAI_API_KEY")
+refused = partial(status_error, SERVER, body=BUSY, message="", model="m", key=Key(""))
+TRANSIENT = {
+    "server error": (refused(status=503), "127.0.0.1:8000 failed (status 503). It said: Overloaded"),
+    "busy": (refused(status=409), "127.0.0.1:8000 couldn't answer now. It said: Overloaded"),
+    "limit": (
+        refused(status=429),
+        "127.0.0.1:8000 refused the request: rate limit or quota reached (429). It said: Overloaded",
+    ),
+    "limit with a time": (
+        refused(status=429, wait=0.25),
+        "127.0.0.1:8000 refused the request: rate limit or quota reached (429). It said: Overloaded",
+    ),
+    "no answer": (no_answer(SERVER, None), "127.0.0.1:8000 closed the connection before it answered."),
+    "broken": (broken(SERVER, OSError()), "The connection to 127.0.0.1:8000 broke in the middle of the reply."),
+}
+
+
+@pytest.mark.parametrize(("error", "reason"), TRANSIENT.values(), ids=TRANSIENT)
+def test_the_reason_of_an_error_is_its_message_without_the_advice_to_ask_again(error: LLMError, reason: str):
+    assert error.advice in str(error)
+    assert error.advice not in reason
+    assert error.reason == reason
+
+
+def test_without_such_advice_the_reason_is_the_message():
+    assert LLMError("No. Retry later.").reason == "No. Retry later."

@@ -84,16 +84,19 @@ class ModelProcess:
             how = exit_words(self._process.wait(DYING))
         except subprocess.TimeoutExpired:
             return None
-        return ProviderUnavailableError(
-            f"The local model's process ended in the middle of the reply ({how}). Ask again: it restarts."
+        advice = "Ask again: it restarts."
+        error = ProviderUnavailableError(
+            f"The local model's process ended in the middle of the reply ({how}). {advice}"
         )
+        error.advice = advice
+        return error
 
     def _handshake(self) -> str:
         """Send the options, and wait for the address at which the model listens."""
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None  # noqa: S101 (for the type checker: pipes were asked for)
         assert stdout is not None  # noqa: S101
-        with suppress(OSError):  # it ended before it read; there is no answer then
+        with suppress(OSError):  # the process has exited, so no answer follows
             stdin.write(json.dumps({**asdict(self._options), "api_key": self.api_key}).encode() + b"\n")
             stdin.flush()
         answer = stdout.readline()
@@ -151,7 +154,7 @@ def stop(process: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
     process.kill()
     process.wait()
     for stream in filter(None, (process.stdin, process.stdout, errors)):
-        with suppress(OSError):  # closing a pipe that nobody reads any more, with options in it that weren't sent
+        with suppress(OSError):  # the pipe is broken, and unsent options can't be flushed
             stream.close()
 
 

@@ -45,8 +45,7 @@ class ServerGateway(OpenAIGateway):
     def begin(self, request: Request) -> Passage:
         """Begin to send `request`, with a notice if its tools are left out."""
         passage = super().begin(request)
-        has_result = request.messages and request.messages[-1].role is MessageRole.Tool
-        if request.tools and not (self._knows_tools or has_result) and chosen(request) in (None, "auto"):
+        if request.tools and not (self._knows_tools or ends_with_result(request)) and chosen(request) in (None, "auto"):
             passage.notices.append(
                 Notice(
                     f"The tools were left out: {request.model!r} can't choose to call one. Force a call with "
@@ -60,7 +59,7 @@ class ServerGateway(OpenAIGateway):
             return PRECISE | super()._encode(call_request(request, tools))
         if self._knows_tools:
             return super()._encode(request)
-        if request.messages and request.messages[-1].role is MessageRole.Tool:
+        if ends_with_result(request):
             return PRECISE | super()._encode(answer_request(request))
         body = super()._encode(plain_request(request))
         return PRECISE | body if "response_format" in body else body
@@ -73,3 +72,8 @@ class ServerGateway(OpenAIGateway):
             case (tool,):
                 return CallDecoder(turn, tool_name(tool))
         return ChoiceDecoder(turn)
+
+
+def ends_with_result(request: Request) -> bool:
+    """Return whether the last message is the result of a tool call."""
+    return bool(request.messages) and request.messages[-1].role is MessageRole.Tool

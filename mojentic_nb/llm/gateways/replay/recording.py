@@ -38,9 +38,9 @@ class RecordingGateway(GatewayFilter, MojenticCalls):
     """
 
     def __init__(self, gateway: Any, path: str | Path, *, secrets: str | Iterable[str] = ()) -> None:  # noqa: ANN401
-        super().__init__(as_gateway(gateway))
         self.gateway = gateway
         self.path = Path(path).expanduser().absolute()  # the current folder may change
+        super().__init__(as_gateway(gateway))
         if self.path.exists():
             load(self.path)
         key = getattr(gateway, "_key", None)
@@ -75,8 +75,7 @@ class RecordingGateway(GatewayFilter, MojenticCalls):
         self._recorded.add(key)
 
     def __repr__(self) -> str:
-        gateway, path = getattr(self, "gateway", None), getattr(self, "path", None)  # None if the constructor failed
-        return f"RecordingGateway({gateway!r}, {str(path)!r})"
+        return f"RecordingGateway({self.gateway!r}, {str(self.path)!r})"
 
 
 class Take(Passage):

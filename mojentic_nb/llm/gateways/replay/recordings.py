@@ -304,6 +304,7 @@ def line_of(
             return {"finish": event.finish_reason, "usage": usage} | ({"limit": event.limit} if event.limit else {})
     kind = next(each.__name__ for each in type(event).__mro__ if each.__name__ in ERRORS)
     line = {"error": kind, "message": redaction.text(str(event)), "transient": event.transient}
+    line |= {"advice": event.advice} if event.advice else {}
     return line | ({} if event.retry_after is None else {"retry_after": event.retry_after})
 
 
@@ -358,6 +359,7 @@ def events_of(line: Any) -> Iterator[ModelEvent | LLMError]:  # noqa: ANN401 (an
         case {"error": str(kind), "message": str(message)} if kind in ERRORS:
             error = ERRORS[kind](message)
             error.transient = line.get("transient") is True
+            error.advice = read_text(line.get("advice"))
             wait = line.get("retry_after")
             error.retry_after = wait if isinstance(wait, int | float) and wait >= 0 else None
             yield error

@@ -39,9 +39,9 @@ class ReplayGateway(MojenticCalls):
     """
 
     def __init__(self, path: str | Path, *, speed: float | None = None, secrets: str | Iterable[str] = ()) -> None:
+        self.path = Path(path).expanduser()
         if speed is not None and speed <= 0:
             raise ConfigurationError(f"speed must be more than 0, or None for no delays, not {speed}.")
-        self.path = Path(path).expanduser()
         self._speed = speed
         self._secrets = as_secrets(secrets)
         recorded: dict[str, list[Exchange]] = {}
@@ -82,7 +82,7 @@ class ReplayGateway(MojenticCalls):
             yield self._event(timed)
 
     def __repr__(self) -> str:
-        return f"ReplayGateway({str(getattr(self, 'path', None))!r})"  # None if the constructor raised an error
+        return f"ReplayGateway({str(self.path)!r})"
 
     def _event(self, timed: TimedEvent) -> ModelEvent:
         """Return the event, or raise the error."""

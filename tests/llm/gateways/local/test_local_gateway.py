@@ -301,6 +301,7 @@ def test_a_process_that_dies_in_the_middle_is_an_error_and_the_next_request_work
         with pytest.raises(ProviderUnavailableError, match=r"killed by signal 9.*Ask again") as failure:
             events_of(run, kill)
 
+        assert failure.value.reason.endswith("in the middle of the reply (killed by signal 9).")
         assert failure.value.partial.content == "".join(texts) != ""
         assert run.messages[-1].content == "".join(texts)
         assert ask(gateway)

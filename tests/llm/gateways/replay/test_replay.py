@@ -499,8 +499,8 @@ def test_every_kind_of_error_comes_back_and_is_a_new_one_each_time(path: Path):
 @pytest.mark.parametrize("how", BOTH)
 def test_a_request_that_was_retried_is_retried_again_without_waiting(path: Path, how: str):
     def busy() -> RateLimitError:
-        error = RateLimitError("Busy.")
-        error.retry_after = 0.01
+        error = RateLimitError("Busy. Retry later.")
+        error.retry_after, error.advice = 0.01, "Retry later."
         return error
 
     recorded = events_of(begin(recorder(path, [busy()], "Yes."), how, QUESTION))
